@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+//
+// Every message that crosses between our processes, as one table: who sends it to whom, in which
+// phase, with which fields, and whether a descriptor travels along. docs/ipc.md explains them; a
+// test keeps page and table equal. Messages to the supervisor have odd numbers, its own even ones,
+// those between other processes start at 64.
+
+#pragma once
+
+#include "wire.h"
+
+enum ipc_role { ROLE_SUPERVISOR, ROLE_GATE, ROLE_API, ROLE_RELAY, ROLE_RESOLVER, ROLES };
+
+// Phases of a channel as its receiver sees them; a message is accepted in those its row names.
+enum ipc_phase {
+	PHASE_START = 1 << 0, // supervisor: child not READY; child: not set up
+	PHASE_RUN = 1 << 1,
+};
+
+enum message {
+	// every child to the supervisor
+	MSG_READY = 1,
+	MSG_LOG = 3,
+
+	// supervisor and gate
+	MSG_GATE_SETUP = 2,
+	MSG_LISTENER = 4,
+	MSG_ROUTE_ADD = 6,
+	MSG_ROUTE_DROP = 8,
+
+	// supervisor and relay
+	MSG_RELAY_SETUP = 10,
+	MSG_DIAL = 11,
+	MSG_DIALED = 12,
+	MSG_PAGE_OUT = 13,
+	MSG_DIAL_FAILED = 14,
+	MSG_USED_UP = 15,
+
+	// supervisor and API worker
+	MSG_API_SETUP = 20,
+	MSG_SPAWN = 21,
+	MSG_LIVE = 22,
+	MSG_END = 23,
+	MSG_LIVE_DONE = 24,
+	MSG_COUNTERS_GET = 25,
+	MSG_SPAWNED = 26,
+	MSG_ENDED_ACK = 27,
+	MSG_SPAWN_FAILED = 28,
+	MSG_SNAPSHOT = 29,
+	MSG_ENDED = 30,
+	MSG_STOPPED = 31,
+	MSG_COUNTERS = 32,
+	MSG_PAGE = 34,
+	MSG_STOP = 36,
+
+	// supervisor and resolver
+	MSG_RESOLVE = 40,
+	MSG_RESOLVED = 41,
+	MSG_RESOLVE_FAILED = 43,
+
+	// gates to API worker and to relays
+	MSG_VISITOR = 64,
+};
+
+enum { MESSAGE_FIELDS_MAX = 20 };
+
+struct message_field {
+	const char *name;
+	enum wire_kind kind;
+	uint64_t max; // greatest number, or most bytes
+	uint64_t min; // least number, or fewest bytes
+};
+
+enum message_fd { FD_NEVER = 0, FD_ALWAYS };
+
+struct message_type {
+	enum message type;
+	const char *name;
+	const char *what; // a sentence for docs/ipc.md
+	uint8_t from, to; // masks of 1 << enum ipc_role
+	uint8_t phases;   // of the receiver
+	enum message_fd fd;
+	struct message_field fields[MESSAGE_FIELDS_MAX]; // up to the first without a name
+};
+
+extern const struct message_type message_types[];
+extern const size_t message_n_types;
+
+// The row of TYPE, or NULL.
+const struct message_type *message_find(uint64_t type);
+
+// Number of fields of a row.
+size_t message_n_fields(const struct message_type *type);
+
+// Whether VALUES fit the row's fields in number, kind and bounds; else *WHICH is the first that
+// does not.
+bool message_fits(
+	const struct message_type *type, const struct wire_value *values, size_t n, size_t *which);
+
+enum {
+	TUNNEL_ID_MAX = 32,           // "t-" and base32 of 16 bytes is 28
+	MESSAGE_HEAD_MAX = 48 * 1024, // bytes that travel with a descriptor
+	MESSAGE_MAX = 64 * 1024,      // one datagram
+	PEER_SIZE = 18,               // IPv6 or mapped IPv4 address, then port, big endian
+	ADDRESSES_MAX = 16,           // of one name
+};
+
+// Why a tunnel ended; part of MSG_ENDED, stored and shown by name.
+enum end_reason { END_NONE = 0, END_EXPIRED, END_REVOKED, END_EXHAUSTED, END_FAILED, END_REASONS };
+
+// "expired" ...; the state a tunnel with this reason is in.
+const char *end_reason_name(enum end_reason reason);
+
+// Why MSG_DIAL_FAILED.
+enum dial_failure {
+	DIAL_REFUSED = 1,
+	DIAL_TIMEOUT,
+	DIAL_FORBIDDEN,
+	DIAL_UNRESOLVED,
+	DIAL_EXHAUSTED,
+	DIAL_FAILURES
+};
