@@ -1,20 +1,15 @@
 // SPDX-License-Identifier: ISC
 // SPDX-FileCopyrightText: 2026 the tunneld authors
 //
-// One idea carries this parser: a complete head ends with CR LF CR LF, which parse_head() checks
-// first, and neither byte belongs to any class of characters below. So every inner loop stops by
-// itself inside the head and needs no second test for its end.
+// The lines of a head. One idea carries their parser: a complete head ends with CR LF CR LF, which
+// parse_head() checks first, and neither byte is in a class of http_parse.h or in text. So every
+// inner loop stops by itself inside the head and needs no second test for its end.
 
 #include "http_parse.h"
 
 #include <endian.h>
 
 enum { LEADING_EMPTY_LINES_MAX = 4 };
-
-static bool is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
 
 // Fields on which framing, routing or authorisation rests: a second one is a second opinion.
 static const char *const only_once[HTTP_NAMES] = {
@@ -74,7 +69,7 @@ int http_head_find(const char *bytes, size_t n, bool request, size_t *scanned, s
 	size_t limit = MIN(n, (size_t)HTTP_HEAD_MAX);
 	bool too_large = n >= HTTP_HEAD_MAX;
 
-	// Done by the one call that gets beyond that place.
+	// Of all calls for one head only that which gets beyond this place does it.
 	if (*scanned <= last && limit > last &&
 		memchr(bytes + start, '\r', HTTP_LINE_MAX + 1) == NULL) {
 		limit = last + 1;
@@ -96,6 +91,11 @@ int http_head_find(const char *bytes, size_t n, bool request, size_t *scanned, s
 	}
 	*scanned = (size_t)(p - bytes);
 	return too_large ? HTTP_TOO_LARGE : HTTP_MORE;
+}
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
 }
 
 static const char *why_no_colon(const char *name, const char *p)
@@ -127,7 +127,7 @@ static int field_line(struct http_parser *in)
 	field->name = (struct span){name, (size_t)(p - name)};
 	field->id = http_name_id(field->name);
 	field->hop = (http_hop_by_hop & HTTP_BIT(field->id)) != 0 ||
-		     ((seen_classes & HTTP_UNDERSCORE) != 0 && http_name_is_lookalike(field->name));
+		     ((seen_classes & HTTP_MARK) != 0 && http_name_is_lookalike(field->name));
 	if ((in->seen & HTTP_BIT(field->id)) != 0 && only_once[field->id] != NULL)
 		return http_refuse(in, HTTP_BAD, only_once[field->id]);
 	in->seen |= HTTP_BIT(field->id);

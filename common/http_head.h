@@ -91,8 +91,8 @@ struct http_field {
 	struct span value; // without surrounding white space
 	enum http_name id;
 	bool hop; // not to be forwarded: hop-by-hop (one of RFC 9110 7.6.1's, or named by a
-		  // Connection field), or a name above with '_' for '-', which CGI and its kin
-		  // would take for the real one
+		  // Connection field), or a name above with '_' or the like for '-', which CGI
+		  // and its kin would take for the real one
 };
 
 struct http_head {

@@ -13,12 +13,12 @@ const uint8_t http_classes[256] = {
 	// clang-format off
 	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-	0, 3, 2, 1, 3, 3, 3, 3, 2, 2, 3, 3, 2, 3, 3, 2, //  !"#$%&'()*+,-./
+	0, 7, 2, 5, 7, 7, 7, 7, 2, 2, 7, 7, 2, 3, 7, 2, //  !"#$%&'()*+,-./
 	3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 2, 2, 2, 2, 2, 2, // 0123456789:;<=>?
 	2, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, // @ABCDEFGHIJKLMNO
-	3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 2, 2, 2, 3, 7, // PQRSTUVWXYZ[\]^_
-	3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, // `abcdefghijklmno
-	3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 2, 3, 2, 3, 0, // pqrstuvwxyz{|}~
+	3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 2, 2, 2, 7, 7, // PQRSTUVWXYZ[\]^_
+	7, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, // `abcdefghijklmno
+	3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 2, 7, 2, 7, 0, // pqrstuvwxyz{|}~
 	// clang-format on
 };
 
@@ -87,13 +87,13 @@ const uint64_t http_hop_by_hop =
 	HTTP_BIT(HTTP_PROXY_AUTHORIZATION) | HTTP_BIT(HTTP_PROXY_CONNECTION) | HTTP_BIT(HTTP_TE) |
 	HTTP_BIT(HTTP_TRAILER) | HTTP_BIT(HTTP_TRANSFER_ENCODING) | HTTP_BIT(HTTP_UPGRADE);
 
-bool http_is_token(struct span s)
+bool http_is_token(struct span text)
 {
 	size_t i = 0;
 
-	while (i < s.n && (http_class(s.p[i]) & HTTP_TCHAR) != 0)
+	while (i < text.n && (http_class(text.p[i]) & HTTP_TCHAR) != 0)
 		i++;
-	return i > 0 && i == s.n;
+	return i > 0 && i == text.n;
 }
 
 // Of the token characters only letters change under | 0x20 into a letter, digit or hyphen.
@@ -105,46 +105,44 @@ static bool name_is(const char *known, const char *name, size_t n)
 	return true;
 }
 
-// NAME is a token.
-enum http_name http_name_id(struct span name)
+enum http_name http_name_id(struct span token)
 {
-	if (name.n > KNOWN_MAX)
+	if (token.n > KNOWN_MAX)
 		return HTTP_OTHER;
-	const uint8_t *ids = names_by_length[name.n];
+	const uint8_t *ids = names_by_length[token.n];
 	for (size_t i = 0; i < ARRAY_SIZE(names_by_length[0]) && ids[i] != HTTP_OTHER; i++)
-		if (name_is(known_names[ids[i]], name.p, name.n))
+		if (name_is(known_names[ids[i]], token.p, token.n))
 			return (enum http_name)ids[i];
 	return HTTP_OTHER;
 }
 
-// CGI, WSGI, Rack and PHP show a program Content_Length as CONTENT_LENGTH: the name of the real
-// one.
-bool http_name_is_lookalike(struct span name)
+// CGI and its kin show their programs Content-Length and Content_Length, some also Content.Length,
+// by one and the same name, CONTENT_LENGTH.
+bool http_name_is_lookalike(struct span token)
 {
 	char hyphens[KNOWN_MAX];
 
-	if (name.n > sizeof(hyphens))
+	if (token.n > sizeof(hyphens))
 		return false;
-	for (size_t i = 0; i < name.n; i++)
-		hyphens[i] = name.p[i] == '_' ? '-' : name.p[i];
-	return http_name_id((struct span){hyphens, name.n}) != HTTP_OTHER;
+	for (size_t i = 0; i < token.n; i++)
+		hyphens[i] = (http_class(token.p[i]) & HTTP_MARK) != 0 ? '-' : token.p[i];
+	return http_name_id((struct span){hyphens, token.n}) != HTTP_OTHER;
 }
 
 bool http_list_next(struct span *list, struct span *element)
 {
-	const char *p = list->p;
-	const char *end = list->p + list->n;
-
-	while (p < end && (*p == ',' || http_is_blank(*p)))
-		p++;
-	if (p == end)
+	while (list->n > 0 && (*list->p == ',' || http_is_blank(*list->p))) {
+		list->p++;
+		list->n--;
+	}
+	if (list->n == 0)
 		return false;
-	const char *comma = memchr(p, ',', (size_t)(end - p));
-	const char *stop = comma != NULL ? comma : end;
-	*list = (struct span){stop, (size_t)(end - stop)};
-	while (http_is_blank(stop[-1]))
-		stop--;
-	*element = (struct span){p, (size_t)(stop - p)};
+	const char *comma = memchr(list->p, ',', list->n);
+	size_t n = comma != NULL ? (size_t)(comma - list->p) : list->n;
+	*element = (struct span){list->p, n};
+	*list = (struct span){list->p + n, list->n - n};
+	while (http_is_blank(element->p[element->n - 1]))
+		element->n--;
 	return true;
 }
 

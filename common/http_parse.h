@@ -12,7 +12,7 @@
 enum {
 	HTTP_TCHAR = 1,       // may stand in a token
 	HTTP_TARGET_CHAR = 2, // visible ASCII but '#'
-	HTTP_UNDERSCORE = 4,  // a tchar that some programs take for a hyphen
+	HTTP_MARK = 4,        // a tchar that is no letter, digit or hyphen
 };
 extern const uint8_t http_classes[256];
 
@@ -49,7 +49,7 @@ static inline int http_refuse(struct http_parser *in, int outcome, const char *w
 // http_name.c
 bool http_is_token(struct span text);
 enum http_name http_name_id(struct span token);
-bool http_name_is_lookalike(struct span token); // a known name with '_' for '-'
+bool http_name_is_lookalike(struct span token); // a known name with other marks for '-'
 // Takes the next element that is not empty off a comma-separated list (RFC 9110 section 5.6.1.2).
 bool http_list_next(struct span *list, struct span *element);
 

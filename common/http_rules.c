@@ -197,6 +197,12 @@ static int host_field(struct http_parser *in)
 	return HTTP_OK;
 }
 
+// Of a valid authority.
+static bool has_port(struct span authority)
+{
+	return authority.p[authority.n - 1] != ']' && memchr(authority.p, ':', authority.n) != NULL;
+}
+
 // RFC 9112 section 3.2: the four forms of a target. Two of them say for themselves what Host says.
 static int request_target(struct http_parser *in)
 {
@@ -215,6 +221,8 @@ static int request_target(struct http_parser *in)
 	}
 	if (!url_authority_ok(authority))
 		return http_refuse(in, HTTP_BAD, "a request target without a valid host");
+	if (head->method == HTTP_CONNECT && !has_port(authority))
+		return http_refuse(in, HTTP_BAD, "a CONNECT target without a port");
 	if (head->authority.n > 0 && !span_eq_nocase(authority, head->authority))
 		return http_refuse(
 			in, HTTP_BAD, "a request target for another host than Host says");

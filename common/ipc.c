@@ -15,6 +15,8 @@ enum {
 		253, // SCM_MAX_FD: room for all a peer can send, so that MSG_CTRUNC has one cause
 };
 
+const char ipc_peer_closed[] = "the peer closed the channel";
+
 struct ipc_queued {
 	struct ipc_queued *next;
 	int fd;
@@ -181,10 +183,8 @@ int ipc_send_epoch(struct ipc_channel *channel, uint32_t epoch, enum message typ
 	if (r != IPC_FULL)
 		return r;
 	r = queue(channel, out_bytes, size, fd);
-	if (r == IPC_FULL && channel->writable != NULL && !channel->wants_writable) {
-		channel->wants_writable = true;
-		update_events(channel);
-	}
+	if (r == IPC_FULL && channel->writable != NULL)
+		ipc_want_writable(channel);
 	return r;
 }
 
@@ -192,6 +192,14 @@ int ipc_send(struct ipc_channel *channel, enum message type, int fd,
 	const struct wire_value *values, size_t n)
 {
 	return ipc_send_epoch(channel, channel->epoch, type, fd, values, n);
+}
+
+void ipc_want_writable(struct ipc_channel *channel)
+{
+	if (channel->wants_writable || !ipc_open(channel))
+		return;
+	channel->wants_writable = true;
+	update_events(channel);
 }
 
 // Returns false when the channel is no more.
@@ -203,7 +211,7 @@ static bool flush(struct ipc_channel *channel)
 		if (r == IPC_FULL)
 			return true;
 		if (r < 0) {
-			end(channel, "the peer closed the channel");
+			end(channel, ipc_peer_closed);
 			return false;
 		}
 		channel->head = queued->next;
@@ -339,7 +347,7 @@ static int take_one(struct ipc_channel *channel)
 	static struct received received;
 	int r = receive(channel->watch.fd, &received);
 	if (r < 0) {
-		end(channel, "the peer closed the channel");
+		end(channel, ipc_peer_closed);
 		return -1;
 	}
 	if (r == 0)
@@ -382,13 +390,13 @@ static void on_ready(struct loop_watch *watch, uint32_t events)
 		return;
 	if (channel->flags & IPC_SEND_ONLY) {
 		if (events & (EPOLLHUP | EPOLLERR))
-			end(channel, "the peer closed the channel");
+			end(channel, ipc_peer_closed);
 		return;
 	}
 	if (events & EPOLLIN)
 		ipc_drain(channel);
 	else if (events & (EPOLLHUP | EPOLLERR))
-		end(channel, "the peer closed the channel");
+		end(channel, ipc_peer_closed);
 }
 
 void ipc_pause(struct ipc_channel *channel)
@@ -436,6 +444,9 @@ int ipc_check_stream(int fd, bool connecting)
 	if (!socket_option_is(fd, SO_DOMAIN, AF_INET) &&
 		!socket_option_is(fd, SO_DOMAIN, AF_INET6) &&
 		!socket_option_is(fd, SO_DOMAIN, AF_UNIX))
+		return -EBADMSG;
+	// A read that waits would stop everybody else's connections as well.
+	if (!(fcntl(fd, F_GETFL) & O_NONBLOCK))
 		return -EBADMSG;
 	if (connecting || getpeername(fd, (struct sockaddr *)&peer, &n) == 0)
 		return 0;

@@ -54,8 +54,9 @@ struct ipc_channel {
 	struct ipc_queued *head, **tail;
 	size_t queued, queue_max; // bytes waiting to be sent, and their cap
 
-	// Called once when the channel has ended by itself, already closed: the peer closed it or
-	// sent what it must not (WHY, for the log). May free the channel. On IPC_SHARED also
+	// Called once when the channel has ended by itself, already closed: the peer closed it (WHY
+	// is ipc_peer_closed) or sent what it must not (WHY, for the log). May free the channel. On
+	// IPC_SHARED also
 	// called, with the channel still open, for every dropped message.
 	void (*ended)(struct ipc_channel *channel, const char *why);
 	// Optional: called once after IPC_FULL when sending can be tried again.
@@ -64,6 +65,8 @@ struct ipc_channel {
 	// (EMFILE).
 	void (*exhausted)(struct ipc_channel *channel);
 };
+
+extern const char ipc_peer_closed[];
 
 enum ipc_outcome { IPC_SENT = 0, IPC_FULL = 1 };
 
@@ -98,6 +101,9 @@ int ipc_send_epoch(struct ipc_channel *channel, uint32_t epoch, enum message typ
 #define ipc_post(channel, type, fd, ...)                                      \
 	ipc_send(channel, type, fd, (const struct wire_value[]){__VA_ARGS__}, \
 		sizeof((const struct wire_value[]){__VA_ARGS__}) / sizeof(struct wire_value))
+
+// Asks for one call of `writable`, as after IPC_FULL: when all that waits has been sent.
+void ipc_want_writable(struct ipc_channel *channel);
 
 // Reads and handles what is there right now, before the loop would. Returns like ipc_open(): false
 // when the channel is no more (it may have been freed).

@@ -16,7 +16,8 @@
 #include <sys/socket.h>
 
 // Sanitizers need calls that no sealed role needs; tables say which, and the text for auditors says
-// that it describes such a build. gcc has no macro for UBSan alone: the build sets TUNNELD_SANITIZERS.
+// that it describes such a build. gcc has no macro for UBSan alone: the build sets
+// TUNNELD_SANITIZERS.
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(memory_sanitizer)
 #define SANDBOX_SANITIZERS 1
@@ -30,40 +31,46 @@
 #endif
 
 // An int argument is VALUE. The kernel looks at its lower half alone, and so does the filter.
-#define ARG_INT(argument, number)                                                                  \
-	{                                                                                          \
-		.index = (argument), .compare = SANDBOX_MASKED, .value = (uint32_t)(number),       \
-		.mask = UINT32_MAX                                                                 \
+#define ARG_INT(argument, number)                                                            \
+	{                                                                                    \
+		.index = (argument), .compare = SANDBOX_MASKED, .value = (uint32_t)(number), \
+		.mask = UINT32_MAX                                                           \
 	}
 // An int argument has no bits but those of ALLOWED.
-#define ARG_BITS(argument, allowed)                                                                \
-	{                                                                                          \
-		.index = (argument), .compare = SANDBOX_MASKED, .value = 0,                        \
-		.mask = (uint32_t) ~(uint32_t)(allowed)                                            \
+#define ARG_BITS(argument, allowed)                                         \
+	{                                                                   \
+		.index = (argument), .compare = SANDBOX_MASKED, .value = 0, \
+		.mask = (uint32_t) ~(uint32_t)(allowed)                     \
+	}
+// An int argument without the bits of OPTIONAL is VALUE.
+#define ARG_INT_WITH(argument, number, optional)                                             \
+	{                                                                                    \
+		.index = (argument), .compare = SANDBOX_MASKED, .value = (uint32_t)(number), \
+		.mask = (uint32_t) ~(uint32_t)(optional)                                     \
 	}
 // A pointer argument is NULL.
-#define ARG_NULL(argument)                                                                         \
-	{                                                                                          \
-		.index = (argument), .compare = SANDBOX_EQ, .value = 0                             \
+#define ARG_NULL(argument)                                             \
+	{                                                              \
+		.index = (argument), .compare = SANDBOX_EQ, .value = 0 \
 	}
 
 // MSG_FASTOPEN is the one that matters among those left out: with it, sendto() and sendmsg() open a
 // TCP connection to any address on a socket whose own connection has failed.
 #define SANDBOX_SEND_FLAGS (MSG_NOSIGNAL | MSG_DONTWAIT | MSG_MORE)
 
-#define SANDBOX_GETSOCKOPT(option, reason)                                                         \
-	{                                                                                          \
-		"getsockopt", reason,                                                              \
-		{                                                                                  \
-			ARG_INT(1, SOL_SOCKET), ARG_INT(2, option)                                 \
-		}                                                                                  \
+#define SANDBOX_GETSOCKOPT(option, reason)                         \
+	{                                                          \
+		"getsockopt", #option ": " reason,                 \
+		{                                                  \
+			ARG_INT(1, SOL_SOCKET), ARG_INT(2, option) \
+		}                                                  \
 	}
-#define SANDBOX_SETSOCKOPT(level, option, reason)                                                  \
-	{                                                                                          \
-		"setsockopt", reason,                                                              \
-		{                                                                                  \
-			ARG_INT(1, level), ARG_INT(2, option)                                      \
-		}                                                                                  \
+#define SANDBOX_SETSOCKOPT(level, option, reason)             \
+	{                                                     \
+		"setsockopt", #option ": " reason,            \
+		{                                             \
+			ARG_INT(1, level), ARG_INT(2, option) \
+		}                                             \
 	}
 
 // clang-format off
@@ -90,12 +97,14 @@
 	SANDBOX_GETSOCKOPT(SO_ACCEPTCONN, "whether a received descriptor listens, to refuse it"),  \
 	SANDBOX_GETSOCKOPT(SO_DOMAIN, "whether a received descriptor is TCP or a local socket"),   \
 	SANDBOX_GETSOCKOPT(SO_ERROR, "why a connection failed"),                                   \
+	{"getsockopt", "TCP_INFO: whether a socket without a peer ever had one",                   \
+		{ARG_INT(1, IPPROTO_TCP), ARG_INT(2, TCP_INFO)}},                                  \
 	SANDBOX_SETSOCKOPT(SOL_SOCKET, SO_LINGER, "whether unsent bytes survive the end"),         \
 	SANDBOX_SETSOCKOPT(IPPROTO_TCP, TCP_NODELAY, "small messages leave at once"),              \
-	{"fcntl", "a message that waits keeps a copy of its descriptor",                           \
+	{"fcntl", "F_DUPFD_CLOEXEC: a message that waits keeps a copy of its descriptor",                           \
 		{ARG_INT(1, F_DUPFD_CLOEXEC)}},                                                    \
-	{"fcntl", "whether a received descriptor would block", {ARG_INT(1, F_GETFL)}},             \
-	{"fcntl", "a received descriptor must not block; sets nothing but O_NONBLOCK",             \
+	{"fcntl", "F_GETFL: whether a received descriptor would block", {ARG_INT(1, F_GETFL)}},             \
+	{"fcntl", "F_SETFL: a received descriptor must not block; sets nothing but O_NONBLOCK",             \
 		{ARG_INT(1, F_SETFL), ARG_BITS(2, O_NONBLOCK | O_RDWR)}}
 
 // Memory, never executable; clock; random numbers; the end.
@@ -140,10 +149,23 @@
 // clang-format on
 
 // madvise is unconditional in sanitizer builds, so its narrow row stands apart.
-#define SANDBOX_ROW_MADVISE                                                                        \
-	{                                                                                          \
-		"madvise", "malloc gives memory back",                                             \
-		{                                                                                  \
-			ARG_INT(2, MADV_DONTNEED)                                                  \
-		}                                                                                  \
+#define SANDBOX_ROW_MADVISE                            \
+	{                                              \
+		"madvise", "malloc gives memory back", \
+		{                                      \
+			ARG_INT(2, MADV_DONTNEED)      \
+		}                                      \
 	}
+
+// A leak check would stop and trace the process, which is what the sandbox is there to refuse, and
+// a symbolizer would be a second process: reports of sealed processes name addresses.
+#if SANDBOX_SANITIZERS
+#define SANDBOX_SANITIZER_OPTIONS                                       \
+	__attribute__((weak)) const char *__asan_default_options(void); \
+	const char *__asan_default_options(void)                        \
+	{                                                               \
+		return "detect_leaks=0:symbolize=0";                    \
+	}
+#else
+#define SANDBOX_SANITIZER_OPTIONS
+#endif

@@ -62,20 +62,21 @@ int seal_args_parse(struct seal_args *args, int argc, char *const *argv)
 	uint64_t epoch, parent, uid, gid, root_fd;
 
 	if (argc != 6 || parse_number(argv[1], UINT32_MAX, &epoch) < 0 ||
-			parse_number(argv[2], INT_MAX, &parent) < 0 ||
-			parse_optional(argv[3], UINT32_MAX - 1, UID_KEEP, &uid) < 0 ||
-			parse_optional(argv[4], UINT32_MAX - 1, GID_KEEP, &gid) < 0 ||
-			parse_optional(argv[5], INT_MAX, UINT64_MAX, &root_fd) < 0)
+		parse_number(argv[2], INT_MAX, &parent) < 0 ||
+		parse_optional(argv[3], UINT32_MAX - 1, UID_KEEP, &uid) < 0 ||
+		parse_optional(argv[4], UINT32_MAX - 1, GID_KEEP, &gid) < 0 ||
+		parse_optional(argv[5], INT_MAX, UINT64_MAX, &root_fd) < 0)
 		return -EINVAL;
 	// Both ids or none, and never root's; 0 to 2 are no folder.
-	if (parent == 0 || uid == 0 || gid == 0 || (uid == UID_KEEP) != (gid == GID_KEEP) || root_fd <= 2)
+	if (parent == 0 || uid == 0 || gid == 0 || (uid == UID_KEEP) != (gid == GID_KEEP) ||
+		root_fd <= 2)
 		return -EINVAL;
 	*args = (struct seal_args){
-			.epoch = (uint32_t)epoch,
-			.parent = (pid_t)parent,
-			.uid = (uid_t)uid,
-			.gid = (gid_t)gid,
-			.root_fd = root_fd == UINT64_MAX ? -1 : (int)root_fd,
+		.epoch = (uint32_t)epoch,
+		.parent = (pid_t)parent,
+		.uid = (uid_t)uid,
+		.gid = (gid_t)gid,
+		.root_fd = root_fd == UINT64_MAX ? -1 : (int)root_fd,
 	};
 	return 0;
 }
@@ -94,7 +95,8 @@ static int enter_process(struct seal *seal)
 	char name[16] = "tunneld-";
 	size_t used = strlen(name);
 
-	memcpy(name + used, seal->profile->role, MIN(strlen(seal->profile->role), sizeof(name) - 1 - used));
+	memcpy(name + used, seal->profile->role,
+		MIN(strlen(seal->profile->role), sizeof(name) - 1 - used));
 	if (prctl(PR_SET_NAME, name, 0, 0, 0) < 0)
 		return -errno;
 	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR || signal(SIGXFSZ, SIG_IGN) == SIG_ERR)
@@ -240,9 +242,9 @@ static int enter_landlock(struct seal *seal)
 {
 	const struct seal_profile *profile = seal->profile;
 	const struct seal_landlock_rules rules = {
-			.work_fd = profile->files ? seal->args->root_fd : -1,
-			.readable = profile->readable,
-			.connects = profile->connects,
+		.work_fd = profile->files ? seal->args->root_fd : -1,
+		.readable = profile->readable,
+		.connects = profile->connects,
 	};
 	int r = seal_landlock_enter(&rules);
 
@@ -258,9 +260,9 @@ static int enter_landlock(struct seal *seal)
 static int enter_seccomp(struct seal *seal)
 {
 	const struct sock_fprog program = {
-			.len = (unsigned short)seal->profile->n_filter,
-			// The kernel only reads it; its structure has no const.
-			.filter = (struct sock_filter *)(uintptr_t)seal->profile->filter,
+		.len = (unsigned short)seal->profile->n_filter,
+		// The kernel only reads it; its structure has no const.
+		.filter = (struct sock_filter *)(uintptr_t)seal->profile->filter,
 	};
 
 	if (seal->profile->n_filter == 0 || seal->profile->n_filter > BPF_MAXINSNS)
@@ -272,24 +274,24 @@ static int enter_seccomp(struct seal *seal)
 }
 
 int seal_enter(const struct seal_profile *profile, const struct seal_args *args, unsigned *reached,
-		const char **where)
+	const char **where)
 {
 	static const struct {
 		const char *name;
 		int (*enter)(struct seal *seal);
 	} steps[] = {
-			{"process", enter_process},
-			{"folder", enter_folder},
-			{"groups", enter_groups},
-			{"gid", enter_gid},
-			{"uid", enter_uid},
-			{"capabilities", enter_capabilities},
-			{"parent", enter_parent},
-			{"limits", enter_limits},
-			{"dumpable", enter_dumpable},
-			{"no_new_privs", enter_no_new_privs},
-			{"landlock", enter_landlock},
-			{"seccomp", enter_seccomp},
+		{"process", enter_process},
+		{"folder", enter_folder},
+		{"groups", enter_groups},
+		{"gid", enter_gid},
+		{"uid", enter_uid},
+		{"capabilities", enter_capabilities},
+		{"parent", enter_parent},
+		{"limits", enter_limits},
+		{"dumpable", enter_dumpable},
+		{"no_new_privs", enter_no_new_privs},
+		{"landlock", enter_landlock},
+		{"seccomp", enter_seccomp},
 	};
 	struct seal seal = {.profile = profile, .args = args};
 	int r = 0;

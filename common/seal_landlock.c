@@ -2,7 +2,8 @@
 // SPDX-FileCopyrightText: 2026 the tunneld authors
 //
 // Landlock refuses only what a ruleset says it handles, so the one idea here is to handle all that
-// the kernel's ABI version knows. Values are our own copies: the distribution's header stops at ABI 2.
+// the kernel's ABI version knows. Values are our own copies: the distribution's header stops at
+// ABI 2.
 
 #include "seal_landlock.h"
 
@@ -11,19 +12,20 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-#define FS_ABI1          ((1ull << 13) - 1)
-#define FS_REFER         (1ull << 13) // ABI 2
-#define FS_TRUNCATE      (1ull << 14) // ABI 3
-#define FS_IOCTL_DEV     (1ull << 15) // ABI 5
-#define NET_BIND_TCP     (1ull << 0)  // ABI 4
-#define NET_CONNECT_TCP  (1ull << 1)  // ABI 4
-#define SCOPE_UNIX       (1ull << 0)  // ABI 6: abstract Unix sockets of others
-#define SCOPE_SIGNAL     (1ull << 1)  // ABI 6: signals to others
+#define FS_ABI1         ((1ull << 13) - 1)
+#define FS_REFER        (1ull << 13) // ABI 2
+#define FS_TRUNCATE     (1ull << 14) // ABI 3
+#define FS_IOCTL_DEV    (1ull << 15) // ABI 5
+#define NET_BIND_TCP    (1ull << 0)  // ABI 4
+#define NET_CONNECT_TCP (1ull << 1)  // ABI 4
+#define SCOPE_UNIX      (1ull << 0)  // ABI 6: abstract Unix sockets of others
+#define SCOPE_SIGNAL    (1ull << 1)  // ABI 6: signals to others
 
 // What SQLite does below its folder: no links, no devices, no folders of its own.
-#define FS_WORK                                                                                    \
-	(LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_READ_DIR | \
-			LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG | FS_TRUNCATE)
+#define FS_WORK                                                                \
+	(LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |        \
+		LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE | \
+		LANDLOCK_ACCESS_FS_MAKE_REG | FS_TRUNCATE)
 
 // struct landlock_ruleset_attr of ABI 6. An older kernel accepts it as long as the members it does
 // not know are zero.
@@ -53,13 +55,13 @@ static struct ruleset ruleset_for(int abi, bool connects)
 static int allow_below(int ruleset_fd, int folder_fd, uint64_t access)
 {
 	const struct landlock_path_beneath_attr rule = {
-			.allowed_access = access,
-			.parent_fd = folder_fd,
+		.allowed_access = access,
+		.parent_fd = folder_fd,
 	};
 
 	return syscall(SYS_landlock_add_rule, ruleset_fd, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0
-			? -errno
-			: 0;
+		       ? -errno
+		       : 0;
 }
 
 static int allow_reading(int ruleset_fd, const char *path)
@@ -73,8 +75,8 @@ static int allow_reading(int ruleset_fd, const char *path)
 		return -errno;
 	// READ_DIR on a file is refused by the kernel.
 	return allow_below(ruleset_fd, fd,
-			LANDLOCK_ACCESS_FS_READ_FILE |
-					(S_ISDIR(st.st_mode) ? LANDLOCK_ACCESS_FS_READ_DIR : 0));
+		LANDLOCK_ACCESS_FS_READ_FILE |
+			(S_ISDIR(st.st_mode) ? LANDLOCK_ACCESS_FS_READ_DIR : 0));
 }
 
 int seal_landlock_abi(void)

@@ -10,10 +10,10 @@
 #include "util.h"
 
 struct seal_landlock_rules {
-	int work_fd;                 // folder whose files may be read, written, made and removed; -1: none
+	int work_fd; // folder whose files may be read, written, made and removed; -1: none
 	const char *const *readable; // paths that may be read, ends with NULL; those that cannot be
 				     // opened are left out; NULL: none
-	bool connects;               // outgoing TCP connections stay allowed
+	bool connects; // outgoing TCP connections stay allowed
 };
 
 enum seal_landlock_outcome {

@@ -53,9 +53,10 @@ static size_t span_find(struct span s, char c)
 	return at != NULL ? (size_t)(at - s.p) : s.n;
 }
 
+// TEXT is not empty.
 static bool authority_split(struct authority *ret, struct span text)
 {
-	struct authority a = {.bracketed = text.n > 0 && text.p[0] == '['};
+	struct authority a = {.bracketed = text.p[0] == '['};
 	size_t behind;
 
 	if (a.bracketed) {
@@ -159,7 +160,7 @@ bool url_authority_ok(struct span text)
 	struct authority a;
 	struct in6_addr address;
 
-	if (!authority_split(&a, text) || (a.has_port && port_parse(a.port) == 0))
+	if (text.n == 0 || !authority_split(&a, text) || (a.has_port && port_parse(a.port) == 0))
 		return false;
 	return a.bracketed ? literal_parse(AF_INET6, a.host, &address)
 			   : name_ok(without_final_dot(a.host));
@@ -280,6 +281,8 @@ static const char *parse(struct url *url, struct span text)
 {
 	const char *wrong;
 
+	if (text.n == 0)
+		return "there is no address: write scheme://host:port";
 	if ((wrong = characters_ok(text)) != NULL || (wrong = scheme_parse(url, &text)) != NULL)
 		return wrong;
 	size_t end = 0;

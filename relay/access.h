@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+//
+// Who may pass: the tunnel's `auth` mode against what a request brings.
+
+#pragma once
+
+#include "code.h"
+#include "http_head.h"
+#include "secret.h"
+#include "tunnel_config.h"
+
+struct access_verdict {
+	enum code refused;  // CODE_NONE: may pass; else CODE_AUTH_REQUIRED or CODE_AUTH_FAILED
+	bool authorization; // the Authorization field is not ours: it goes on to the backend
+};
+
+// X-Tunnel-Authorization, when present, is the one that counts; Authorization is then the
+// backend's. Bearer mode takes `Bearer S`, basic mode `Basic base64(anyone:S)`. The secret is
+// compared by its hash, in constant time.
+struct access_verdict access_check(
+	enum tunnel_auth auth, const struct secret_hash *secret, const struct http_head *request);
+
+// The WWW-Authenticate line, with CR LF, that goes with a refusal in this mode.
+struct span access_challenge(enum tunnel_auth auth);

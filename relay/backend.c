@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+
+#include "backend.h"
+
+#include "relay.h"
+#include "visitor.h"
+
+#include <sys/socket.h>
+
+enum { POOL_MAX = 256 };
+
+// ---- the pool: most recently used first, those at the end are closed by the backend in time
+
+static void pool_remove(struct backend *backend)
+{
+	if (backend->prev == NULL)
+		return;
+	*backend->prev = backend->next;
+	if (backend->next != NULL)
+		backend->next->prev = backend->prev;
+	backend->next = NULL;
+	backend->prev = NULL;
+	backend->relay->n_idle--;
+}
+
+static void pool_add(struct backend *backend)
+{
+	struct relay *relay = backend->relay;
+	backend->next = relay->idle;
+	backend->prev = &relay->idle;
+	if (backend->next != NULL)
+		backend->next->prev = &backend->next;
+	relay->idle = backend;
+	relay->n_idle++;
+}
+
+// ----
+
+static void on_ready(struct loop_watch *watch, uint32_t events)
+{
+	struct backend *backend = container_of(watch, struct backend, stream.watch);
+	stream_note(&backend->stream, events);
+	if (backend->visitor != NULL)
+		visitor_step(backend->visitor);
+	else if (events & ~(uint32_t)EPOLLOUT)
+		backend_free(backend); // an idle one has ended, or sends what nobody asked for
+}
+
+struct backend *backend_new(struct visitor *visitor, int fd)
+{
+	struct backend *backend = calloc(1, sizeof *backend);
+	if (backend == NULL) {
+		close(fd);
+		return NULL;
+	}
+	backend->relay = visitor->relay;
+	backend->visitor = visitor;
+	if (stream_open(&backend->stream, &visitor->relay->loop, fd, on_ready) < 0) {
+		free(backend);
+		return NULL;
+	}
+	backend->stream.readable = false; // nothing was sent yet, so nothing can have been answered
+	relay_descriptor_taken(visitor->relay);
+	return backend;
+}
+
+struct backend *backend_free(struct backend *backend)
+{
+	if (backend == NULL)
+		return NULL;
+	pool_remove(backend);
+	stream_close(&backend->stream, &backend->relay->loop);
+	relay_descriptor_closed(backend->relay);
+	free(backend);
+	return NULL;
+}
+
+int backend_check_connected(struct backend *backend)
+{
+	struct sockaddr_storage peer;
+	socklen_t n = sizeof peer;
+	if (backend->connected)
+		return 0;
+	if (getpeername(backend->stream.watch.fd, (struct sockaddr *)&peer, &n) == 0) {
+		backend->connected = true;
+		return 0;
+	}
+	int error = 0;
+	n = sizeof error;
+	if (getsockopt(backend->stream.watch.fd, SOL_SOCKET, SO_ERROR, &error, &n) < 0)
+		return -errno;
+	if (error != 0)
+		return -error;
+	// No error and no peer: still connecting, or refused and the error already read.
+	return backend->stream.broken ? -ECONNREFUSED : BACKEND_CONNECTING;
+}
+
+void backend_release(struct backend *backend)
+{
+	struct relay *relay = backend->relay;
+	const struct stream *s = &backend->stream;
+	backend->visitor = NULL;
+	if (relay->config.reuse != REUSE_SHARED || relay->n_idle >= POOL_MAX || s->peer_done ||
+		s->broken || buf_len(&s->in) > 0 || buf_len(&s->out) > 0) {
+		backend_free(backend);
+		return;
+	}
+	pool_add(backend);
+}
+
+// Bytes nobody asked for must not become the answer to somebody else's request; epoll may not have
+// told us of them yet.
+static bool is_silent(const struct backend *backend)
+{
+	char byte;
+	ssize_t n = recv(backend->stream.watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	return n < 0 && errno == EAGAIN;
+}
+
+struct backend *backend_reuse(struct visitor *visitor)
+{
+	struct backend *backend;
+	while ((backend = visitor->relay->idle) != NULL) {
+		pool_remove(backend);
+		if (is_silent(backend)) {
+			backend->visitor = visitor;
+			return backend;
+		}
+		backend_free(backend);
+	}
+	return NULL;
+}

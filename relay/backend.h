@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+//
+// A connection to the backend. It serves one visitor connection, and under `backend_reuse = shared`
+// the next one after that, but only when the last answer was framed and nothing followed it.
+
+#pragma once
+
+#include "stream.h"
+
+struct relay;
+struct visitor;
+
+struct backend {
+	struct relay *relay;
+	struct visitor *visitor;      // whom it serves, NULL while idle in the pool
+	struct backend *next, **prev; // in the pool
+	struct stream stream;
+	bool connected;
+	bool used; // has answered a request: may be closed by the peer at any time
+};
+
+// Takes a connecting socket (consumed, also on failure) for VISITOR. Returns NULL without memory.
+struct backend *backend_new(struct visitor *visitor, int fd);
+// Closes and frees; NULL is left alone. Returns NULL.
+struct backend *backend_free(struct backend *backend);
+
+enum { BACKEND_CONNECTING = 1 };
+// Returns 0 once connected, BACKEND_CONNECTING, or the negative errno of the attempt.
+int backend_check_connected(struct backend *backend);
+
+// Lets go of a connection that is ready for another request: back to the pool or, where it may
+// not be shared or the pool is full, closed.
+void backend_release(struct backend *backend);
+// A connection from the pool, now VISITOR's, or NULL.
+struct backend *backend_reuse(struct visitor *visitor);

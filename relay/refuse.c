@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+//
+// Answers of our own: problem+json and bare statuses from here; pages are made by the API worker,
+// to which the connection then goes.
+
+#include "access.h"
+#include "relay.h"
+#include "visitor.h"
+
+static bool is_auth(enum code code)
+{
+	return code == CODE_AUTH_REQUIRED || code == CODE_AUTH_FAILED;
+}
+
+// Hands the connection to the API worker. Returns false when that is not possible now.
+static bool page_out(struct visitor *visitor, enum code code)
+{
+	struct relay *relay = visitor->relay;
+	if (buf_len(&visitor->stream.out) > 0)
+		return false;
+	return ipc_post(&relay->control, MSG_PAGE_OUT, visitor->stream.watch.fd, wire_uint(code),
+		       wire_bool(visitor->x.to_head), wire_uint(0)) == IPC_SENT;
+}
+
+// Returns 0 or a negative errno.
+static int answer(struct visitor *visitor, const struct problem *problem)
+{
+	CLEANUP(buf_reset) struct buf text;
+	buf_init(&text, 16 * 1024);
+	int r = problem_format(&text, problem, NULL);
+	if (r < 0)
+		return r;
+	struct iovec piece = {(void *)(uintptr_t)buf_span(&text).p, buf_len(&text)};
+	return stream_send(&visitor->stream, &piece, 1);
+}
+
+enum step refuse(struct visitor *visitor, enum code code, struct span detail)
+{
+	struct exchange *x = &visitor->x;
+	visitor->backend = backend_free(visitor->backend);
+	if (x->answering)
+		return visitor_drop(visitor);
+	if (x->form == FORM_HTML && page_out(visitor, code))
+		return visitor_drop(visitor); // only our copy of the descriptor
+	bool keep = x->keep_alive && x->up.ended;
+	struct problem problem = {
+		.code = code,
+		.detail = detail,
+		.form = x->form == FORM_STATUS ? FORM_STATUS : FORM_JSON,
+		.to_head = x->to_head,
+		.keep_alive = keep,
+		.fields = is_auth(code) ? access_challenge(visitor->relay->config.auth)
+					: (struct span){NULL, 0},
+	};
+	if (answer(visitor, &problem) < 0)
+		return visitor_drop(visitor);
+	return keep ? visitor_next(visitor) : visitor_finish(visitor);
+}
+
+enum step refuse_connection(struct visitor *visitor, enum code code, struct span detail)
+{
+	visitor->x.keep_alive = false;
+	visitor->unread = true;
+	return refuse(visitor, code, detail);
+}

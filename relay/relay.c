@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+
+#include "relay.h"
+
+#include "visitor.h"
+
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+enum {
+	VISITORS_FD = IPC_FIRST_FD + 1,
+	COUNTERS_FD = IPC_FIRST_FD + 2,
+	CONTROL_QUEUE = 256 * 1024,
+	HEADROOM =
+		2 * PIPES_MAX + 32, // descriptors kept for pipes, backends being dialled, channels
+};
+
+// ---- settings
+
+static int public_url_parse(struct relay *relay, struct span url)
+{
+	if (url.n >= sizeof relay->public_text)
+		return -EBADMSG;
+	memcpy(relay->public_text, url.p, url.n);
+	struct span text = {relay->public_text, url.n};
+	relay->public_https = span_starts(text, SPAN("https://"));
+	const char *slashes = memmem(text.p, text.n, "//", 2);
+	if (slashes != NULL)
+		relay->public_host =
+			(struct span){slashes + 2, (size_t)(text.p + text.n - slashes - 2)};
+	return 0;
+}
+
+static void backend_authority(struct relay *relay)
+{
+	// "http://" of the canonical form is taken off, and a port that is the scheme's own.
+	char text[URL_TEXT_MAX];
+	size_t n = url_format(&relay->config.backend, text, sizeof text);
+	struct span all = {text, n};
+	const char *slashes = memmem(all.p, all.n, "//", 2);
+	struct span authority = {slashes + 2, (size_t)(all.p + all.n - slashes - 2)};
+	if (relay->config.backend.scheme == URL_HTTP && relay->config.backend.port == 80)
+		authority.n -= sizeof ":80" - 1;
+	memcpy(relay->authority_text, authority.p, authority.n);
+	relay->authority = (struct span){relay->authority_text, authority.n};
+}
+
+static int on_setup(struct ipc_channel *channel, struct ipc_message *message)
+{
+	struct relay *relay = container_of(channel, struct relay, control);
+	const struct wire_value *f = message->fields;
+	int r = tunnel_config_decode(&relay->config, f[0].bytes.p, f[0].bytes.n);
+	if (r < 0)
+		return r;
+	memcpy(relay->secret.bytes, f[1].bytes.p, SECRET_HASH_SIZE);
+	relay->head_timeout_ms = (uint32_t)MIN(f[2].number, (uint64_t)UINT32_MAX);
+	relay->idle_timeout_ms = (uint32_t)MIN(f[3].number, (uint64_t)UINT32_MAX);
+	relay->connect_timeout_ms = (uint32_t)MIN(f[4].number, (uint64_t)UINT32_MAX);
+	r = public_url_parse(relay, f[5].bytes);
+	if (r < 0)
+		return r;
+	backend_authority(relay);
+	relay->prefix_length = (size_t)snprintf(
+		relay->prefix_text, sizeof relay->prefix_text, "/t/%s", relay->config.id);
+	budget_init(&relay->budget, &relay->config, relay->counters);
+	channel->phase = PHASE_RUN;
+	ipc_resume(&relay->visitors);
+	return 0;
+}
+
+// ---- channels
+
+static const struct ipc_handling control_table[] = {
+	{MSG_RELAY_SETUP, on_setup},
+	{MSG_DIALED, dial_on_dialed},
+	{MSG_DIAL_FAILED, dial_on_failed},
+};
+
+static const struct ipc_handlers control_handlers = {
+	ROLE_RELAY, ROLE_SUPERVISOR, control_table, ARRAY_SIZE(control_table)};
+
+static const struct ipc_handling visitor_table[] = {{MSG_VISITOR, visitor_on_message}};
+
+static const struct ipc_handlers visitor_handlers = {
+	ROLE_RELAY, ROLE_GATE, visitor_table, ARRAY_SIZE(visitor_table)};
+
+static void control_ended(struct ipc_channel *channel, const char *why)
+{
+	struct relay *relay = container_of(channel, struct relay, control);
+	loop_stop(&relay->loop, EXIT_SUCCESS);
+}
+
+static void visitors_ended(struct ipc_channel *channel, const char *why)
+{
+	struct relay *relay = container_of(channel, struct relay, visitors);
+	if (ipc_open(channel))
+		relay_log(relay, 1, "a gate sent what it must not: %s", why);
+	else
+		loop_stop(&relay->loop, EXIT_SUCCESS); // the supervisor's spare is gone as well
+}
+
+static void descriptors_exhausted(struct ipc_channel *channel)
+{
+	// The one that was sent is lost; its visitor sees a reset. The next ones wait.
+	ipc_pause(channel);
+}
+
+static int counters_map(struct relay *relay)
+{
+	void *page = mmap(NULL, COUNTERS_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, COUNTERS_FD, 0);
+	if (page == MAP_FAILED)
+		return -errno;
+	close(COUNTERS_FD);
+	relay->counters = page;
+	atomic_store_explicit(&relay->counters->open, 0, memory_order_relaxed);
+	return 0;
+}
+
+static int channels_init(struct relay *relay, uint32_t epoch)
+{
+	int r = ipc_init(&relay->control, &relay->loop, IPC_FIRST_FD, &control_handlers, epoch, 0,
+		CONTROL_QUEUE);
+	if (r < 0)
+		return r;
+	relay->control.ended = control_ended;
+	r = ipc_init(&relay->visitors, &relay->loop, VISITORS_FD, &visitor_handlers, 0,
+		IPC_SHARED | IPC_ANY_EPOCH, 0);
+	if (r < 0)
+		return r;
+	relay->visitors.ended = visitors_ended;
+	relay->visitors.exhausted = descriptors_exhausted;
+	relay->visitors.phase = PHASE_RUN;
+	ipc_pause(&relay->visitors); // until the settings are here
+	return 0;
+}
+
+int relay_init(struct relay *relay, uint32_t epoch, unsigned reached)
+{
+	// Static, so that an idle relay's pages of them are never touched.
+	static char scratch[RELAY_SCRATCH], head_out[RELAY_HEAD_OUT];
+	struct rlimit limit = {.rlim_cur = 1024};
+	*relay = (struct relay){.scratch = scratch, .head_out = head_out};
+	getrlimit(RLIMIT_NOFILE, &limit);
+	relay->most_descriptors =
+		limit.rlim_cur > 2 * HEADROOM ? (unsigned)limit.rlim_cur - HEADROOM : HEADROOM;
+	dials_init(&relay->dials);
+	int r = loop_init(&relay->loop);
+	if (r == 0)
+		r = counters_map(relay);
+	if (r == 0)
+		r = channels_init(relay, epoch);
+	if (r == 0)
+		r = ipc_post(&relay->control, MSG_READY, -1, wire_uint(reached));
+	return r;
+}
+
+int relay_run(struct relay *relay)
+{
+	return loop_run(&relay->loop);
+}
+
+// ----
+
+void relay_log(struct relay *relay, unsigned level, const char *format, ...)
+{
+	char text[512];
+	va_list ap;
+	va_start(ap, format);
+	int n = vsnprintf(text, sizeof text, format, ap);
+	va_end(ap);
+	if (n > 0)
+		(void)ipc_post(&relay->control, MSG_LOG, -1, wire_uint(level),
+			wire_str((struct span){text, MIN((size_t)n, sizeof text - 1)}));
+}
+
+void relay_check_budget(struct relay *relay)
+{
+	const char *which = budget_used_up(&relay->budget);
+	if (which != NULL)
+		(void)ipc_post(&relay->control, MSG_USED_UP, -1, wire_str(span_of(which)));
+}
+
+void relay_count_bytes(struct relay *relay, _Atomic uint64_t *counter, size_t n)
+{
+	counter_add(counter, n);
+	if (relay->config.max_bytes != 0)
+		relay_check_budget(relay);
+}
+
+void relay_descriptor_taken(struct relay *relay)
+{
+	if (++relay->n_descriptors >= relay->most_descriptors)
+		ipc_pause(&relay->visitors);
+}
+
+void relay_descriptor_closed(struct relay *relay)
+{
+	if (--relay->n_descriptors < relay->most_descriptors)
+		ipc_resume(&relay->visitors);
+}

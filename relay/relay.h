@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+//
+// One relay process: one tunnel. It gets visitor connections as descriptors, asks the supervisor
+// for connections to the backend, and moves HTTP messages and bytes between them.
+
+#pragma once
+
+#include "budget.h"
+#include "counters.h"
+#include "dial.h"
+#include "ipc.h"
+#include "pipes.h"
+#include "secret.h"
+#include "tunnel_config.h"
+
+enum {
+	RELAY_SCRATCH = 64 * 1024,  // what one read may bring
+	RELAY_HEAD_OUT = 64 * 1024, // a rebuilt head: at most HTTP_HEAD_MAX and what we add
+};
+
+struct backend;
+
+struct relay {
+	struct loop loop;
+	struct ipc_channel control;  // supervisor
+	struct ipc_channel visitors; // gates
+	struct tunnel_config config;
+	struct secret_hash secret;
+	struct span authority; // of the backend, for Host; in authority_text
+	char authority_text[URL_TEXT_MAX];
+	char prefix_text[3 + TUNNEL_ID_MAX + 1]; // "/t/<id>"
+	size_t prefix_length;
+	struct span public_host; // authority of public_url ...
+	bool public_https;       // ... and whether it is https
+	char public_text[300];
+	uint32_t head_timeout_ms, idle_timeout_ms, connect_timeout_ms;
+
+	struct counters *counters; // shared with the supervisor
+	struct budget budget;
+	struct dials dials;
+	struct pipes pipes;
+	struct backend *idle; // backend connections nobody uses (backend_reuse = shared)
+	unsigned n_idle;
+	unsigned n_descriptors; // sockets held, for the headroom below
+	unsigned most_descriptors;
+
+	char *scratch;  // RELAY_SCRATCH bytes, used within one callback only
+	char *head_out; // RELAY_HEAD_OUT bytes, likewise
+};
+
+// Sets up the loop and both channels on their fixed descriptors and says READY. Returns 0 or a
+// negative errno.
+int relay_init(struct relay *relay, uint32_t epoch, unsigned reached);
+// Runs until the supervisor goes away; returns the exit status.
+int relay_run(struct relay *relay);
+
+// Accounts for bytes of bodies and byte relays; ends the tunnel when its budget is used up.
+void relay_count_bytes(struct relay *relay, _Atomic uint64_t *counter, size_t n);
+
+// Tells the supervisor when a budget has been used up.
+void relay_check_budget(struct relay *relay);
+
+// A socket was taken or given up: new visitors wait in their channel while there are too few left.
+void relay_descriptor_taken(struct relay *relay);
+void relay_descriptor_closed(struct relay *relay);
+
+// Writes a line to the log. Never secrets, never payload.
+void relay_log(struct relay *relay, unsigned level, const char *format, ...) PRINTF(3, 4);

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+//
+// From a complete request head to a request on its way: is it for this tunnel, may it pass, what
+// the backend gets to see of it, and on which connection.
+
+#include "access.h"
+#include "relay.h"
+#include "rewrite.h"
+#include "visitor.h"
+
+#include <stdio.h>
+
+// ---- what it asks for
+
+struct route {
+	struct span prefix; // "/t/<id>"
+	struct span rest;   // what follows it: empty or starting with / or ?
+};
+
+static bool route_find(const struct relay *relay, struct span path, struct route *ret)
+{
+	struct span prefix = {relay->prefix_text, relay->prefix_length};
+	if (!span_starts(path, prefix))
+		return false;
+	struct span rest = {path.p + prefix.n, path.n - prefix.n};
+	if (rest.n > 0 && rest.p[0] != '/' && rest.p[0] != '?')
+		return false;
+	*ret = (struct route){.prefix = {path.p, prefix.n}, .rest = rest};
+	return true;
+}
+
+static void exchange_init(struct visitor *visitor, const struct http_head *head)
+{
+	struct exchange *x = &visitor->x;
+	*x = (struct exchange){
+		.to_head = head->method == HTTP_HEAD,
+		.safe = http_method_is_safe(head->method),
+		.old = head->minor == 0,
+		.keep_alive = head->keep_alive && head->minor > 0,
+		.form = answer_form(head),
+	};
+	buf_init(&x->head, RELAY_HEAD_OUT);
+	flow_init(&x->up, FLOW_UP, head->body, head->length, head->body == HTTP_BODY_CHUNKED);
+}
+
+// ---- what is said before any backend is asked
+
+struct objection {
+	enum code code;
+	const char *detail;
+};
+
+static struct objection object(
+	struct visitor *visitor, const struct http_head *head, const struct access_verdict *access)
+{
+	struct relay *relay = visitor->relay;
+	if (access->refused != CODE_NONE)
+		return (struct objection){access->refused, NULL};
+	if (counter_get(&relay->counters->open) > relay->config.max_connections)
+		return (struct objection){CODE_TOO_MANY_CONNECTIONS, NULL};
+	if (relay->config.backend.scheme == URL_TCP &&
+		!(head->upgrade && visitor->x.up.ended &&
+			http_list_has(head->upgrade_protocols, SPAN("tcp"))))
+		return (struct objection){CODE_BAD_REQUEST,
+			"This tunnel carries raw TCP: enter it with `Connection: Upgrade` and "
+			"`Upgrade: tcp`."};
+	switch (budget_request(&relay->budget, relay->loop.now)) {
+	case BUDGET_OK: break;
+	case BUDGET_TOO_FAST: return (struct objection){CODE_RATE_LIMITED, NULL};
+	case BUDGET_USED_UP: return (struct objection){CODE_TUNNEL_OVER, NULL};
+	}
+	visitor->x.accepted = true;
+	counter_add(&relay->counters->requests, 1);
+	atomic_store_explicit(
+		&relay->counters->last_activity, (uint64_t)wall_now(), memory_order_relaxed);
+	return (struct objection){CODE_NONE, NULL};
+}
+
+// ---- on its way
+
+static bool backend_ready(const struct backend *backend)
+{
+	const struct stream *s = &backend->stream;
+	return !s->broken && !s->peer_done && !s->readable && buf_len(&s->in) == 0;
+}
+
+// A connection that is already there, or NULL.
+static struct backend *backend_at_hand(struct visitor *visitor)
+{
+	if (visitor->backend != NULL && !backend_ready(visitor->backend))
+		visitor->backend = backend_free(visitor->backend);
+	if (visitor->backend == NULL)
+		visitor->backend = backend_reuse(visitor);
+	return visitor->backend;
+}
+
+static enum step forward(struct visitor *visitor, struct span head, struct span rest)
+{
+	struct exchange *x = &visitor->x;
+	bool at_hand = visitor->relay->config.backend.scheme != URL_TCP &&
+		       backend_at_hand(visitor) != NULL;
+	// Kept where it may have to be sent later, or again: a connection that was idle may be
+	// closed by the backend just now.
+	if ((!at_hand || (x->safe && x->up.ended)) && buf_add_span(&x->head, head) < 0)
+		return visitor_drop(visitor);
+	if (at_hand)
+		return exchange_begin(visitor, &(struct flow_start){.lead = head, .rest = rest});
+	if (buf_add_span(&visitor->stream.in, rest) < 0)
+		return visitor_drop(visitor);
+	return request_dial(visitor, 0);
+}
+
+// "/t/<id>" without its slash would make every relative link of the page miss the tunnel.
+static enum step redirect_to_slash(struct visitor *visitor, const struct route *route)
+{
+	char text[600];
+	bool keep = visitor->x.keep_alive && visitor->x.up.ended;
+	int n = snprintf(text, sizeof text,
+		"HTTP/1.1 308 Permanent Redirect\r\nLocation: %.*s/%.*s\r\nContent-Length: 0\r\n"
+		"%s\r\n",
+		(int)route->prefix.n, route->prefix.p, (int)route->rest.n, route->rest.p,
+		keep ? "" : "Connection: close\r\n");
+	if (n < 0 || (size_t)n >= sizeof text)
+		return refuse(visitor, CODE_BAD_REQUEST, SPAN("The query is too long here."));
+	struct iovec piece = {text, (size_t)n};
+	if (stream_send(&visitor->stream, &piece, 1) < 0)
+		return visitor_drop(visitor);
+	return keep ? visitor_next(visitor) : visitor_finish(visitor);
+}
+
+static enum step refuse_parse(struct visitor *visitor, int outcome, const char *why)
+{
+	enum code code = outcome == HTTP_TOO_LARGE ? CODE_HEAD_TOO_LARGE : CODE_BAD_REQUEST;
+	return refuse_connection(visitor, code, span_of(why));
+}
+
+// Refuses the request in hand; what follows it stays with the connection.
+static enum step refuse_with_rest(
+	struct visitor *visitor, enum code code, struct span detail, struct span rest)
+{
+	if (buf_add_span(&visitor->stream.in, rest) < 0)
+		return visitor_drop(visitor);
+	return refuse(visitor, code, detail);
+}
+
+static enum step request_route(
+	struct visitor *visitor, const struct http_head *head, struct route route, struct span rest)
+{
+	struct relay *relay = visitor->relay;
+	struct exchange *x = &visitor->x;
+	struct access_verdict access = access_check(relay->config.auth, &relay->secret, head);
+	struct objection objection = object(visitor, head, &access);
+	if (objection.code != CODE_NONE)
+		return refuse_with_rest(visitor, objection.code, span_of(objection.detail), rest);
+
+	bool tcp = relay->config.backend.scheme == URL_TCP;
+	bool strip = relay->config.prefix == PREFIX_STRIP;
+	x->upgrade = head->upgrade && x->up.ended && !tcp;
+	if ((route.rest.n == 0 || route.rest.p[0] != '/') && !head->upgrade && x->up.ended) {
+		if (buf_add_span(&visitor->stream.in, rest) < 0)
+			return visitor_drop(visitor);
+		return redirect_to_slash(visitor, &route);
+	}
+	size_t n = rewrite_request(
+		&(struct rewrite_request){
+			.head = head,
+			.path = strip ? route.rest : head->path,
+			.prefix = strip ? route.prefix : (struct span){NULL, 0},
+			.authority = relay->authority,
+			.peer = visitor->peer,
+			.https = relay->public_https &&
+				 span_eq_nocase(head->authority, relay->public_host),
+			.authorization = access.authorization,
+			.upgrade = x->upgrade,
+		},
+		relay->head_out, RELAY_HEAD_OUT);
+	if (n == 0)
+		return refuse_with_rest(visitor, CODE_HEAD_TOO_LARGE, (struct span){NULL, 0}, rest);
+	return forward(visitor, (struct span){relay->head_out, n}, rest);
+}
+
+enum step request_begin(struct visitor *visitor, char *bytes, size_t size, struct span rest)
+{
+	static struct http_head head; // 4 KiB, of use only within this call
+	struct relay *relay = visitor->relay;
+	const char *why = NULL;
+	struct route route;
+	visitor->scanned = 0;
+	int r = http_request_parse(&head, bytes, size, &why);
+	if (r != HTTP_OK)
+		return refuse_parse(visitor, r, why);
+	exchange_init(visitor, &head);
+	if (!route_find(relay, head.path, &route))
+		return refuse_connection(visitor, CODE_MISDIRECTED, (struct span){NULL, 0});
+	return request_route(visitor, &head, route, rest);
+}
+
+// ---- dialling
+
+enum step request_dial(struct visitor *visitor, uint8_t attempt)
+{
+	visitor->state = VISITOR_DIALING;
+	if (dial_start(visitor->relay, &visitor->dial, attempt) < 0)
+		return refuse(visitor, CODE_INTERNAL, (struct span){NULL, 0});
+	return visitor_deadline(visitor, visitor->relay->connect_timeout_ms, STEP_WAIT);
+}
+
+static enum step connected(struct visitor *visitor)
+{
+	struct exchange *x = &visitor->x;
+	if (visitor->relay->config.backend.scheme == URL_TCP)
+		return exchange_switch(visitor,
+			SPAN("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
+			     "Upgrade: tcp\r\nVia: 1.1 tunneld\r\n\r\n"),
+			(struct span){NULL, 0});
+	struct buf head = x->head;
+	buf_init(&x->head, RELAY_HEAD_OUT);
+	enum step step = exchange_begin(visitor, &(struct flow_start){.lead = buf_span(&head)});
+	buf_reset(&head);
+	return step;
+}
+
+enum step request_step(struct visitor *visitor)
+{
+	if (visitor->backend == NULL)
+		return STEP_WAIT; // for the supervisor
+	int r = backend_check_connected(visitor->backend);
+	if (r == BACKEND_CONNECTING)
+		return STEP_WAIT;
+	if (r == 0)
+		return connected(visitor);
+	visitor->backend = backend_free(visitor->backend);
+	if (visitor->dial.attempt + 1 < visitor->dial.addresses)
+		return request_dial(visitor, (uint8_t)(visitor->dial.attempt + 1));
+	return refuse(visitor, r == -ETIMEDOUT ? CODE_BACKEND_TIMEOUT : CODE_BACKEND_REFUSED,
+		(struct span){NULL, 0});
+}

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+//
+// Heads as we send them on: built anew from what was parsed, never the received bytes. What each
+// field becomes is one table per direction.
+
+#pragma once
+
+#include "http_head.h"
+#include "tunnel_config.h"
+
+struct rewrite_request {
+	const struct http_head *head;
+	struct span path;      // as the backend is to see it, query included
+	struct span prefix;    // what was taken off it, for X-Forwarded-Prefix; may be absent
+	struct span authority; // of the backend
+	const uint8_t *peer;   // PEER_SIZE bytes
+	bool https;            // how the visitor came
+	bool authorization;    // the visitor's Authorization belongs to the backend
+	bool upgrade;          // ask the backend to switch protocols
+};
+
+// Writes the request head into OUT. Returns its length, or 0 when it does not fit.
+size_t rewrite_request(const struct rewrite_request *request, char *out, size_t size);
+
+struct rewrite_response {
+	const struct http_head *head;
+	bool chunked; // the body goes out in chunks
+	bool no_body; // none goes out, although fields may describe one (HEAD, 304)
+	bool close;   // the connection ends after it
+	bool upgrade; // a 101 that was asked for
+};
+
+// The same for a response head; interim ones too.
+size_t rewrite_response(const struct rewrite_response *response, char *out, size_t size);

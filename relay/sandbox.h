@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+//
+// What a relay may still do once it is sealed; the tables are in sandbox.c.
+
+#pragma once
+
+#include "seal.h"
+
+extern const struct seal_profile relay_seal_profile;

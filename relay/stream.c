@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+
+#include "stream.h"
+
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+int stream_open(struct stream *stream, struct loop *loop, int fd,
+	void (*ready)(struct loop_watch *, uint32_t))
+{
+	*stream = (struct stream){
+		.watch = {.fd = -1, .ready = ready},
+		.readable = true,
+		.writable = true,
+	};
+	buf_init(&stream->in, STREAM_IN_MAX);
+	buf_init(&stream->out, STREAM_OUT_MAX);
+	int r = loop_watch(loop, &stream->watch, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+	if (r < 0)
+		close(fd);
+	return r;
+}
+
+void stream_close(struct stream *stream, struct loop *loop)
+{
+	if (stream->watch.fd < 0)
+		return;
+	int fd = stream->watch.fd;
+	loop_unwatch(loop, &stream->watch);
+	close(fd);
+	buf_reset(&stream->in);
+	buf_reset(&stream->out);
+}
+
+void stream_note(struct stream *stream, uint32_t events)
+{
+	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		stream->readable = true;
+	if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
+		stream->writable = true;
+	if (events & EPOLLRDHUP)
+		stream->peer_done = true;
+	// EPOLLHUP alone is both directions ended in order, if we have ended ours.
+	if ((events & EPOLLERR) || ((events & EPOLLHUP) && !stream->shut))
+		stream->broken = true;
+}
+
+ssize_t stream_read(struct stream *stream, void *bytes, size_t size)
+{
+	ssize_t n;
+	do
+		n = recv(stream->watch.fd, bytes, size, MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	if (n > 0) {
+		// Less than asked for: the socket is empty, the next edge will tell. Not so once
+		// the peer's FIN was announced, there is no further edge after that.
+		if ((size_t)n < size && !stream->peer_done)
+			stream->readable = false;
+		return n;
+	}
+	if (n == 0) {
+		stream->ended = true;
+		return 0;
+	}
+	if (errno == EAGAIN)
+		stream->readable = false;
+	else
+		stream->broken = true;
+	return -errno;
+}
+
+// Writes as much as the socket takes. Returns the bytes written or a negative errno; a full socket
+// is 0 bytes.
+static ssize_t write_now(struct stream *stream, const struct iovec *pieces, int n)
+{
+	struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)pieces, .msg_iovlen = (size_t)n};
+	size_t all = 0;
+	for (int i = 0; i < n; i++)
+		all += pieces[i].iov_len;
+	ssize_t sent;
+	do
+		sent = sendmsg(stream->watch.fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (sent < 0 && errno == EINTR);
+	if (sent < 0) {
+		stream->writable = false;
+		return errno == EAGAIN ? 0 : -errno;
+	}
+	if ((size_t)sent < all)
+		stream->writable = false;
+	return sent;
+}
+
+int stream_send(struct stream *stream, const struct iovec *pieces, int n)
+{
+	ssize_t sent = 0;
+	if (stream->writable && buf_len(&stream->out) == 0)
+		sent = write_now(stream, pieces, n);
+	if (sent < 0)
+		return (int)sent;
+	size_t skip = (size_t)sent;
+	for (int i = 0; i < n; i++) {
+		size_t have = pieces[i].iov_len, gone = MIN(skip, have);
+		skip -= gone;
+		int r = buf_add(&stream->out, (const char *)pieces[i].iov_base + gone, have - gone);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int stream_flush(struct stream *stream)
+{
+	while (buf_len(&stream->out) > 0) {
+		if (!stream->writable)
+			return STREAM_PENDING;
+		struct span waiting = buf_span(&stream->out);
+		struct iovec piece = {
+			.iov_base = (void *)(uintptr_t)waiting.p, .iov_len = waiting.n};
+		ssize_t sent = write_now(stream, &piece, 1);
+		if (sent < 0)
+			return (int)sent;
+		buf_consume(&stream->out, (size_t)sent);
+	}
+	return 0;
+}
+
+int stream_shut(struct stream *stream)
+{
+	if (stream->shut)
+		return 0;
+	stream->shut = true;
+	return shutdown(stream->watch.fd, SHUT_WR) < 0 ? -errno : 0;
+}
+
+bool stream_delivered(const struct stream *stream)
+{
+	enum { FIRST_WINDOW = 10 * 1460 }; // RFC 6928: sent without waiting for any acknowledgement
+	int waiting = 0;
+	if (ioctl(stream->watch.fd, SIOCOUTQ, &waiting) < 0)
+		return true;
+	return waiting <= FIRST_WINDOW;
+}
+
+void stream_set_orderly(struct stream *stream)
+{
+	struct linger off = {0};
+	setsockopt(stream->watch.fd, SOL_SOCKET, SO_LINGER, &off, sizeof off);
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+//
+// A visitor's connection and the request it is busy with. From the moment it is taken it belongs to
+// this tunnel for good.
+//
+//   HEAD -> DIALING -> EXCHANGE -> HEAD ...           requests, one after the other
+//                         |
+//                         +-> BYTES                   after a 101, or in a tcp tunnel
+//   any  -> CLOSING                                   our last bytes are out, the peer's are
+//   drained
+
+#pragma once
+
+#include "backend.h"
+#include "dial.h"
+#include "flow.h"
+#include "ipc.h"
+#include "problem.h"
+
+enum visitor_state {
+	VISITOR_HEAD,     // waiting for a request, or in the middle of its head
+	VISITOR_DIALING,  // a request waits for a connection to the backend
+	VISITOR_EXCHANGE, // request and answer move
+	VISITOR_BYTES,    // both directions are byte relays
+	VISITOR_CLOSING,
+};
+
+// The request in hand and its answer.
+struct exchange {
+	bool accepted;   // counted against the budget
+	bool to_head;    // HEAD: the answer has no body
+	bool safe;       // may be sent again if nothing was answered
+	bool old;        // from HTTP/1.0
+	bool keep_alive; // the visitor means to go on afterwards
+	bool upgrade;    // we asked the backend to switch protocols
+	bool resent;     // on its second backend connection
+	bool up_done;    // the request is with the backend
+	bool up_dead;    // the backend takes no more of it; its answer may still come
+	bool answering;  // the final head has gone out
+	bool reusable;   // the answer's framing allows another request on the backend connection
+	uint8_t interim; // 1xx answers passed on
+	enum answer_form form;
+	struct flow up, down;
+	struct buf head; // the rebuilt request head, while it may have to be sent (again)
+};
+
+struct visitor {
+	struct relay *relay;
+	struct stream stream;
+	struct backend *backend; // NULL: none
+	struct dial dial;
+	enum visitor_state state;
+	struct loop_timer timer; // of HEAD (head or idle deadline), DIALING and CLOSING
+	struct loop_task task;   // goes on after a yield
+	struct exchange x;
+	size_t scanned; // of stream.in, by http_head_find()
+	size_t drained; // bytes thrown away while CLOSING
+	uint8_t ticks;  // of the timer, while CLOSING
+	bool unread;    // bytes of a refused request may still come: to be drained at the end
+	uint8_t peer[PEER_SIZE];
+	uint8_t listener;
+};
+
+// What a step led to.
+enum step {
+	STEP_WAIT,  // until an event
+	STEP_AGAIN, // the state has changed, go on at once
+	STEP_GONE,  // the visitor is freed
+};
+
+// Takes the connection of a MSG_VISITOR.
+int visitor_on_message(struct ipc_channel *channel, struct ipc_message *message);
+
+// Goes on as far as it can go. The visitor may be freed.
+void visitor_step(struct visitor *visitor);
+
+// Answers to its dial; FD is consumed.
+void visitor_dialed(struct visitor *visitor, int fd);
+void visitor_dial_failed(struct visitor *visitor, enum dial_failure why);
+
+// The pieces below are for the files of the visitor only.
+
+// request.c: a complete head of SIZE bytes at BYTES, REST after it. BYTES may be changed.
+enum step request_begin(struct visitor *visitor, char *bytes, size_t size, struct span rest);
+// request.c: DIALING.
+enum step request_step(struct visitor *visitor);
+// request.c: asks for (another) backend connection for the request in x.head.
+enum step request_dial(struct visitor *visitor, uint8_t attempt);
+
+// exchange.c: EXCHANGE and BYTES.
+enum step exchange_step(struct visitor *visitor);
+enum step exchange_bytes_step(struct visitor *visitor);
+// exchange.c: starts moving the request; START as for flow_step().
+enum step exchange_begin(struct visitor *visitor, const struct flow_start *start);
+// exchange.c: from now on both directions are byte relays; LEAD goes to the visitor first.
+enum step exchange_switch(struct visitor *visitor, struct span lead, struct span rest);
+
+// refuse.c: answers the request in hand with an error of ours, or, if its answer has begun, cuts
+// it. DETAIL may be absent.
+enum step refuse(struct visitor *visitor, enum code code, struct span detail);
+// refuse.c: the same without a request that could be understood: the connection ends after it.
+enum step refuse_connection(struct visitor *visitor, enum code code, struct span detail);
+
+// visitor.c
+enum step visitor_next(struct visitor *visitor);   // ready for the next request
+enum step visitor_finish(struct visitor *visitor); // orderly end once everything is out
+enum step visitor_drop(struct visitor *visitor);   // reset and free
+enum step visitor_deadline(struct visitor *visitor, uint32_t ms, enum step then); // sets the timer
