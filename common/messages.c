@@ -40,109 +40,118 @@
 	U("connections", COUNT), U("open", COUNT), U("requests", COUNT), U("bytes_in", COUNT), \
 		U("bytes_out", COUNT), U("last_activity", COUNT)
 
+// Fields stand apart, so that a row is as large as its own fields: every relay has its own copy of
+// what holds pointers.
+// clang-format off
+#define FIELDS(...) (const struct message_field[]){__VA_ARGS__, {0}}
+#define NO_FIELDS   (const struct message_field[]){{0}}
+// clang-format on
+
 const struct message_type message_types[] = {
 	{MSG_READY, "READY",
 		"The child has sealed itself; what it reached, as bits of `seal_reached`.",
-		GATE | API | RELAY | RES, SUP, PHASE_START, FD_NEVER, {U("reached", 31)}},
+		GATE | API | RELAY | RES, SUP, PHASE_START, FD_NEVER, FIELDS(U("reached", 31))},
 	{MSG_LOG, "LOG", "A line for the log: level 0 error, 1 warning, 2 information, 3 debug.",
 		GATE | API | RELAY | RES, SUP, PHASE_START | PHASE_RUN, FD_NEVER,
-		{U("level", 3), S("text", 1, 1024)}},
+		FIELDS(U("level", 3), S("text", 1, 1024))},
 
 	{MSG_GATE_SETUP, "GATE_SETUP", "Settings of a gate; the first message it gets.", SUP, GATE,
-		PHASE_START, FD_NEVER, {U("head_timeout_ms", MS), U("max_pending", 1000000)}},
+		PHASE_START, FD_NEVER, FIELDS(U("head_timeout_ms", MS), U("max_pending", 1000000))},
 	{MSG_LISTENER, "LISTENER", "A listening socket to accept visitors on.", SUP, GATE,
-		PHASE_RUN, FD_ALWAYS, {U("index", 255)}},
+		PHASE_RUN, FD_ALWAYS, FIELDS(U("index", 255))},
 	{MSG_ROUTE_ADD, "ROUTE_ADD",
 		"A live tunnel and the sending end of its relay's visitor channel; replaces an older one.",
-		SUP, GATE, PHASE_RUN, FD_ALWAYS, {ID}},
+		SUP, GATE, PHASE_RUN, FD_ALWAYS, FIELDS(ID)},
 	{MSG_ROUTE_DROP, "ROUTE_DROP", "The tunnel has no relay any more.", SUP, GATE, PHASE_RUN,
-		FD_NEVER, {ID}},
+		FD_NEVER, FIELDS(ID)},
 
 	{MSG_RELAY_SETUP, "RELAY_SETUP",
 		"The tunnel's CONFIG, the hash of its visitor secret and the deadlines; the first message.",
 		SUP, RELAY, PHASE_START, FD_NEVER,
-		{X("config", 1, 4096), HASH("secret_hash"), U("head_timeout_ms", MS),
+		FIELDS(X("config", 1, 4096), HASH("secret_hash"), U("head_timeout_ms", MS),
 			U("idle_timeout_ms", MS), U("connect_timeout_ms", MS),
-			S("public_url", 0, 300)}},
+			S("public_url", 0, 300))},
 	{MSG_DIAL, "DIAL",
 		"Asks for a connection to the backend; attempt 0 is the address that worked last.",
-		RELAY, SUP, PHASE_RUN, FD_NEVER, {REQUEST, U("attempt", ADDRESSES_MAX)}},
+		RELAY, SUP, PHASE_RUN, FD_NEVER, FIELDS(REQUEST, U("attempt", ADDRESSES_MAX))},
 	{MSG_DIALED, "DIALED",
 		"A socket that is connecting to the backend, and how many addresses there are to try.",
-		SUP, RELAY, PHASE_RUN, FD_ALWAYS, {REQUEST, U("addresses", ADDRESSES_MAX)}},
+		SUP, RELAY, PHASE_RUN, FD_ALWAYS, FIELDS(REQUEST, U("addresses", ADDRESSES_MAX))},
 	{MSG_PAGE_OUT, "PAGE_OUT",
 		"A visitor connection that needs a page: the code, whether it was a HEAD request, seconds "
 		"for Retry-After.",
 		RELAY, SUP, PHASE_RUN, FD_ALWAYS,
-		{U("code", CODES - 1), B("to_head"), U("retry_after", SECONDS)}},
+		FIELDS(U("code", CODES - 1), B("to_head"), U("retry_after", SECONDS))},
 	{MSG_DIAL_FAILED, "DIAL_FAILED", "There is no connection; why, as `dial_failure`.", SUP,
-		RELAY, PHASE_RUN, FD_NEVER, {REQUEST, U("reason", DIAL_FAILURES - 1)}},
+		RELAY, PHASE_RUN, FD_NEVER, FIELDS(REQUEST, U("reason", DIAL_FAILURES - 1))},
 	{MSG_USED_UP, "USED_UP", "A budget of the tunnel is used up: the supervisor ends it.",
-		RELAY, SUP, PHASE_RUN, FD_NEVER, {S("budget", 1, 16)}},
+		RELAY, SUP, PHASE_RUN, FD_NEVER, FIELDS(S("budget", 1, 16))},
 
 	{MSG_API_SETUP, "API_SETUP", "Settings of the API worker; the first message it gets.", SUP,
 		API, PHASE_START, FD_NEVER,
-		{HASH("owner_token_hash"), S("public_url", 1, 300), S("version", 1, 64),
+		FIELDS(HASH("owner_token_hash"), S("public_url", 1, 300), S("version", 1, 64),
 			S("boot_id", 36, 36), U("max_tunnels", 1000000),
 			U("max_timeout_s", SECONDS), U("default_timeout_s", SECONDS),
 			U("max_connections", 1000000), U("request_rate", 1000000),
-			U("create_rate", 1000000), U("retention_s", SECONDS)}},
+			U("create_rate", 1000000), U("retention_s", SECONDS))},
 	{MSG_SPAWN, "SPAWN",
 		"Starts a tunnel: its settings (CONFIG is made of them), life, and for a tunnel that lived "
 		"before its BOOTTIME deadline (0: none) and counters.",
 		API, SUP, PHASE_RUN, FD_NEVER,
-		{REQUEST, ID, S("name", 0, 128), S("backend", 1, 300), S("auth", 4, 6),
+		FIELDS(REQUEST, ID, S("name", 0, 128), S("backend", 1, 300), S("auth", 4, 6),
 			S("prefix", 4, 5), HASH("secret_hash"), B("owner"), U("life_ms", MS),
 			U("deadline_us", INT64_MAX), U("max_connections", COUNT),
 			U("max_requests", COUNT), U("max_bytes", COUNT), U("request_rate", 1000000),
-			X("counters", 0, COUNTERS_N * 10 + 2)}},
+			X("counters", 0, COUNTERS_N * 10 + 2))},
 	{MSG_LIVE, "LIVE", "A tunnel that lives: its deadline on CLOCK_BOOTTIME and its counters.",
-		SUP, API, PHASE_RUN, FD_NEVER, {ID, U("deadline_us", INT64_MAX), COUNTER_FIELDS}},
+		SUP, API, PHASE_RUN, FD_NEVER,
+		FIELDS(ID, U("deadline_us", INT64_MAX), COUNTER_FIELDS)},
 	{MSG_END, "END", "Ends a tunnel: 2 revoked, 4 failed (`end_reason`).", API, SUP, PHASE_RUN,
-		FD_NEVER, {REQUEST, ID, U("reason", END_REASONS - 1)}},
+		FD_NEVER, FIELDS(REQUEST, ID, U("reason", END_REASONS - 1))},
 	{MSG_LIVE_DONE, "LIVE_DONE", "All that live have been named.", SUP, API, PHASE_RUN,
-		FD_NEVER, {{0}}},
+		FD_NEVER, NO_FIELDS},
 	{MSG_COUNTERS_GET, "COUNTERS_GET", "Asks for a tunnel's counters.", API, SUP, PHASE_RUN,
-		FD_NEVER, {REQUEST, ID}},
+		FD_NEVER, FIELDS(REQUEST, ID)},
 	{MSG_SPAWNED, "SPAWNED", "The relay is sealed, inspected and reachable; its deadline.", SUP,
-		API, PHASE_RUN, FD_NEVER, {REQUEST, U("deadline_us", INT64_MAX)}},
+		API, PHASE_RUN, FD_NEVER, FIELDS(REQUEST, U("deadline_us", INT64_MAX))},
 	{MSG_ENDED_ACK, "ENDED_ACK", "The end of this tunnel is stored.", API, SUP, PHASE_RUN,
-		FD_NEVER, {ID}},
+		FD_NEVER, FIELDS(ID)},
 	{MSG_SPAWN_FAILED, "SPAWN_FAILED", "There is no such tunnel now: a code and a sentence.",
 		SUP, API, PHASE_RUN, FD_NEVER,
-		{REQUEST, U("code", CODES - 1), S("detail", 0, 512)}},
+		FIELDS(REQUEST, U("code", CODES - 1), S("detail", 0, 512))},
 	{MSG_SNAPSHOT, "SNAPSHOT", "Asks for LIVE of every tunnel, then LIVE_DONE.", API, SUP,
-		PHASE_RUN, FD_NEVER, {{0}}},
+		PHASE_RUN, FD_NEVER, NO_FIELDS},
 	{MSG_ENDED, "ENDED",
 		"A tunnel's relay is dead: why, and its last counters. Repeated to the next API worker until "
 		"acknowledged.",
-		SUP, API, PHASE_RUN, FD_NEVER, {ID, U("reason", END_REASONS - 1), COUNTER_FIELDS}},
+		SUP, API, PHASE_RUN, FD_NEVER,
+		FIELDS(ID, U("reason", END_REASONS - 1), COUNTER_FIELDS)},
 	{MSG_STOPPED, "STOPPED", "The database is closed; the worker exits.", API, SUP, PHASE_RUN,
-		FD_NEVER, {{0}}},
+		FD_NEVER, NO_FIELDS},
 	{MSG_COUNTERS, "COUNTERS",
 		"The answer to COUNTERS_GET; all 0 when the tunnel does not live.", SUP, API,
-		PHASE_RUN, FD_NEVER, {REQUEST, COUNTER_FIELDS}},
+		PHASE_RUN, FD_NEVER, FIELDS(REQUEST, COUNTER_FIELDS)},
 	{MSG_PAGE, "PAGE",
 		"A PAGE_OUT of a relay, with the tunnel's id put there by the supervisor. The worker answers "
 		"once and closes.",
 		SUP, API, PHASE_RUN, FD_ALWAYS,
-		{ID, U("code", CODES - 1), B("to_head"), U("retry_after", SECONDS)}},
+		FIELDS(ID, U("code", CODES - 1), B("to_head"), U("retry_after", SECONDS))},
 	{MSG_STOP, "STOP", "Close the database and exit.", SUP, API, PHASE_START | PHASE_RUN,
-		FD_NEVER, {{0}}},
+		FD_NEVER, NO_FIELDS},
 
 	{MSG_RESOLVE, "RESOLVE", "The one name to look up.", SUP, RES, PHASE_START, FD_NEVER,
-		{S("name", 1, 253)}},
+		FIELDS(S("name", 1, 253))},
 	{MSG_RESOLVED, "RESOLVED", "Its addresses, 16 bytes each (IPv4 mapped), best first.", RES,
-		SUP, PHASE_RUN, FD_NEVER, {X("addresses", 16, 16 * ADDRESSES_MAX)}},
+		SUP, PHASE_RUN, FD_NEVER, FIELDS(X("addresses", 16, 16 * ADDRESSES_MAX))},
 	{MSG_RESOLVE_FAILED, "RESOLVE_FAILED", "The look-up failed; why, for people.", RES, SUP,
-		PHASE_RUN, FD_NEVER, {S("why", 1, 256)}},
+		PHASE_RUN, FD_NEVER, FIELDS(S("why", 1, 256))},
 
 	{MSG_VISITOR, "VISITOR",
 		"A visitor connection: its peer's address as the gate knows it, the listener, and the bytes "
 		"read so far.",
 		GATE, API | RELAY, PHASE_RUN, FD_ALWAYS,
-		{X("peer", PEER_SIZE, PEER_SIZE), U("listener", 255),
-			X("bytes", 1, MESSAGE_HEAD_MAX)}},
+		FIELDS(X("peer", PEER_SIZE, PEER_SIZE), U("listener", 255),
+			X("bytes", 1, MESSAGE_HEAD_MAX))},
 };
 
 const size_t message_n_types = ARRAY_SIZE(message_types);
@@ -162,7 +171,7 @@ const struct message_type *message_find(uint64_t type)
 size_t message_n_fields(const struct message_type *type)
 {
 	size_t n = 0;
-	while (n < MESSAGE_FIELDS_MAX && type->fields[n].name != NULL)
+	while (type->fields[n].name != NULL)
 		n++;
 	return n;
 }
@@ -180,11 +189,11 @@ bool message_fits(
 	const struct message_type *type, const struct wire_value *values, size_t n, size_t *which)
 {
 	size_t i = 0;
-	for (; i < n && i < MESSAGE_FIELDS_MAX && type->fields[i].name != NULL; i++)
+	for (; i < n && type->fields[i].name != NULL; i++)
 		if (!field_fits(&type->fields[i], &values[i]))
 			break;
 	*which = i;
-	return i == n && (i == MESSAGE_FIELDS_MAX || type->fields[i].name == NULL);
+	return i == n && type->fields[i].name == NULL;
 }
 
 const char *end_reason_name(enum end_reason reason)

@@ -81,7 +81,7 @@ struct message_type {
 	uint8_t from, to; // masks of 1 << enum ipc_role
 	uint8_t phases;   // of the receiver
 	enum message_fd fd;
-	struct message_field fields[MESSAGE_FIELDS_MAX]; // up to the first without a name
+	const struct message_field *fields; // up to the first without a name
 };
 
 extern const struct message_type message_types[];

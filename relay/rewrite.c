@@ -138,7 +138,7 @@ size_t rewrite_request(const struct rewrite_request *r, char *bytes, size_t size
 {
 	struct head_out out = {.p = bytes, .end = bytes + size};
 	put(&out, r->head->method_text);
-	put(&out, SPAN(" "));
+	put(&out, r->path.n > 0 && r->path.p[0] == '/' ? SPAN(" ") : SPAN(" /"));
 	put(&out, r->path);
 	put(&out, SPAN(" HTTP/1.1\r\n"));
 	put_field(&out, SPAN("Host"), r->authority);

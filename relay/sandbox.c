@@ -28,11 +28,7 @@ const struct sandbox_rule sandbox_rules[] = {
 		{ARG_INT(0, 0), ARG_NULL(2)}},
 	SANDBOX_ROWS_MEMORY,
 	SANDBOX_ROWS_PROCESS,
-#if SANDBOX_SANITIZERS
-	SANDBOX_ROWS_SANITIZERS,
-#else
-	SANDBOX_ROW_MADVISE,
-#endif
+	SANDBOX_ROWS_SANITIZERS
 };
 // clang-format on
 
