@@ -121,7 +121,7 @@ int http_chunk_next(struct http_chunk *chunk, struct span *in, struct span *data
 {
 	while (chunk->state < END && in->n > 0) {
 		if (chunk->state == DATA) {
-			*data = (struct span){in->p, MIN(in->n, chunk->left)};
+			*data = (struct span){in->p, (size_t)MIN(in->n, chunk->left)};
 			in->p += data->n;
 			in->n -= data->n;
 			http_chunk_skip(chunk, data->n);

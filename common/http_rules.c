@@ -197,7 +197,7 @@ static int host_field(struct http_parser *in)
 	return HTTP_OK;
 }
 
-// Of a valid authority.
+// AUTHORITY is a valid one.
 static bool has_port(struct span authority)
 {
 	return authority.p[authority.n - 1] != ']' && memchr(authority.p, ':', authority.n) != NULL;

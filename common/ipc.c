@@ -173,7 +173,8 @@ int ipc_send_epoch(struct ipc_channel *channel, uint32_t epoch, enum message typ
 		return -EPIPE;
 
 	struct wire_value all[2 + MESSAGE_FIELDS_MAX] = {wire_uint(type), wire_uint(epoch)};
-	memcpy(all + 2, values, n * sizeof *values);
+	if (n > 0)
+		memcpy(all + 2, values, n * sizeof *values);
 	size_t size = wire_encode(out_bytes, sizeof out_bytes, all, 2 + n);
 	if (size == 0)
 		return -EMSGSIZE;
@@ -265,9 +266,11 @@ static int receive(int socket_fd, struct received *received)
 		.msg_controllen = sizeof control,
 	};
 	ssize_t n;
+	// ECONNRESET, reported once: the peer died with messages of ours unread. What it said before,
+	// perhaps why, is still there.
 	do
 		n = recvmsg(socket_fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
+	while (n < 0 && (errno == EINTR || errno == ECONNRESET));
 	if (n < 0)
 		return errno == EAGAIN ? 0 : -EPIPE;
 	received->n = (size_t)n;

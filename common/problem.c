@@ -41,7 +41,7 @@ void request_id_make(char id[REQUEST_ID_SIZE])
 	hex_encode(id, random, sizeof random);
 }
 
-int json_string(struct buf *out, struct span text)
+int problem_string(struct buf *out, struct span text)
 {
 	if (buf_add(out, "\"", 1) < 0)
 		return -ENOBUFS;
@@ -82,11 +82,11 @@ static int body_format(struct buf *body, const struct problem *problem, const ch
 		"\"request_id\":\"%s\",\"detail\":",
 		info->name, info->title, info->status, info->name, request_id);
 	if (r == 0)
-		r = json_string(body, detail);
+		r = problem_string(body, detail);
 	if (r == 0)
 		r = buf_printf(body, ",\"error\":");
 	if (r == 0)
-		r = json_string(body, detail);
+		r = problem_string(body, detail);
 	if (r == 0)
 		r = buf_add_span(body, problem->members);
 	if (r == 0)

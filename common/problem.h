@@ -46,4 +46,4 @@ void request_id_make(char id[REQUEST_ID_SIZE]);
 int problem_fields(struct buf *out, enum code code, unsigned retry_after) WARN_UNUSED;
 
 // Appends TEXT as a JSON string with its quotes.
-int json_string(struct buf *out, struct span text) WARN_UNUSED;
+int problem_string(struct buf *out, struct span text) WARN_UNUSED;

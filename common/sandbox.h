@@ -10,11 +10,12 @@
 
 enum sandbox_compare {
 	SANDBOX_ANY = 0,
-	SANDBOX_EQ,      // argument == value
-	SANDBOX_MASKED,  // (argument & mask) == value
+	SANDBOX_EQ,     // argument == value
+	SANDBOX_MASKED, // (argument & mask) == value
 };
 
-// Up to three conditions on arguments, all of which must hold. Several rows for one call: any may match.
+// Up to three conditions on arguments, all of which must hold. Several rows for one call: any may
+// match.
 struct sandbox_arg {
 	unsigned index; // 0-based argument
 	enum sandbox_compare compare;

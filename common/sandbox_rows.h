@@ -101,10 +101,10 @@
 		{ARG_INT(1, IPPROTO_TCP), ARG_INT(2, TCP_INFO)}},                                  \
 	SANDBOX_SETSOCKOPT(SOL_SOCKET, SO_LINGER, "whether unsent bytes survive the end"),         \
 	SANDBOX_SETSOCKOPT(IPPROTO_TCP, TCP_NODELAY, "small messages leave at once"),              \
-	{"fcntl", "F_DUPFD_CLOEXEC: a message that waits keeps a copy of its descriptor",                           \
+	{"fcntl", "F_DUPFD_CLOEXEC: a message that waits keeps a copy of its descriptor",          \
 		{ARG_INT(1, F_DUPFD_CLOEXEC)}},                                                    \
-	{"fcntl", "F_GETFL: whether a received descriptor would block", {ARG_INT(1, F_GETFL)}},             \
-	{"fcntl", "F_SETFL: a received descriptor must not block; sets nothing but O_NONBLOCK",             \
+	{"fcntl", "F_GETFL: whether a received descriptor would block", {ARG_INT(1, F_GETFL)}},    \
+	{"fcntl", "F_SETFL: a received descriptor must not block; sets nothing but O_NONBLOCK",    \
 		{ARG_INT(1, F_SETFL), ARG_BITS(2, O_NONBLOCK | O_RDWR)}}
 
 // Memory, never executable; clock; random numbers; the end.
@@ -112,7 +112,8 @@
 	{"brk", "malloc"},                                                                         \
 	{"mmap", "malloc; never executable", {ARG_BITS(2, PROT_READ | PROT_WRITE)}},               \
 	{"munmap", "malloc"},                                                                      \
-	{"mremap", "malloc: large buffers grow in place"}
+	{"mremap", "malloc: large buffers grow in place"},                                         \
+	{"madvise", "malloc gives memory back", {ARG_INT(2, MADV_DONTNEED)}}
 
 #define SANDBOX_ROWS_PROCESS                                                                       \
 	{"clock_gettime", "clock, where the kernel does not offer it without a call"},             \
@@ -121,7 +122,8 @@
 	{"exit_group", "end of the process"}
 
 // What AddressSanitizer and UBSan do to report and to keep their shadow memory. They turn files,
-// signals and mappings back on: such a build is for tests.
+// signals and mappings back on, whatever a role's own rows say: such a build is for tests.
+#if SANDBOX_SANITIZERS
 #define SANDBOX_ROWS_SANITIZERS                                                                    \
 	{"openat", "SANITIZER BUILD: report reads /proc/self/maps"},                               \
 	{"open", "SANITIZER BUILD: report reads /proc/self/maps"},                                 \
@@ -132,6 +134,8 @@
 	{"stat", "SANITIZER BUILD: report looks for a symbolizer"},                                \
 	{"ioctl", "SANITIZER BUILD: report asks whether stderr is a terminal"},                    \
 	{"dup", "SANITIZER BUILD: report"},                                                        \
+	{"pipe", "SANITIZER BUILD: report asks whether memory can be read"},                       \
+	{"pipe2", "SANITIZER BUILD: report asks whether memory can be read"},                      \
 	{"mprotect", "SANITIZER BUILD: shadow memory", {ARG_BITS(2, PROT_READ | PROT_WRITE)}},     \
 	{"madvise", "SANITIZER BUILD: shadow memory"},                                             \
 	{"futex", "SANITIZER BUILD: locks of the runtime"},                                        \
@@ -144,27 +148,21 @@
 	{"rt_sigreturn", "SANITIZER BUILD: handler of faults"},                                    \
 	{"getrlimit", "SANITIZER BUILD: bounds of the stack"},                                     \
 	{"prlimit64", "SANITIZER BUILD: bounds of the stack"},                                     \
-	{"sched_getaffinity", "SANITIZER BUILD: bounds of the stack"}
+	{"sched_getaffinity", "SANITIZER BUILD: bounds of the stack"},
+#else
+#define SANDBOX_ROWS_SANITIZERS // none
+#endif
 
 // clang-format on
-
-// madvise is unconditional in sanitizer builds, so its narrow row stands apart.
-#define SANDBOX_ROW_MADVISE                            \
-	{                                              \
-		"madvise", "malloc gives memory back", \
-		{                                      \
-			ARG_INT(2, MADV_DONTNEED)      \
-		}                                      \
-	}
 
 // A leak check would stop and trace the process, which is what the sandbox is there to refuse, and
 // a symbolizer would be a second process: reports of sealed processes name addresses.
 #if SANDBOX_SANITIZERS
-#define SANDBOX_SANITIZER_OPTIONS                                       \
-	__attribute__((weak)) const char *__asan_default_options(void); \
-	const char *__asan_default_options(void)                        \
-	{                                                               \
-		return "detect_leaks=0:symbolize=0";                    \
+#define SANDBOX_SANITIZER_OPTIONS                    \
+	const char *__asan_default_options(void);    \
+	const char *__asan_default_options(void)     \
+	{                                            \
+		return "detect_leaks=0:symbolize=0"; \
 	}
 #else
 #define SANDBOX_SANITIZER_OPTIONS

@@ -16,11 +16,11 @@
 
 // What the supervisor tells a child on its command line: numbers only, nothing secret.
 struct seal_args {
-	uint32_t epoch;  // generation of this child; first argument
-	pid_t parent;    // the supervisor; second
-	uid_t uid;       // third; (uid_t)-1: keep, the supervisor does not run as root
-	gid_t gid;       // fourth
-	int root_fd;     // fifth: folder to chroot into, -1: none
+	uint32_t epoch; // generation of this child; first argument
+	pid_t parent;   // the supervisor; second
+	uid_t uid;      // third; (uid_t)-1: keep, the supervisor does not run as root
+	gid_t gid;      // fourth
+	int root_fd;    // fifth: folder to chroot into, -1: none
 };
 
 // Parses argv[1..5]. Returns 0, or -EINVAL on anything but exactly these five decimal numbers.
@@ -30,15 +30,19 @@ int seal_args_parse(struct seal_args *args, int argc, char *const *argv);
 struct seal_profile {
 	const char *role;
 	const struct seal_limit {
-		int resource;     // RLIMIT_*
-		rlim_t value;     // soft and hard; never raised above the inherited hard limit
+		int resource; // RLIMIT_*
+		rlim_t value; // soft and hard; never raised above the inherited hard limit
 		const char *why;
-	} *limits;
+	} * limits;
 	size_t n_limits;
-	bool files;           // Landlock: allow working below root_fd's folder (the API worker); else no file at all
-	const char *const *readable; // Landlock: files and folders that may be read, ends with NULL; NULL: none
-	bool connects;        // Landlock: TCP connections may be opened (the resolver, to a name server)
-	const struct sock_filter *filter; // seccomp program made at build time from the role's sandbox_rules
+	// Landlock: everything is refused but working below root_fd's folder (the API worker)...
+	bool files;
+	// ...reading these files and folders, up to NULL (the list itself may be NULL)...
+	const char *const *readable;
+	// ...and opening TCP connections (the resolver, to a name server).
+	bool connects;
+	// seccomp program, made at build time from the role's sandbox_rules
+	const struct sock_filter *filter;
 	size_t n_filter;
 };
 
@@ -52,7 +56,7 @@ enum seal_reached {
 };
 
 // Enters the sandbox. *REACHED is written on success and on failure. Any step that is possible here
-// but fails is an error (a kernel without Landlock is not). WHERE (may be NULL) gets the name of the
-// step that failed. Returns 0 or a negative errno.
+// but fails is an error (a kernel without Landlock or seccomp is not). WHERE (may be NULL) gets the
+// name of the step that failed. Returns 0 or a negative errno.
 int seal_enter(const struct seal_profile *profile, const struct seal_args *args, unsigned *reached,
 	const char **where);

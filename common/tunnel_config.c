@@ -115,5 +115,8 @@ int tunnel_config_decode(struct tunnel_config *config, const void *bytes, size_t
 			return -EBADMSG;
 		*numbers[i] = v[7 + i].number;
 	}
-	return 0;
+	// Another spelling of the same settings would be a second string of bytes to sign.
+	uint8_t canonical[TUNNEL_CONFIG_MAX];
+	size_t size = tunnel_config_encode(config, canonical);
+	return size == n && memcmp(canonical, bytes, n) == 0 ? 0 : -EBADMSG;
 }

@@ -141,14 +141,14 @@ static inline int read_false(struct reader *r, struct wire_value *v)
 static inline int read_str(
 	struct reader *r, const char *base, const char *p, unsigned n, struct wire_value *v)
 {
-	*v = wire_str((struct span){p, n});
-	return r->open && utf8_valid(v->bytes) && memchr(p, 0, n) == NULL ? 0 : -1;
+	*v = wire_str((struct span){n > 0 ? p : "", n}); // P is NULL for an empty one
+	return r->open && utf8_valid(v->bytes) && memchr(v->bytes.p, 0, n) == NULL ? 0 : -1;
 }
 
 static inline int read_bin(
 	struct reader *r, const char *base, const char *p, unsigned n, struct wire_value *v)
 {
-	*v = wire_bin(p, n);
+	*v = wire_bin(n > 0 ? p : "", n);
 	return r->open ? 0 : -1;
 }
 

@@ -87,6 +87,12 @@ static bool claims_our_error(const struct http_field *field)
 	return field->id == HTTP_OTHER && span_eq_nocase(field->name, SPAN("Tunnel-Error"));
 }
 
+// CGI turns it into HTTP_PROXY, which programs take for their proxy setting.
+static bool is_httpoxy(const struct http_field *field)
+{
+	return field->id == HTTP_OTHER && span_eq_nocase(field->name, SPAN("Proxy"));
+}
+
 static bool is_hop(const struct http_field *field)
 {
 	return field->hop;
@@ -144,7 +150,7 @@ size_t rewrite_request(const struct rewrite_request *r, char *bytes, size_t size
 	put_field(&out, SPAN("Host"), r->authority);
 	for (size_t i = 0; i < r->head->n_fields; i++) {
 		const struct http_field *field = &r->head->fields[i];
-		if (is_hop(field) || request_fates[field->id] == DROP)
+		if (is_hop(field) || request_fates[field->id] == DROP || is_httpoxy(field))
 			continue;
 		if (field->id == HTTP_AUTHORIZATION && !r->authorization)
 			continue;

@@ -7,7 +7,7 @@
 //
 // Compiled twice: with SANDBOX_TABLE for sandbox_compile, and into the role with what that made.
 
-#include "sandbox_rows.h"
+#include "common/sandbox_rows.h"
 
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
@@ -36,7 +36,7 @@ const size_t sandbox_n_rules = ARRAY_SIZE(sandbox_rules);
 
 #else
 
-#include "sandbox.h"
+#include "relay/sandbox.h"
 
 #include <relay_filter.h>
 

@@ -5,6 +5,6 @@
 
 #pragma once
 
-#include "seal.h"
+#include "common/seal.h"
 
 extern const struct seal_profile relay_seal_profile;

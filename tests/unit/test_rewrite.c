@@ -77,6 +77,7 @@ static void ipv6_peer_is_quoted(void **state)
 static void fields_that_stay_here(void **state)
 {
 	static const char *const gone[] = {
+		"Proxy: http://evil/\r\n",
 		"Connection: x-mine, close\r\n",
 		"X-Mine: 1\r\n",
 		"Keep-Alive: timeout=5\r\n",

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+
+#include "answer.h"
+
+#include "http_date.h"
+#include "page.h"
+
+#include <stdio.h>
+
+enum { FIELDS_MAX = 1024, DETAIL_MAX = 1024 };
+
+// Appends the field lines every answer has, then FIELDS.
+static int add_fields(struct buf *out, struct span fields)
+{
+	char date[HTTP_DATE_SIZE];
+	http_date_format(wall_now(), date);
+	int r = buf_printf(out, "Date: %s\r\n", date);
+	return r == 0 ? buf_add_span(out, fields) : r;
+}
+
+static int add_head(struct connection *c, unsigned status, struct span fields)
+{
+	int r = buf_printf(&c->out, "HTTP/1.1 %u %s\r\n", status, http_reason(status));
+	if (r == 0)
+		r = add_fields(&c->out, fields);
+	if (r == 0 && !c->keep_alive)
+		r = buf_printf(&c->out, "Connection: close\r\n");
+	return r;
+}
+
+void answer_json(struct connection *c, unsigned status, struct span document, struct span fields)
+{
+	// Room for all at once: growing would leave a copy behind, and one document holds a secret.
+	int r = buf_room(&c->out, document.n + fields.n + FIELDS_MAX) != NULL ? 0 : -ENOMEM;
+	if (r == 0)
+		r = add_head(c, status, fields);
+	if (r == 0)
+		r = buf_printf(&c->out,
+			"Content-Type: application/json\r\nCache-Control: no-store\r\n"
+			"X-Content-Type-Options: nosniff\r\nContent-Length: %zu\r\n\r\n",
+			document.n);
+	if (r == 0 && !c->to_head)
+		r = buf_add_span(&c->out, document);
+	connection_answered(c, r);
+}
+
+void answer_empty(struct connection *c, unsigned status, struct span fields)
+{
+	int r = add_head(c, status, fields);
+	if (r == 0 && status != 204)
+		r = buf_printf(&c->out, "Content-Length: 0\r\n");
+	if (r == 0)
+		r = buf_printf(&c->out, "\r\n");
+	connection_answered(c, r);
+}
+
+void answer_problem_full(
+	struct connection *c, struct problem *problem, char request_id[REQUEST_ID_SIZE])
+{
+	CLEANUP(buf_reset) struct buf fields;
+	buf_init(&fields, FIELDS_MAX);
+	int r = add_fields(&fields, problem->fields);
+	if (r == 0)
+		r = buf_printf(&fields, "X-Content-Type-Options: nosniff\r\n");
+	problem->fields = buf_span(&fields);
+	problem->form = c->form == FORM_STATUS ? FORM_STATUS : FORM_JSON;
+	problem->to_head = c->to_head;
+	problem->keep_alive = c->keep_alive;
+	if (r == 0)
+		r = problem_format(&c->out, problem, request_id);
+	connection_answered(c, r);
+}
+
+void answer_problem(struct connection *c, enum code code, const char *format, ...)
+{
+	char detail[DETAIL_MAX];
+	va_list ap;
+	va_start(ap, format);
+	vsnprintf(detail, sizeof detail, format, ap);
+	va_end(ap);
+	struct problem problem = {.code = code, .detail = span_of(detail)};
+	answer_problem_full(c, &problem, NULL);
+}
+
+static void answer_page(struct connection *c, struct page *page, struct span more)
+{
+	CLEANUP(buf_reset) struct buf fields;
+	buf_init(&fields, FIELDS_MAX);
+	int r = add_fields(&fields, more);
+	page->fields = buf_span(&fields);
+	page->to_head = c->to_head;
+	page->keep_alive = c->keep_alive;
+	if (r == 0)
+		r = page_format(&c->out, page, NULL);
+	connection_answered(c, r);
+}
+
+void answer_refusal(struct connection *c, enum code code, unsigned retry_after, struct span fields)
+{
+	if (c->form == FORM_HTML) {
+		struct page page = {.code = code, .retry_after = retry_after};
+		answer_page(c, &page, fields);
+		return;
+	}
+	struct problem problem = {.code = code, .retry_after = retry_after, .fields = fields};
+	answer_problem_full(c, &problem, NULL);
+}
+
+void answer_front(struct connection *c)
+{
+	struct page page = {.code = CODE_NONE};
+	answer_page(c, &page, (struct span){NULL, 0});
+}

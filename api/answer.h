@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+//
+// Answers to the request a connection has at hand: each call is one complete answer.
+
+#pragma once
+
+#include "connection.h"
+
+// A JSON document. FIELDS: further field lines, each with CR LF; {NULL, 0}: none.
+void answer_json(
+	struct connection *connection, unsigned status, struct span document, struct span fields);
+
+// 204 or another status without a body.
+void answer_empty(struct connection *connection, unsigned status, struct span fields);
+
+// problem+json for CODE. FORMAT is the sentence for people.
+void answer_problem(struct connection *connection, enum code code, const char *format, ...)
+	PRINTF(3, 4);
+
+// The same with everything said; `form`, `to_head` and `keep_alive` are filled in here.
+// REQUEST_ID (may be NULL) gets the id for the log.
+void answer_problem_full(
+	struct connection *connection, struct problem *problem, char request_id[REQUEST_ID_SIZE]);
+
+// CODE in the form the asker can read: a page, problem+json or the bare status.
+void answer_refusal(
+	struct connection *connection, enum code code, unsigned retry_after, struct span fields);
+
+// The page of the front door.
+void answer_front(struct connection *connection);

@@ -1,0 +1,580 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+
+#include "connection.h"
+
+#include "answer.h"
+
+#include <assert.h>
+#include <sys/socket.h>
+
+enum {
+	READ_SIZE = 4096, // at once, and the first allocation of `in`: most heads fit
+	IN_MAX = MESSAGE_HEAD_MAX + READ_SIZE,
+	DRAIN_ROUNDS = 16,
+};
+
+enum step {
+	STEP_AGAIN, // another state, or more to do in this one
+	STEP_WAIT,  // the loop will call
+	STEP_OVER,  // nothing left to do: free it
+};
+
+static enum step step_head(struct connection *c);
+static enum step step_body(struct connection *c);
+static enum step step_waiting(struct connection *c);
+static enum step step_sending(struct connection *c);
+static enum step step_lingering(struct connection *c);
+static enum step step_broken(struct connection *c);
+
+static enum step (*const steps[CONNECTION_STATES])(struct connection *c) = {
+	[CONNECTION_HEAD] = step_head,
+	[CONNECTION_BODY] = step_body,
+	[CONNECTION_WAITING] = step_waiting,
+	[CONNECTION_SENDING] = step_sending,
+	[CONNECTION_LINGERING] = step_lingering,
+	[CONNECTION_BROKEN] = step_broken,
+};
+
+// ---- small things
+
+// Heads hold tokens and one answer holds a secret: bytes that are done with are wiped.
+static void consume(struct buf *buf, size_t n)
+{
+	explicit_bzero(buf->base + buf->start, n);
+	buf_consume(buf, n);
+}
+
+static void set_deadline(struct connection *c, int64_t ms)
+{
+	struct instant due = instant_add_ms(instant_now(), ms);
+	if (loop_timer_set(c->set->loop, &c->deadline, due) < 0)
+		c->state = CONNECTION_BROKEN;
+}
+
+static enum step wait_for(struct connection *c, uint32_t events)
+{
+	if (c->events != events && loop_rewatch(c->set->loop, &c->watch, events) < 0)
+		return STEP_OVER;
+	c->events = events;
+	return STEP_WAIT;
+}
+
+static void set_idle(struct connection *c, bool idle)
+{
+	if (c->idle == idle)
+		return;
+	c->idle = idle;
+	if (idle)
+		TAILQ_INSERT_TAIL(&c->set->idle, c, idle_link);
+	else
+		TAILQ_REMOVE(&c->set->idle, c, idle_link);
+}
+
+static void request_free(struct connection *c)
+{
+	struct request *request = c->request;
+	if (request == NULL)
+		return;
+	c->request = NULL;
+	buf_wipe(&request->body);
+	explicit_bzero(request->bytes, request->size);
+	free(request);
+}
+
+// Reads some bytes. Returns 1 with some, 0 when there are none now, -1 when the peer has ended.
+static int fill(struct connection *c)
+{
+	char *room = buf_room(&c->in, READ_SIZE);
+	if (room == NULL)
+		return -1;
+	ssize_t n = recv(c->watch.fd, room, READ_SIZE, MSG_DONTWAIT);
+	if (n > 0) {
+		buf_added(&c->in, (size_t)n);
+		return 1;
+	}
+	int error = errno;
+	if (buf_len(&c->in) == 0)
+		buf_reset(&c->in);
+	return n < 0 && (error == EAGAIN || error == EINTR) ? 0 : -1;
+}
+
+static void refuse(struct connection *c, enum code code, const char *detail)
+{
+	c->keep_alive = false;
+	answer_problem(c, code, "%s", detail != NULL ? detail : code_info(code)->detail);
+}
+
+// ---- heads
+
+static enum step wait_for_head(struct connection *c)
+{
+	bool idle = buf_len(&c->in) == 0;
+	set_idle(c, idle);
+	if (idle) {
+		set_deadline(c, CONNECTION_IDLE_MS);
+	} else if (!c->head_begun) {
+		c->head_begun = true;
+		set_deadline(c, CONNECTION_HEAD_MS);
+	}
+	return c->state == CONNECTION_BROKEN ? STEP_OVER : wait_for(c, EPOLLIN);
+}
+
+// Splits the target and keeps how the answer has to look.
+static void note_request(struct connection *c, struct request *request)
+{
+	struct span path = request->head.path;
+	const char *mark = path.n > 0 ? memchr(path.p, '?', path.n) : NULL;
+	request->path = path;
+	if (mark != NULL) {
+		request->path.n = (size_t)(mark - path.p);
+		request->query = (struct span){mark + 1, path.n - request->path.n - 1};
+	}
+	request->left = request->head.body == HTTP_BODY_LENGTH ? request->head.length : 0;
+	c->to_head = request->head.method == HTTP_HEAD;
+	c->form = answer_form(&request->head);
+}
+
+// HTTP/1.0 peers may ask to keep the connection, but some of them do not mean it.
+static bool may_be_kept(const struct http_head *head)
+{
+	return head->keep_alive && head->minor >= 1;
+}
+
+static bool has_body(const struct http_head *head)
+{
+	return head->body == HTTP_BODY_CHUNKED ||
+	       (head->body == HTTP_BODY_LENGTH && head->length > 0);
+}
+
+// The client waits for this before it sends its body. Nothing is queued ahead of it, so it fits
+// into the socket of any peer that reads.
+static void send_continue(struct connection *c)
+{
+	static const char interim[] = "HTTP/1.1 100 Continue\r\n\r\n";
+	ssize_t n = send(c->watch.fd, interim, sizeof interim - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (n != (ssize_t)sizeof interim - 1)
+		c->state = CONNECTION_BROKEN;
+}
+
+static void begin_request(struct connection *c)
+{
+	struct request *request = c->request;
+	const struct http_head *head = &request->head;
+	note_request(c, request);
+	c->state = CONNECTION_BODY;
+	// Answered before its body was read, the connection cannot go on.
+	c->keep_alive = may_be_kept(head) && !has_body(head);
+	c->set->server->begin(c, request);
+	if (c->state != CONNECTION_BODY)
+		return;
+	c->keep_alive = may_be_kept(head);
+	set_deadline(c, CONNECTION_BODY_MS);
+	if (request->left > CONNECTION_BODY_MAX)
+		refuse(c, CODE_TOO_LARGE, "The body may have 65536 bytes at most.");
+	else if (head->expect_continue && has_body(head) && buf_len(&c->in) == 0)
+		send_continue(c);
+}
+
+static void take_head(struct connection *c, size_t size)
+{
+	struct request *request = calloc(1, sizeof *request + size);
+	if (request == NULL) {
+		c->state = CONNECTION_BROKEN;
+		return;
+	}
+	memcpy(request->bytes, buf_span(&c->in).p, size);
+	consume(&c->in, size);
+	request->size = size;
+	buf_init(&request->body, CONNECTION_BODY_MAX);
+	c->request = request;
+	c->scanned = 0;
+	c->head_begun = false;
+
+	const char *why = NULL;
+	int r = http_request_parse(&request->head, request->bytes, size, &why);
+	if (r == HTTP_OK)
+		begin_request(c);
+	else
+		refuse(c, r == HTTP_TOO_LARGE ? CODE_HEAD_TOO_LARGE : CODE_BAD_REQUEST, why);
+	if (c->state != CONNECTION_BODY)
+		request_free(c);
+}
+
+static enum step step_head(struct connection *c)
+{
+	size_t size = 0;
+	struct span in = buf_span(&c->in);
+	int r = in.n > 0 ? http_head_find(in.p, in.n, true, &c->scanned, &size) : HTTP_MORE;
+	if (r == HTTP_MORE) {
+		int filled = fill(c);
+		return filled > 0 ? STEP_AGAIN : filled < 0 ? STEP_OVER : wait_for_head(c);
+	}
+	set_idle(c, false);
+	if (r == HTTP_OK)
+		take_head(c, size);
+	else
+		refuse(c, r == HTTP_TOO_LARGE ? CODE_HEAD_TOO_LARGE : CODE_BAD_REQUEST, NULL);
+	return STEP_AGAIN;
+}
+
+// ---- bodies
+
+enum body_outcome { BODY_MORE, BODY_COMPLETE, BODY_BAD, BODY_TOO_LARGE, BODY_NO_MEMORY };
+
+static enum body_outcome take_length(struct connection *c, struct request *request)
+{
+	size_t n = MIN(buf_len(&c->in), request->left);
+	if (n > 0) {
+		if (buf_add(&request->body, buf_span(&c->in).p, n) < 0)
+			return BODY_NO_MEMORY;
+		consume(&c->in, n);
+		request->left -= n;
+	}
+	return request->left == 0 ? BODY_COMPLETE : BODY_MORE;
+}
+
+static enum body_outcome take_chunks(struct connection *c, struct request *request)
+{
+	for (;;) {
+		struct span in = buf_span(&c->in), data;
+		size_t had = in.n;
+		int r = http_chunk_next(&request->chunk, &in, &data);
+		int added = r == HTTP_CHUNK_DATA ? buf_add_span(&request->body, data) : 0;
+		if (had > in.n)
+			consume(&c->in, had - in.n);
+		if (added < 0)
+			return added == -ENOBUFS ? BODY_TOO_LARGE : BODY_NO_MEMORY;
+		if (r != HTTP_CHUNK_DATA)
+			return r == HTTP_CHUNK_END  ? BODY_COMPLETE
+			       : r == HTTP_CHUNK_OK ? BODY_MORE
+						    : BODY_BAD;
+	}
+}
+
+static enum body_outcome take_body(struct connection *c)
+{
+	struct request *request = c->request;
+	return request->head.body == HTTP_BODY_CHUNKED ? take_chunks(c, request)
+						       : take_length(c, request);
+}
+
+static enum step step_body(struct connection *c)
+{
+	switch (take_body(c)) {
+	case BODY_MORE: {
+		int filled = fill(c);
+		return filled > 0 ? STEP_AGAIN : filled < 0 ? STEP_OVER : wait_for(c, EPOLLIN);
+	}
+	case BODY_COMPLETE:
+		loop_timer_clear(c->set->loop, &c->deadline);
+		c->set->server->handle(c, c->request);
+		assert(c->state != CONNECTION_BODY);
+		break;
+	case BODY_BAD: refuse(c, CODE_BAD_REQUEST, "The chunked body is malformed."); break;
+	case BODY_TOO_LARGE:
+		refuse(c, CODE_TOO_LARGE, "The body may have 65536 bytes at most.");
+		break;
+	case BODY_NO_MEMORY:
+	default: return STEP_OVER;
+	}
+	request_free(c);
+	return STEP_AGAIN;
+}
+
+// ---- answers
+
+void connection_wait(struct connection *c, struct connection_waiter *waiter)
+{
+	assert(c->state == CONNECTION_BODY && c->waiter == NULL);
+	c->waiter = waiter;
+	c->state = CONNECTION_WAITING;
+}
+
+void connection_forget(struct connection *c)
+{
+	c->waiter = NULL;
+}
+
+void connection_answered(struct connection *c, int r)
+{
+	c->state = r == 0 ? CONNECTION_SENDING : CONNECTION_BROKEN;
+	set_deadline(c, CONNECTION_STALL_MS);
+	if (!c->running)
+		loop_task_set(c->set->loop, &c->task);
+}
+
+static void tell_waiter(struct connection *c, bool lost)
+{
+	struct connection_waiter *waiter = c->waiter;
+	c->waiter = NULL;
+	if (waiter != NULL)
+		waiter->over(waiter, lost);
+}
+
+// Nothing is read meanwhile; the peer's end is noted.
+static enum step step_waiting(struct connection *c)
+{
+	return wait_for(c, c->peer_ended ? 0 : EPOLLRDHUP);
+}
+
+static enum step answer_sent(struct connection *c)
+{
+	// A peer that has ended its side may be gone altogether: closing will tell whether it has
+	// taken an answer that somebody cares about.
+	if (!c->keep_alive || (c->waiter != NULL && c->peer_ended)) {
+		c->state = CONNECTION_LINGERING;
+		return STEP_AGAIN;
+	}
+	tell_waiter(c, false);
+	c->state = CONNECTION_HEAD;
+	c->form = FORM_JSON;
+	c->to_head = false;
+	if (buf_len(&c->in) == 0)
+		return STEP_AGAIN;
+	// Requests sent ahead are answered in turn with those of others.
+	loop_timer_clear(c->set->loop, &c->deadline);
+	loop_task_set(c->set->loop, &c->task);
+	return wait_for(c, 0);
+}
+
+static enum step step_sending(struct connection *c)
+{
+	while (buf_len(&c->out) > 0) {
+		struct span out = buf_span(&c->out);
+		ssize_t n = send(c->watch.fd, out.p, out.n, MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			return wait_for(c, EPOLLOUT);
+		if (n < 0)
+			return STEP_OVER;
+		consume(&c->out, (size_t)n);
+		set_deadline(c, CONNECTION_STALL_MS);
+	}
+	return answer_sent(c);
+}
+
+// ---- the end
+
+static bool has_error(int fd)
+{
+	int error = 0;
+	socklen_t n = sizeof error;
+	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &n) < 0 || error != 0;
+}
+
+// Reads what still comes, so that closing does not reset the connection under an answer that the
+// peer has not read. Returns STEP_AGAIN at the peer's end.
+static enum step drain(struct connection *c)
+{
+	static char scratch[16 * 1024];
+	for (int i = 0; i < DRAIN_ROUNDS; i++) {
+		ssize_t n = recv(c->watch.fd, scratch, sizeof scratch, MSG_DONTWAIT);
+		if (n == 0)
+			return STEP_AGAIN;
+		if (n < 0)
+			return errno == EAGAIN || errno == EINTR ? STEP_WAIT : STEP_OVER;
+		c->drained += (size_t)n;
+		if (c->drained > CONNECTION_LINGER_MAX)
+			return STEP_OVER;
+	}
+	return STEP_WAIT;
+}
+
+static enum step step_lingering(struct connection *c)
+{
+	if (!c->shut) {
+		c->shut = true;
+		c->peer_ended = false;
+		buf_wipe(&c->in);
+		shutdown(c->watch.fd, SHUT_WR);
+		set_deadline(c, CONNECTION_LINGER_MS);
+	}
+	if (!c->peer_ended) {
+		enum step step = drain(c);
+		if (step != STEP_AGAIN)
+			return step == STEP_WAIT ? wait_for(c, EPOLLIN) : step;
+		c->peer_ended = true;
+	}
+	// Both sides have ended. Whoever waits also wants to know whether the peer acknowledged
+	// the answer or reset the connection: the kernel says so by hanging up.
+	if (c->waiter != NULL && !c->hung_up)
+		return wait_for(c, 0);
+	c->lost = has_error(c->watch.fd);
+	return STEP_OVER;
+}
+
+static enum step step_broken(struct connection *c)
+{
+	return STEP_OVER;
+}
+
+static void connection_free(struct connection *c)
+{
+	struct connections *set = c->set;
+	int fd = c->watch.fd;
+	set_idle(c, false);
+	TAILQ_REMOVE(&set->all, c, link);
+	set->n[c->kind]--;
+	loop_timer_clear(set->loop, &c->deadline);
+	loop_task_clear(&c->task);
+	loop_unwatch(set->loop, &c->watch);
+	close(fd);
+	request_free(c);
+	buf_wipe(&c->in);
+	buf_wipe(&c->out);
+	tell_waiter(c, c->lost);
+	free(c);
+}
+
+// ---- driving it
+
+static void run(struct connection *c)
+{
+	enum step step;
+	c->running = true;
+	do
+		step = steps[c->state](c);
+	while (step == STEP_AGAIN);
+	c->running = false;
+	if (step == STEP_OVER)
+		connection_free(c);
+}
+
+static void on_ready(struct loop_watch *watch, uint32_t events)
+{
+	struct connection *c = container_of(watch, struct connection, watch);
+	if (events & (EPOLLHUP | EPOLLERR))
+		c->hung_up = true;
+	if (events & EPOLLRDHUP)
+		c->peer_ended = true;
+	if (c->hung_up && c->state == CONNECTION_WAITING)
+		c->state = CONNECTION_BROKEN;
+	run(c);
+}
+
+static void on_task(struct loop_task *task)
+{
+	run(container_of(task, struct connection, task));
+}
+
+static void on_deadline(struct loop_timer *timer)
+{
+	struct connection *c = container_of(timer, struct connection, deadline);
+	switch (c->state) {
+	case CONNECTION_HEAD:
+	case CONNECTION_BODY:
+		if (c->idle)
+			break;
+		request_free(c);
+		refuse(c, CODE_REQUEST_TIMEOUT, NULL);
+		return;
+	case CONNECTION_LINGERING: c->lost = false; break;
+	case CONNECTION_WAITING:
+	case CONNECTION_SENDING:
+	case CONNECTION_BROKEN:
+	case CONNECTION_STATES:
+	default: break;
+	}
+	connection_free(c);
+}
+
+// ---- the set
+
+void connections_init(
+	struct connections *set, struct loop *loop, const struct connection_server *server)
+{
+	*set = (struct connections){.loop = loop, .server = server};
+	TAILQ_INIT(&set->all);
+	TAILQ_INIT(&set->idle);
+}
+
+void connections_deinit(struct connections *set)
+{
+	struct connection *c;
+	while ((c = TAILQ_FIRST(&set->all)) != NULL)
+		connection_free(c);
+}
+
+size_t connections_waiting(const struct connections *set)
+{
+	size_t n = 0;
+	const struct connection *c;
+	TAILQ_FOREACH(c, &set->all, link)
+	n += buf_len(&c->out);
+	return n;
+}
+
+static size_t pages_of(const struct connections *set, const char *tunnel)
+{
+	size_t n = 0;
+	const struct connection *c;
+	TAILQ_FOREACH(c, &set->all, link)
+	n += c->kind == CONNECTION_PAGE && strcmp(c->tunnel, tunnel) == 0;
+	return n;
+}
+
+// Makes a place, if need be by another *KIND. Returns false when there is none.
+static bool find_place(struct connections *set, enum connection_kind *kind, const char *tunnel)
+{
+	if (*kind == CONNECTION_PAGE)
+		return set->n[CONNECTION_PAGE] < CONNECTION_PAGES_MAX &&
+		       pages_of(set, tunnel) < CONNECTION_TUNNEL_PAGES_MAX;
+	if (set->n[CONNECTION_SERVED] < CONNECTION_SERVED_MAX)
+		return true;
+	if (!TAILQ_EMPTY(&set->idle)) {
+		connection_free(TAILQ_FIRST(&set->idle));
+		return true;
+	}
+	*kind = CONNECTION_REFUSED;
+	return set->n[CONNECTION_REFUSED] < CONNECTION_REFUSED_MAX;
+}
+
+// Returns whether C could be set up; if not it only has to be freed.
+static bool start(struct connection *c, int fd, struct span bytes, const char *tunnel)
+{
+	static const struct linger orderly = {.l_onoff = 0};
+	if (tunnel != NULL)
+		memcpy(c->tunnel, tunnel, strnlen(tunnel, sizeof c->tunnel - 1));
+	// Visitor sockets reset when they are closed: what a tunnel needs, not what we want here.
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &orderly, sizeof orderly);
+	buf_init(&c->in, IN_MAX);
+	buf_init(&c->out, CONNECTION_ANSWER_MAX);
+	if (bytes.n > 0 && buf_add_span(&c->in, bytes) < 0)
+		return false;
+	if (loop_watch(c->set->loop, &c->watch, fd, 0) < 0) {
+		buf_wipe(&c->in);
+		return false;
+	}
+	return true;
+}
+
+struct connection *connection_open(struct connections *set, enum connection_kind kind, int fd,
+	struct span bytes, const char *tunnel)
+{
+	CLEANUP(close_p) int owned = fd;
+	if (!find_place(set, &kind, tunnel))
+		return NULL;
+	struct connection *c = malloc(sizeof *c);
+	if (c == NULL)
+		return NULL;
+	*c = (struct connection){
+		.set = set,
+		.watch = {.fd = -1, .ready = on_ready},
+		.deadline.expired = on_deadline,
+		.task.run = on_task,
+		.kind = kind,
+		.state = CONNECTION_HEAD,
+		.lost = true,
+	};
+	if (!start(c, fd, bytes, tunnel)) {
+		free(c);
+		return NULL;
+	}
+	take_fd(&owned);
+	TAILQ_INSERT_TAIL(&set->all, c, link);
+	set->n[kind]++;
+	loop_task_set(set->loop, &c->task);
+	return c;
+}

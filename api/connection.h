@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+//
+// The server's side of HTTP/1.1 connections: heads and bodies in, answers out, an orderly close.
+//
+// The one idea: a connection is in one state, and one function per state moves it on until it has
+// to wait. An answer only appends to `out` and says connection_answered(); nothing is sent and
+// nothing is freed before the caller is done. So handlers may answer whenever they like, at once
+// or after the supervisor has answered them.
+
+#pragma once
+
+#include "buf.h"
+#include "http_chunk.h"
+#include "http_head.h"
+#include "loop.h"
+#include "messages.h"
+#include "problem.h"
+
+#include <sys/queue.h>
+
+enum {
+	CONNECTION_BODY_MAX = 64 * 1024,
+	CONNECTION_ANSWER_MAX = 2 << 20,
+	CONNECTION_HEAD_MS = 10 * 1000,  // from the first byte of a head to its end
+	CONNECTION_BODY_MS = 10 * 1000,  // from the end of the head to that of the body
+	CONNECTION_IDLE_MS = 75 * 1000,  // between requests
+	CONNECTION_STALL_MS = 10 * 1000, // without a byte of an answer taken
+	CONNECTION_LINGER_MS = 2 * 1000, // for the peer's end after ours
+	CONNECTION_LINGER_MAX = 1 << 20, // bytes read and dropped meanwhile
+};
+
+enum connection_kind {
+	CONNECTION_SERVED,  // requests are read and answered
+	CONNECTION_REFUSED, // the same, but there are too many: `begin` sees to it
+	CONNECTION_PAGE,    // answered once, nothing is read
+	CONNECTION_KINDS
+};
+
+// Most at a time. Beyond, idle connections give way; then new ones are refused; then closed.
+enum {
+	CONNECTION_SERVED_MAX = 256,
+	CONNECTION_REFUSED_MAX = 32,
+	CONNECTION_PAGES_MAX = 64,
+	CONNECTION_TUNNEL_PAGES_MAX = 16, // of them for one tunnel
+};
+
+struct connection;
+
+// Somebody who answers later. `over` is called exactly once, with the waiter already taken off:
+// when the answer was handed over, or when the connection broke before (LOST), with or without an
+// answer given.
+struct connection_waiter {
+	void (*over)(struct connection_waiter *waiter, bool lost);
+};
+
+struct request {
+	struct http_head head;
+	struct span path, query; // of the target; {NULL, 0}: none
+	struct buf body;
+	struct http_chunk chunk; // private, like `left`
+	uint64_t left;
+	const void *route; // for the server: what `begin` found out
+	struct span id;
+	size_t size;
+	char bytes[]; // the head, which everything above points into
+};
+
+struct connection_server {
+	// The head has come, its body may not have. Answers, or leaves it to `handle`.
+	void (*begin)(struct connection *connection, struct request *request);
+	// All has come. Answers, or waits. REQUEST is gone afterwards.
+	void (*handle)(struct connection *connection, struct request *request);
+};
+
+TAILQ_HEAD(connection_list, connection);
+
+struct connections {
+	struct loop *loop;
+	const struct connection_server *server;
+	struct connection_list all, idle;
+	size_t n[CONNECTION_KINDS];
+};
+
+enum connection_state {
+	CONNECTION_HEAD,      // a head is read, or waited for
+	CONNECTION_BODY,      // a body is read
+	CONNECTION_WAITING,   // somebody answers later
+	CONNECTION_SENDING,   // an answer is being sent
+	CONNECTION_LINGERING, // all is sent, the peer's end is waited for
+	CONNECTION_BROKEN,
+	CONNECTION_STATES
+};
+
+struct connection {
+	TAILQ_ENTRY(connection) link, idle_link;
+	struct connections *set;
+	struct loop_watch watch;
+	struct loop_timer deadline;
+	struct loop_task task;
+	enum connection_kind kind;
+	enum connection_state state;
+	uint32_t events;
+	struct buf in, out;
+	size_t scanned; // bytes of `in` that were searched for the end of a head
+	size_t drained; // bytes dropped while lingering
+	struct request *request;
+	struct connection_waiter *waiter;
+	char tunnel[TUNNEL_ID_MAX + 1]; // of a page
+	// How the request at hand wants to be answered.
+	enum answer_form form;
+	bool to_head, keep_alive;
+	bool idle, head_begun, running, shut, peer_ended, hung_up, lost;
+};
+
+void connections_init(
+	struct connections *set, struct loop *loop, const struct connection_server *server);
+// Closes all; whoever waits is told.
+void connections_deinit(struct connections *set);
+// Bytes of answers nobody has taken yet.
+size_t connections_waiting(const struct connections *set);
+
+// Starts with FD (consumed) and the BYTES already read from it. A page's caller answers at once;
+// TUNNEL is its id, else NULL. Returns NULL, with FD closed, when there is no place or no memory.
+struct connection *connection_open(struct connections *set, enum connection_kind kind, int fd,
+	struct span bytes, const char *tunnel);
+
+// In `handle`: the answer comes later. WAITER stays until over() or connection_forget().
+void connection_wait(struct connection *connection, struct connection_waiter *waiter);
+// Takes the waiter off without a call.
+void connection_forget(struct connection *connection);
+
+// `out` holds a complete answer (R is 0) or could not be given one (R is negative: the connection
+// is closed).
+void connection_answered(struct connection *connection, int r);

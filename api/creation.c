@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+
+#include "creation.h"
+
+#include "answer.h"
+#include "tunnel_json.h"
+#include "worker.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <sys/random.h>
+
+static_assert(2 + BASE32_SIZE(CREATION_ID_RANDOM) - 1 <= TUNNEL_ID_MAX, "an id fits");
+
+// ---- its end
+
+static void creation_free(struct creation *creation)
+{
+	pending_stop(&creation->spawn);
+	explicit_bzero(creation->secret, sizeof creation->secret);
+	if (creation->connection != NULL)
+		connection_forget(creation->connection);
+	TAILQ_REMOVE(&creation->worker->creations, creation, link);
+	free(creation);
+}
+
+// Gives the asker a problem, if it is still there, and cares no more for it.
+static void answer(struct creation *creation, enum code code, const char *detail)
+{
+	struct connection *connection = creation->connection;
+	if (connection == NULL)
+		return;
+	creation->connection = NULL;
+	connection_forget(connection);
+	answer_problem(connection, code, "%s", detail);
+}
+
+static void store_failure(
+	struct creation *creation, enum tunnel_state state, struct store_cause why)
+{
+	struct worker *worker = creation->worker;
+	const char *id = creation->tunnel.id;
+	int r = store_tunnel_end(worker->store, id, state, wall_now(), NULL, why);
+	if (r < 0)
+		worker_log_store(worker, "storing that a tunnel did not start", r);
+	worker_log(worker, LOG_INFO, "tunnel %s %s before it began: %s", id,
+		tunnel_state_name(state), why.reason);
+	deletions_done(worker, id, r < 0);
+}
+
+struct creation *creation_find(struct worker *worker, const char *id)
+{
+	struct creation *creation;
+	TAILQ_FOREACH(creation, &worker->creations, link)
+	if (creation->spawn.request != 0 && strcmp(creation->tunnel.id, id) == 0)
+		return creation;
+	return NULL;
+}
+
+void creation_cancel(struct creation *creation)
+{
+	creation->ending = true;
+	answer(creation, CODE_CONFLICT, "The tunnel was revoked while it was starting.");
+}
+
+void creation_ended(struct worker *worker, const char *id)
+{
+	struct creation *creation = creation_find(worker, id);
+	if (creation == NULL)
+		return;
+	answer(creation, CODE_CONFLICT, "The tunnel ended while it was starting.");
+	creation_free(creation);
+}
+
+void creations_deinit(struct worker *worker)
+{
+	struct creation *creation;
+	while ((creation = TAILQ_FIRST(&worker->creations)) != NULL)
+		creation_free(creation);
+}
+
+// ---- its life
+
+// The connection is done with the answer, or broke. See creation.h for why a tunnel whose secret
+// reached nobody is ended.
+static void on_over(struct connection_waiter *waiter, bool lost)
+{
+	struct creation *creation = container_of(waiter, struct creation, waiter);
+	struct worker *worker = creation->worker;
+	const char *id = creation->tunnel.id;
+	creation->connection = NULL;
+	if (lost) {
+		worker_log(worker, LOG_INFO,
+			"tunnel %s is revoked: its creator is gone and nobody has its secret", id);
+		worker_send_end(worker, 0, id, END_REVOKED);
+		creation->ending = true;
+	}
+	if (creation->spawn.request == 0)
+		creation_free(creation);
+}
+
+static int format_created(struct buf *out, const struct creation *creation, struct span secret)
+{
+	const struct tunnel_view view = {
+		.public_url = span_of(creation->worker->settings.public_url),
+		.secret = secret,
+		.to_creator = true,
+	};
+	// Room for all: growing would leave a copy of the secret behind.
+	if (buf_room(out, out->cap) == NULL)
+		return -ENOMEM;
+	int r = tunnel_json(out, &creation->tunnel, &view);
+	return r == 0 ? buf_add(out, "\n", 1) : r;
+}
+
+static void answer_created(struct creation *creation)
+{
+	enum { DOCUMENT_MAX = 4096, FIELDS_MAX = 128 };
+	CLEANUP(buf_wipe) struct buf document;
+	char fields[FIELDS_MAX];
+	struct span secret = {NULL, 0};
+	buf_init(&document, DOCUMENT_MAX);
+	if (creation->tunnel.auth != AUTH_NONE)
+		secret = span_of(creation->secret);
+	int r = format_created(&document, creation, secret);
+	explicit_bzero(creation->secret, sizeof creation->secret);
+	if (r < 0) {
+		connection_answered(creation->connection, r);
+		return;
+	}
+	int n = snprintf(
+		fields, sizeof fields, "Location: /_api/tunnels/%s\r\n", creation->tunnel.id);
+	answer_json(
+		creation->connection, 201, buf_span(&document), (struct span){fields, (size_t)n});
+}
+
+// The waiter stays: it tells whether the answer arrived.
+static void on_spawned(struct creation *creation, uint64_t deadline_us)
+{
+	struct worker *worker = creation->worker;
+	struct tunnel *tunnel = &creation->tunnel;
+	if (creation->ending) {
+		creation_free(creation); // ENDED will follow
+		return;
+	}
+	worker_note_deadline(worker, tunnel, deadline_us);
+	int r = store_tunnel_activate(
+		worker->store, tunnel, (struct store_cause){tunnel->token, "its relay is ready"});
+	if (r != 0) {
+		if (r < 0)
+			worker_log_store(worker, "storing a new tunnel", r);
+		worker_send_end(worker, 0, tunnel->id, END_FAILED);
+		answer(creation, CODE_INTERNAL, "The tunnel could not be stored.");
+		creation_free(creation);
+		return;
+	}
+	tunnel->state = TUNNEL_ACTIVE;
+	worker_log(worker, LOG_INFO, "tunnel %s created by %s: %s for %llu s", tunnel->id,
+		tunnel->token, tunnel->backend, (unsigned long long)tunnel->timeout_s);
+	answer_created(creation);
+}
+
+// What the supervisor says as an answer to the POST. What is wrong with the backend is said with a
+// pointer, like the worker's own findings.
+static void answer_failed(struct creation *creation, enum code code, struct span detail)
+{
+	struct connection *connection = creation->connection;
+	CLEANUP(buf_reset) struct buf members;
+	int r = 0;
+	if (connection == NULL)
+		return;
+	creation->connection = NULL;
+	connection_forget(connection);
+	buf_init(&members, 4096);
+	if (code_info(code)->status == 422) {
+		r = buf_printf(&members, ",\"errors\":[{\"pointer\":\"/backend\",\"detail\":");
+		if (r == 0)
+			r = problem_string(&members, detail);
+		if (r == 0)
+			r = buf_printf(&members, "}]");
+	}
+	if (r < 0)
+		buf_reset(&members);
+	struct problem problem = {.code = code, .detail = detail, .members = buf_span(&members)};
+	answer_problem_full(connection, &problem, NULL);
+}
+
+static void on_failed(struct creation *creation, const struct ipc_message *answer_message)
+{
+	uint64_t number = answer_message->fields[1].number;
+	enum code code = number == CODE_NONE ? CODE_INTERNAL : (enum code)number;
+	struct span detail = answer_message->fields[2].bytes;
+	char reason[513];
+	if (detail.n == 0)
+		detail = span_of(code_info(code)->detail);
+	snprintf(reason, sizeof reason, "%.*s", (int)detail.n, detail.p);
+	if (creation->ending) {
+		store_failure(creation, TUNNEL_REVOKED,
+			(struct store_cause){creation->tunnel.token, "revoked while starting"});
+	} else {
+		store_failure(creation, TUNNEL_FAILED, (struct store_cause){"supervisor", reason});
+		answer_failed(creation, code, detail);
+	}
+	creation_free(creation);
+}
+
+static void on_answer(struct pending *pending, const struct ipc_message *message)
+{
+	struct creation *creation = container_of(pending, struct creation, spawn);
+	if (message != NULL && message->type->type == MSG_SPAWNED) {
+		on_spawned(creation, message->fields[1].number);
+		return;
+	}
+	if (message != NULL) {
+		on_failed(creation, message);
+		return;
+	}
+	worker_log(creation->worker, LOG_ERROR, "the supervisor did not start tunnel %s in time",
+		creation->tunnel.id);
+	worker_send_end(creation->worker, 0, creation->tunnel.id, END_FAILED);
+	store_failure(creation, creation->ending ? TUNNEL_REVOKED : TUNNEL_FAILED,
+		(struct store_cause){"worker", "no answer from the supervisor"});
+	answer(creation, CODE_DRAINING, "The tunnel could not be started in time. Try again.");
+	creation_free(creation);
+}
+
+// ---- its beginning
+
+// Whether something stands against another tunnel; it has been answered then.
+static bool is_refused(struct worker *worker, struct connection *connection)
+{
+	uint64_t n;
+	unsigned wait_s = bucket_take(&worker->create_bucket, instant_now());
+	if (wait_s > 0) {
+		struct problem problem = {.code = CODE_RATE_LIMITED,
+			.detail = SPAN("Tunnels are created faster than this server allows."),
+			.retry_after = wait_s};
+		answer_problem_full(connection, &problem, NULL);
+		return true;
+	}
+	int r = store_tunnels_count(worker->store, &n);
+	if (r < 0) {
+		worker_log_store(worker, "counting tunnels", r);
+		answer_problem(connection, CODE_INTERNAL, "The tunnels could not be counted.");
+	} else if (n >= worker->settings.max_tunnels) {
+		answer_problem(connection, CODE_QUOTA_REACHED,
+			"There are %llu tunnels, as many as this server allows.",
+			(unsigned long long)n);
+	}
+	return r < 0 || n >= worker->settings.max_tunnels;
+}
+
+// Makes the id and the secret. Returns 0 or a negative errno.
+static int make_secrets(struct creation *creation)
+{
+	uint8_t random[CREATION_ID_RANDOM + CREATION_SECRET_RANDOM];
+	struct tunnel *tunnel = &creation->tunnel;
+	if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
+		return -EIO;
+	memcpy(tunnel->id, "t-", 2);
+	base32_encode(tunnel->id + 2, random, CREATION_ID_RANDOM);
+	base32_encode(creation->secret, random + CREATION_ID_RANDOM, CREATION_SECRET_RANDOM);
+	secret_hash_make(&tunnel->secret_hash, span_of(creation->secret));
+	explicit_bzero(random, sizeof random);
+	return 0;
+}
+
+static void copy_settings(struct tunnel *tunnel, const struct tunnel_request *request)
+{
+	*tunnel = (struct tunnel){
+		.token = "owner",
+		.state = TUNNEL_STARTING,
+		.auth = request->auth,
+		.prefix = request->prefix,
+		.timeout_s = request->timeout_s,
+		.max_connections = request->max_connections,
+		.max_requests = request->max_requests,
+		.max_bytes = request->max_bytes,
+		.request_rate = request->request_rate,
+		.created_at = wall_now(),
+	};
+	memcpy(tunnel->name, request->name, sizeof tunnel->name);
+	memcpy(tunnel->backend, request->backend, sizeof tunnel->backend);
+}
+
+static bool send_spawn(struct creation *creation)
+{
+	struct worker *worker = creation->worker;
+	uint64_t request = pending_start(
+		&worker->pendings, &creation->spawn, MSG_SPAWN, WORKER_PATIENCE_MS, on_answer);
+	return request != 0 && worker_send_spawn(worker, request, &creation->tunnel,
+				       creation->tunnel.timeout_s * 1000, 0);
+}
+
+static void store_and_spawn(struct creation *creation)
+{
+	struct worker *worker = creation->worker;
+	struct tunnel *tunnel = &creation->tunnel;
+	int r = make_secrets(creation);
+	if (r == 0)
+		r = store_tunnel_add(
+			worker->store, tunnel, (struct store_cause){tunnel->token, "asked for"});
+	if (r < 0) {
+		worker_log_store(worker, "storing a new tunnel", r);
+		answer(creation, CODE_INTERNAL, "The tunnel could not be stored.");
+		creation_free(creation);
+		return;
+	}
+	if (send_spawn(creation))
+		return;
+	store_failure(creation, TUNNEL_FAILED,
+		(struct store_cause){"worker", "the supervisor cannot be asked"});
+	answer(creation, CODE_DRAINING, "The tunnel could not be started now. Try again.");
+	creation_free(creation);
+}
+
+void creation_start(
+	struct worker *worker, struct connection *connection, const struct tunnel_request *request)
+{
+	if (is_refused(worker, connection))
+		return;
+	struct creation *creation = calloc(1, sizeof *creation);
+	if (creation == NULL) {
+		answer_problem(connection, CODE_INTERNAL, "Out of memory.");
+		return;
+	}
+	creation->worker = worker;
+	creation->connection = connection;
+	creation->waiter.over = on_over;
+	copy_settings(&creation->tunnel, request);
+	TAILQ_INSERT_TAIL(&worker->creations, creation, link);
+	connection_wait(connection, &creation->waiter);
+	store_and_spawn(creation);
+}

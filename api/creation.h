@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+//
+// A tunnel on its way: from the row in state `starting` to the answer of its POST.
+//
+// Only the asker ever learns the secret. So when nobody is left to take the answer, the tunnel is
+// of no use to anyone and is revoked again.
+
+#pragma once
+
+#include "connection.h"
+#include "hex.h"
+#include "pending.h"
+#include "tunnel.h"
+#include "tunnel_request.h"
+
+struct worker;
+
+enum {
+	CREATION_ID_RANDOM = 16,
+	CREATION_SECRET_RANDOM = 32,
+	CREATION_SECRET_SIZE = BASE32_SIZE(CREATION_SECRET_RANDOM),
+};
+
+struct creation {
+	TAILQ_ENTRY(creation) link;
+	struct worker *worker;
+	struct connection *connection; // NULL: the asker is gone, or was answered already
+	struct connection_waiter waiter;
+	struct pending spawn;
+	struct tunnel tunnel;
+	char secret[CREATION_SECRET_SIZE]; // wiped once it is in the answer
+	bool ending;                       // END was sent while it was starting
+};
+
+TAILQ_HEAD(creation_list, creation);
+
+// Answers the POST on CONNECTION, at once or later.
+void creation_start(
+	struct worker *worker, struct connection *connection, const struct tunnel_request *request);
+
+// The creation of this tunnel whose relay has not started, or NULL.
+struct creation *creation_find(struct worker *worker, const char *id);
+
+// It is to be ended before it has begun: the POST is answered with a conflict.
+void creation_cancel(struct creation *creation);
+
+// The tunnel's end is stored.
+void creation_ended(struct worker *worker, const char *id);
+
+// Answers all with 503: the worker stops.
+void creations_deinit(struct worker *worker);

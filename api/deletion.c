@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+
+#include "deletion.h"
+
+#include "answer.h"
+#include "worker.h"
+
+static const struct store_cause deleted = {"owner", "deleted"};
+
+static void deletion_free(struct deletion *deletion)
+{
+	pending_stop(&deletion->end);
+	if (deletion->connection != NULL)
+		connection_forget(deletion->connection);
+	TAILQ_REMOVE(&deletion->worker->deletions, deletion, link);
+	free(deletion);
+}
+
+// The client's own loss: the tunnel ends all the same.
+static void on_over(struct connection_waiter *waiter, bool lost)
+{
+	struct deletion *deletion = container_of(waiter, struct deletion, waiter);
+	deletion->connection = NULL;
+	(void)lost;
+}
+
+static void finish(struct deletion *deletion, bool failed)
+{
+	struct connection *connection = deletion->connection;
+	deletion_free(deletion);
+	if (connection == NULL)
+		return;
+	if (failed)
+		answer_problem(connection, CODE_INTERNAL,
+			"The tunnel's end could not be stored; it will be tried again.");
+	else
+		answer_json(connection, 200, SPAN("{\"ok\":true}\n"), (struct span){NULL, 0});
+}
+
+void deletions_done(struct worker *worker, const char *id, bool failed)
+{
+	struct deletion *deletion = TAILQ_FIRST(&worker->deletions);
+	while (deletion != NULL) {
+		struct deletion *next = TAILQ_NEXT(deletion, link);
+		if (strcmp(deletion->id, id) == 0)
+			finish(deletion, failed);
+		deletion = next;
+	}
+}
+
+bool deletion_is_for(const struct worker *worker, const char *id)
+{
+	const struct deletion *deletion;
+	TAILQ_FOREACH(deletion, &worker->deletions, link)
+	if (strcmp(deletion->id, id) == 0)
+		return true;
+	return false;
+}
+
+void deletions_deinit(struct worker *worker)
+{
+	struct deletion *deletion;
+	while ((deletion = TAILQ_FIRST(&worker->deletions)) != NULL)
+		deletion_free(deletion);
+}
+
+// Stores an end that the supervisor will not tell about: there is no relay.
+static void end_here(struct worker *worker, const char *id)
+{
+	int r = store_tunnel_end(worker->store, id, TUNNEL_REVOKED, wall_now(), NULL, deleted);
+	if (r < 0)
+		worker_log_store(worker, "storing an end", r);
+	else if (r == 0)
+		worker_log(worker, LOG_INFO, "tunnel %s revoked", id);
+	deletions_done(worker, id, r < 0);
+}
+
+static void on_answer(struct pending *pending, const struct ipc_message *message)
+{
+	struct deletion *deletion = container_of(pending, struct deletion, end);
+	struct worker *worker = deletion->worker;
+	char id[TUNNEL_ID_MAX + 1];
+	memcpy(id, deletion->id, sizeof id);
+	if (message != NULL) { // SPAWN_FAILED: the supervisor knows no such tunnel
+		if (creation_find(worker, id) == NULL)
+			end_here(worker, id);
+		return; // else what is said about the creation follows
+	}
+	worker_log(worker, LOG_ERROR, "the supervisor did not end tunnel %s in time", id);
+	struct connection *connection = deletion->connection;
+	deletion_free(deletion);
+	if (connection != NULL)
+		answer_problem(connection, CODE_DRAINING,
+			"The tunnel could not be ended in time. Try again.");
+}
+
+static bool send_end(struct deletion *deletion)
+{
+	uint64_t request = pending_start(&deletion->worker->pendings, &deletion->end, MSG_END,
+		WORKER_PATIENCE_MS, on_answer);
+	return request != 0 &&
+	       worker_send_end(deletion->worker, request, deletion->id, END_REVOKED);
+}
+
+void deletion_start(
+	struct worker *worker, struct connection *connection, const struct tunnel *tunnel)
+{
+	struct deletion *deletion = calloc(1, sizeof *deletion);
+	if (deletion == NULL) {
+		answer_problem(connection, CODE_INTERNAL, "Out of memory.");
+		return;
+	}
+	deletion->worker = worker;
+	deletion->connection = connection;
+	deletion->waiter.over = on_over;
+	memcpy(deletion->id, tunnel->id, sizeof deletion->id);
+	TAILQ_INSERT_TAIL(&worker->deletions, deletion, link);
+	connection_wait(connection, &deletion->waiter);
+
+	if (restore_cancel(worker, tunnel->id)) {
+		end_here(worker, tunnel->id);
+		return;
+	}
+	struct creation *creation = creation_find(worker, tunnel->id);
+	if (creation != NULL)
+		creation_cancel(creation);
+	if (send_end(deletion))
+		return;
+	deletion_free(deletion);
+	answer_problem(connection, CODE_DRAINING, "The supervisor cannot be asked now. Try again.");
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+//
+// A DELETE that waits for the end of its tunnel.
+
+#pragma once
+
+#include "connection.h"
+#include "pending.h"
+#include "tunnel.h"
+
+struct worker;
+
+struct deletion {
+	TAILQ_ENTRY(deletion) link;
+	struct worker *worker;
+	struct connection *connection;
+	struct connection_waiter waiter;
+	struct pending end;
+	char id[TUNNEL_ID_MAX + 1];
+};
+
+TAILQ_HEAD(deletion_list, deletion);
+
+// Ends TUNNEL, which is starting or active, and answers on CONNECTION once its relay is dead and
+// that is stored.
+void deletion_start(
+	struct worker *worker, struct connection *connection, const struct tunnel *tunnel);
+
+// The end of this tunnel is stored, or (FAILED) could not be.
+void deletions_done(struct worker *worker, const char *id, bool failed);
+
+// Whether somebody asked for its end.
+bool deletion_is_for(const struct worker *worker, const char *id);
+
+void deletions_deinit(struct worker *worker);

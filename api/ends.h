@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+//
+// Ends of tunnels on their way into the database: acknowledged to the supervisor only once they are
+// on disk. Those that come together are stored together, so that a thousand tunnels that expire in
+// one moment do not cost a thousand waits for the disk; and those that cannot be stored are tried
+// again.
+
+#pragma once
+
+#include "loop.h"
+#include "tunnel.h"
+
+#include <sys/queue.h>
+
+struct worker;
+
+enum {
+	ENDS_BATCH = 128, // stored in one transaction
+	ENDS_MAX = 20000, // waiting; what is beyond the supervisor tells the next worker
+	ENDS_RETRY_MS = 3000,
+};
+
+struct end {
+	TAILQ_ENTRY(end) link;
+	char id[TUNNEL_ID_MAX + 1];
+	enum end_reason reason;
+	int64_t at; // seconds since the epoch
+	struct tunnel_counters counters;
+};
+
+struct ends {
+	struct worker *worker;
+	TAILQ_HEAD(, end) queue;
+	size_t n;
+	struct loop_task task;
+	struct loop_timer retry;
+};
+
+void ends_init(struct ends *ends, struct worker *worker);
+void ends_deinit(struct ends *ends);
+
+void ends_add(struct ends *ends, struct span id, enum end_reason reason,
+	const struct tunnel_counters *counters);
+
+// Stores all that wait, now. Returns false when that failed.
+bool ends_flush(struct ends *ends);

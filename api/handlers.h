@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+//
+// The handlers the table in routes.c names. Each answers, or has somebody answer later.
+
+#pragma once
+
+#include "connection.h"
+
+struct worker;
+
+// handlers_tunnels.c
+void handle_create(struct worker *worker, struct connection *connection, struct request *request);
+void handle_list(struct worker *worker, struct connection *connection, struct request *request);
+void handle_show(struct worker *worker, struct connection *connection, struct request *request);
+void handle_delete(struct worker *worker, struct connection *connection, struct request *request);
+
+// handlers_service.c
+void handle_version(struct worker *worker, struct connection *connection, struct request *request);
+void handle_health(struct worker *worker, struct connection *connection, struct request *request);
+void handle_ready(struct worker *worker, struct connection *connection, struct request *request);
+void handle_front(struct worker *worker, struct connection *connection, struct request *request);
+
+// handlers_visitor.c: what is not the API's. Answers any request.
+void handle_elsewhere(
+	struct worker *worker, struct connection *connection, const struct request *request);

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+//
+// What can be asked of the server itself.
+
+#include "handlers.h"
+
+#include "answer.h"
+#include "worker.h"
+
+static void answer_status(struct connection *connection, const char *status)
+{
+	CLEANUP(buf_reset) struct buf document;
+	buf_init(&document, 256);
+	if (buf_printf(&document, "{\"status\":\"%s\"}\n", status) < 0)
+		answer_problem(connection, CODE_INTERNAL, "Out of memory.");
+	else
+		answer_json(connection, 200, buf_span(&document), (struct span){NULL, 0});
+}
+
+void handle_health(struct worker *worker, struct connection *connection, struct request *request)
+{
+	answer_status(connection, "ok");
+}
+
+void handle_ready(struct worker *worker, struct connection *connection, struct request *request)
+{
+	if (!worker->sync.done)
+		answer_problem(connection, CODE_DRAINING,
+			"The supervisor has not said yet which tunnels live.");
+	else if (!store_writable(worker->store))
+		answer_problem(connection, CODE_DRAINING, "The database cannot be written to.");
+	else
+		answer_status(connection, "ready");
+}
+
+void handle_version(struct worker *worker, struct connection *connection, struct request *request)
+{
+	CLEANUP(buf_reset) struct buf document;
+	buf_init(&document, 512);
+	int r = buf_printf(&document, "{\"name\":\"tunneld\",\"version\":");
+	if (r == 0)
+		r = problem_string(&document, span_of(worker->settings.version));
+	if (r == 0)
+		r = buf_printf(&document, "}\n");
+	if (r < 0)
+		answer_problem(connection, CODE_INTERNAL, "Out of memory.");
+	else
+		answer_json(connection, 200, buf_span(&document), (struct span){NULL, 0});
+}
+
+void handle_front(struct worker *worker, struct connection *connection, struct request *request)
+{
+	if (connection->form == FORM_HTML)
+		answer_front(connection);
+	else
+		handle_version(worker, connection, request);
+}

@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+//
+// /_api/tunnels: making, listing, showing and ending tunnels.
+
+#include "handlers.h"
+
+#include "answer.h"
+#include "tunnel_json.h"
+#include "worker.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+enum {
+	LIST_MOST = 1000,            // tunnels in one answer
+	LIST_DOCUMENT_MAX = 3 << 19, // bytes of it
+	LIST_WAITING_MAX = 16 << 20, // of answers nobody takes, before no more lists are made
+	COUNTERS_PATIENCE_MS = 2000,
+};
+
+static bool is_ready(struct worker *worker, struct connection *connection)
+{
+	if (!worker->sync.done)
+		answer_problem(connection, CODE_DRAINING,
+			"The server is starting. Try again in a moment.");
+	return worker->sync.done;
+}
+
+// ---- POST /_api/tunnels
+
+// A body without a type is taken for what it has to be.
+static bool is_json(const struct request *request)
+{
+	const struct http_field *field = http_head_field(&request->head, HTTP_CONTENT_TYPE);
+	if (field == NULL)
+		return true;
+	struct span type = field->value;
+	const char *end = memchr(type.p, ';', type.n);
+	if (end != NULL)
+		type.n = (size_t)(end - type.p);
+	while (type.n > 0 && (type.p[type.n - 1] == ' ' || type.p[type.n - 1] == '\t'))
+		type.n--;
+	return span_eq_nocase(type, SPAN("application/json"));
+}
+
+static void answer_invalid(struct connection *connection, struct span errors)
+{
+	CLEANUP(buf_reset) struct buf members;
+	buf_init(&members, TUNNEL_REQUEST_SAID_MAX + 64);
+	int r = buf_printf(&members, ",\"errors\":");
+	if (r == 0)
+		r = buf_add_span(&members, errors);
+	if (r < 0)
+		buf_reset(&members);
+	struct problem problem = {.code = CODE_INVALID, .members = buf_span(&members)};
+	answer_problem_full(connection, &problem, NULL);
+}
+
+void handle_create(struct worker *worker, struct connection *connection, struct request *request)
+{
+	const struct tunnel_bounds bounds = {
+		.default_timeout_s = worker->settings.default_timeout_s,
+		.max_timeout_s = worker->settings.max_timeout_s,
+		.max_connections = worker->settings.max_connections,
+		.request_rate = worker->settings.request_rate,
+	};
+	CLEANUP(buf_reset) struct buf said;
+	struct tunnel_request wanted;
+	buf_init(&said, TUNNEL_REQUEST_SAID_MAX);
+	if (!is_json(request)) {
+		answer_problem(connection, CODE_UNSUPPORTED_MEDIA_TYPE,
+			"Send the body as application/json.");
+		return;
+	}
+	if (!is_ready(worker, connection))
+		return;
+	switch (tunnel_request_parse(&wanted, buf_span(&request->body), &bounds, &said)) {
+	case TUNNEL_REQUEST_OK: creation_start(worker, connection, &wanted); break;
+	case TUNNEL_REQUEST_NOT_JSON:
+		answer_problem(connection, CODE_BAD_REQUEST, "%.*s", (int)buf_len(&said),
+			buf_span(&said).p);
+		break;
+	case TUNNEL_REQUEST_INVALID: answer_invalid(connection, buf_span(&said)); break;
+	default: answer_problem(connection, CODE_INTERNAL, "Out of memory."); break;
+	}
+}
+
+// ---- GET /_api/tunnels
+
+struct list_query {
+	enum tunnel_state state; // 0: all
+	unsigned limit;
+	int64_t before;
+};
+
+// A decimal number from 1 to MAX without sign or leading zero; 0 if TEXT is none.
+static int64_t parse_number(struct span text, int64_t max)
+{
+	int64_t n = 0;
+	for (size_t i = 0; i < text.n; i++) {
+		if (text.p[i] < '0' || text.p[i] > '9' || (i == 0 && text.p[i] == '0'))
+			return 0;
+		if (n > (max - (text.p[i] - '0')) / 10)
+			return 0;
+		n = n * 10 + (text.p[i] - '0');
+	}
+	return n;
+}
+
+// Returns NULL, or what is wrong.
+static const char *read_parameter(struct list_query *query, struct span name, struct span value)
+{
+	if (span_eq(name, SPAN("state"))) {
+		query->state = tunnel_state_parse(value);
+		bool all = span_eq(value, SPAN("all"));
+		return query->state != 0 || all ? NULL
+						: "state: must be all or the name of a state.";
+	}
+	if (span_eq(name, SPAN("limit"))) {
+		query->limit = (unsigned)parse_number(value, LIST_MOST);
+		return query->limit != 0 ? NULL : "limit: must be a number from 1 to 1000.";
+	}
+	if (span_eq(name, SPAN("cursor"))) {
+		query->before = parse_number(value, INT64_MAX);
+		return query->before != 0 ? NULL : "cursor: must be one that a list has named.";
+	}
+	return "There are no query parameters but state, limit and cursor.";
+}
+
+static const char *read_query(struct list_query *query, struct span text)
+{
+	const char *wrong = NULL;
+	while (text.n > 0 && wrong == NULL) {
+		const char *and = memchr(text.p, '&', text.n);
+		size_t n = and != NULL ? (size_t)(and-text.p) : text.n;
+		const char *equals = memchr(text.p, '=', n);
+		size_t name_n = equals != NULL ? (size_t)(equals - text.p) : n;
+		struct span value = {NULL, 0};
+		if (equals != NULL)
+			value = (struct span){equals + 1, n - name_n - 1};
+		if (n > 0)
+			wrong = read_parameter(query, (struct span){text.p, name_n}, value);
+		size_t used = MIN(n + 1, text.n);
+		text = (struct span){text.p + used, text.n - used};
+	}
+	return wrong;
+}
+
+struct list {
+	struct buf document;
+	struct tunnel_view view;
+	unsigned n, limit;
+	int64_t last;
+	bool more;
+	int r;
+};
+
+static bool add_to_list(const struct tunnel *tunnel, void *arg)
+{
+	struct list *list = arg;
+	if (list->n == list->limit) {
+		list->more = true;
+		return false;
+	}
+	list->r = buf_printf(&list->document, list->n++ == 0 ? "\n" : ",\n");
+	if (list->r == 0)
+		list->r = tunnel_json(&list->document, tunnel, &list->view);
+	list->last = tunnel->seq;
+	return list->r == 0;
+}
+
+// One more than wanted is read, to know whether there is a next page.
+static int make_list(struct worker *worker, const struct list_query *query, struct list *list)
+{
+	int r = buf_printf(&list->document, "[");
+	if (r == 0)
+		r = store_tunnels_list(worker->store, query->state, query->before, query->limit + 1,
+			add_to_list, list);
+	if (r < 0)
+		worker_log_store(worker, "listing tunnels", r);
+	if (r == 0)
+		r = list->r;
+	return r == 0 ? buf_printf(&list->document, "\n]\n") : r;
+}
+
+static void answer_list(
+	struct connection *connection, const struct list_query *query, const struct list *list)
+{
+	char fields[256];
+	int n = 0;
+	if (list->more)
+		n = snprintf(fields, sizeof fields,
+			"Link: </_api/tunnels?state=%s&limit=%u&cursor=%" PRId64
+			">; rel=\"next\"\r\n",
+			query->state != 0 ? tunnel_state_name(query->state) : "all", query->limit,
+			list->last);
+	answer_json(connection, 200, buf_span(&list->document), (struct span){fields, (size_t)n});
+}
+
+void handle_list(struct worker *worker, struct connection *connection, struct request *request)
+{
+	struct list_query query = {TUNNEL_ACTIVE, LIST_MOST, INT64_MAX};
+	const char *wrong = read_query(&query, request->query);
+	if (wrong != NULL) {
+		answer_problem(connection, CODE_INVALID, "%s", wrong);
+		return;
+	}
+	if (connections_waiting(&worker->connections) > LIST_WAITING_MAX) {
+		answer_problem(connection, CODE_DRAINING,
+			"Too many answers wait to be read. Try again in a moment.");
+		return;
+	}
+	struct list list = {
+		.view.public_url = span_of(worker->settings.public_url), .limit = query.limit};
+	buf_init(&list.document, LIST_DOCUMENT_MAX);
+	if (make_list(worker, &query, &list) < 0)
+		answer_problem(connection, CODE_INTERNAL, "The tunnels could not be listed.");
+	else
+		answer_list(connection, &query, &list);
+	buf_reset(&list.document);
+}
+
+// ---- GET /_api/tunnels/{id}
+
+struct showing {
+	struct worker *worker;
+	struct connection *connection;
+	struct connection_waiter waiter;
+	struct pending counters;
+	char id[TUNNEL_ID_MAX + 1];
+};
+
+static void answer_tunnel(
+	struct worker *worker, struct connection *connection, const struct tunnel *tunnel)
+{
+	const struct tunnel_view view = {
+		.public_url = span_of(worker->settings.public_url), .counters = true};
+	CLEANUP(buf_reset) struct buf document;
+	buf_init(&document, 8192);
+	int r = tunnel_json(&document, tunnel, &view);
+	if (r == 0)
+		r = buf_add(&document, "\n", 1);
+	if (r < 0)
+		answer_problem(connection, CODE_INTERNAL, "Out of memory.");
+	else
+		answer_json(connection, 200, buf_span(&document), (struct span){NULL, 0});
+}
+
+// Reads the tunnel, or answers that there is none.
+static bool find_tunnel(
+	struct worker *worker, struct connection *connection, struct span id, struct tunnel *tunnel)
+{
+	int r = tunnel_id_ok(id) ? store_tunnel_get(worker->store, id, tunnel) : STORE_NONE;
+	if (r == 0)
+		return true;
+	if (r < 0) {
+		worker_log_store(worker, "looking for a tunnel", r);
+		answer_problem(connection, CODE_INTERNAL, "The tunnel could not be looked up.");
+	} else {
+		answer_problem(connection, CODE_TUNNEL_UNKNOWN, "There is no such tunnel.");
+	}
+	return false;
+}
+
+static void on_showing_over(struct connection_waiter *waiter, bool lost)
+{
+	struct showing *showing = container_of(waiter, struct showing, waiter);
+	pending_stop(&showing->counters);
+	free(showing);
+}
+
+// Counters only count while it lives: what came with its end is in the database by then.
+static void on_counters(struct pending *pending, const struct ipc_message *message)
+{
+	struct showing *showing = container_of(pending, struct showing, counters);
+	struct worker *worker = showing->worker;
+	struct connection *connection = showing->connection;
+	struct tunnel tunnel;
+	connection_forget(connection);
+	bool found = find_tunnel(worker, connection, span_of(showing->id), &tunnel);
+	free(showing);
+	if (!found)
+		return;
+	if (message != NULL && tunnel.state == TUNNEL_ACTIVE) {
+		struct tunnel_counters now = tunnel_counters_read(message->fields + 1);
+		if (now.connections >= tunnel.counters.connections)
+			tunnel.counters = now;
+	}
+	answer_tunnel(worker, connection, &tunnel);
+}
+
+// Returns false when the supervisor cannot be asked.
+static bool ask_for_counters(
+	struct worker *worker, struct connection *connection, const struct tunnel *tunnel)
+{
+	struct showing *showing = calloc(1, sizeof *showing);
+	if (showing == NULL)
+		return false;
+	showing->worker = worker;
+	showing->connection = connection;
+	showing->waiter.over = on_showing_over;
+	memcpy(showing->id, tunnel->id, sizeof showing->id);
+	uint64_t request = pending_start(&worker->pendings, &showing->counters, MSG_COUNTERS_GET,
+		COUNTERS_PATIENCE_MS, on_counters);
+	if (request == 0 || ipc_post(&worker->control, MSG_COUNTERS_GET, -1, wire_uint(request),
+				    wire_str(span_of(showing->id))) != IPC_SENT) {
+		pending_stop(&showing->counters);
+		free(showing);
+		return false;
+	}
+	connection_wait(connection, &showing->waiter);
+	return true;
+}
+
+void handle_show(struct worker *worker, struct connection *connection, struct request *request)
+{
+	struct tunnel tunnel;
+	if (!find_tunnel(worker, connection, request->id, &tunnel))
+		return;
+	if (tunnel.state != TUNNEL_ACTIVE || !ask_for_counters(worker, connection, &tunnel))
+		answer_tunnel(worker, connection, &tunnel);
+}
+
+// ---- DELETE /_api/tunnels/{id}
+
+void handle_delete(struct worker *worker, struct connection *connection, struct request *request)
+{
+	struct tunnel tunnel;
+	if (!is_ready(worker, connection) || !find_tunnel(worker, connection, request->id, &tunnel))
+		return;
+	if (tunnel_state_is_over(tunnel.state))
+		answer_problem(connection, CODE_TUNNEL_OVER, "The tunnel is over already: %s.",
+			tunnel_state_name(tunnel.state));
+	else
+		deletion_start(worker, connection, &tunnel);
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+
+#include "routes.h"
+
+#include "access.h"
+#include "answer.h"
+#include "handlers.h"
+#include "worker.h"
+
+#include <stdio.h>
+
+static const struct route routes[] = {
+	{HTTP_POST, "/_api/tunnels", true, handle_create},
+	{HTTP_GET, "/_api/tunnels", true, handle_list},
+	{HTTP_GET, "/_api/tunnels/{id}", true, handle_show},
+	{HTTP_DELETE, "/_api/tunnels/{id}", true, handle_delete},
+	{HTTP_GET, "/_api/version", false, handle_version},
+	{HTTP_GET, "/healthz", false, handle_health},
+	{HTTP_GET, "/readyz", false, handle_ready},
+	{HTTP_GET, "/", false, handle_front},
+};
+
+// Whether PATH is what PATTERN describes; *ID is then what stands for {id}.
+static bool matches(const char *pattern, struct span path, struct span *id)
+{
+	static const struct span hole = SPAN_INIT("{id}");
+	struct span whole = span_of(pattern);
+	if (whole.n < hole.n || !span_eq((struct span){whole.p + whole.n - hole.n, hole.n}, hole))
+		return span_eq(whole, path);
+	struct span before = {whole.p, whole.n - hole.n};
+	if (!span_starts(path, before) || path.n == before.n)
+		return false;
+	*id = (struct span){path.p + before.n, path.n - before.n};
+	return memchr(id->p, '/', id->n) == NULL;
+}
+
+static bool serves(const struct route *route, enum http_method method)
+{
+	return route->method == method || (route->method == HTTP_GET && method == HTTP_HEAD);
+}
+
+// ---- refusals
+
+static const char *method_name(enum http_method method)
+{
+	switch ((int)method) {
+	case HTTP_GET: return "GET, HEAD";
+	case HTTP_POST: return "POST";
+	case HTTP_DELETE: return "DELETE";
+	default: return "";
+	}
+}
+
+// Writes the Allow field of a path: "Allow: ...\r\n".
+static struct span format_allow(struct span path, char *out, size_t size)
+{
+	struct span id;
+	int n = snprintf(out, size, "Allow: OPTIONS");
+	for (size_t i = 0; i < ARRAY_SIZE(routes); i++)
+		if (matches(routes[i].path, path, &id))
+			n += snprintf(
+				out + n, size - (size_t)n, ", %s", method_name(routes[i].method));
+	n += snprintf(out + n, size - (size_t)n, "\r\n");
+	return (struct span){out, (size_t)n};
+}
+
+static void answer_wrong_method(struct connection *connection, const struct request *request)
+{
+	char allow[128];
+	struct span fields = format_allow(request->path, allow, sizeof allow);
+	if (request->head.method == HTTP_OPTIONS) {
+		answer_empty(connection, 204, fields);
+		return;
+	}
+	struct problem problem = {.code = CODE_METHOD_NOT_ALLOWED, .fields = fields};
+	answer_problem_full(connection, &problem, NULL);
+}
+
+static void answer_no_token(struct connection *connection)
+{
+	struct problem problem = {.code = CODE_TOKEN_INVALID,
+		.fields = SPAN("WWW-Authenticate: Bearer realm=\"tunneld\"\r\n")};
+	answer_problem_full(connection, &problem, NULL);
+}
+
+// ---- the server
+
+// Finds the route, or answers. Whatever is decided here is decided before a body is read.
+static void begin(struct connection *connection, struct request *request)
+{
+	struct worker *worker = container_of(connection->set, struct worker, connections);
+	enum http_method method = request->head.method;
+	bool known = false;
+	if (connection->kind == CONNECTION_REFUSED) {
+		connection->keep_alive = false;
+		answer_refusal(connection, CODE_DRAINING, 1, (struct span){NULL, 0});
+		return;
+	}
+	if (method == HTTP_OPTIONS && span_eq(request->head.target, SPAN("*"))) {
+		answer_empty(connection, 204, SPAN("Allow: GET, HEAD, POST, DELETE, OPTIONS\r\n"));
+		return;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(routes) && request->route == NULL; i++) {
+		if (!matches(routes[i].path, request->path, &request->id))
+			continue;
+		known = true;
+		if (serves(&routes[i], method))
+			request->route = &routes[i];
+	}
+	const struct route *route = request->route;
+	if (!known)
+		handle_elsewhere(worker, connection, request);
+	else if (route == NULL)
+		answer_wrong_method(connection, request);
+	else if (route->owner && !access_is_owner(&request->head, &worker->settings.owner_token))
+		answer_no_token(connection);
+}
+
+static void handle(struct connection *connection, struct request *request)
+{
+	struct worker *worker = container_of(connection->set, struct worker, connections);
+	const struct route *route = request->route;
+	route->handle(worker, connection, request);
+}
+
+const struct connection_server routes_server = {begin, handle};

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+//
+// What the API answers to, as one table: method, path, who may, and which handler.
+
+#pragma once
+
+#include "connection.h"
+
+struct worker;
+
+struct route {
+	enum http_method method; // GET also serves HEAD
+	const char *path;        // "{id}" stands for one segment, kept in request->id
+	bool owner;              // the owner's token is asked for
+	void (*handle)(
+		struct worker *worker, struct connection *connection, struct request *request);
+};
+
+extern const struct connection_server routes_server;

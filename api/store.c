@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+
+#include "store_private.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+enum {
+	BUSY_MS = 1000,             // somebody looks at the database with a tool
+	CACHE_KIB = 1024,           // pages kept in memory
+	WAL_LIMIT = 4 << 20,        // bytes the log keeps on disk after a checkpoint
+	PROBE_AFTER_MS = 30 * 1000, // a success is believed for so long
+	PROBE_AGAIN_MS = 1000,      // a failure for so long
+	HEAP_LIMIT = 32 << 20,      // bytes SQLite may use in all
+};
+
+#define TUNNELS_LIVE "state IN ('starting','active')"
+
+static const char *const sql[STATEMENTS] = {
+	[SQL_BEGIN] = "BEGIN IMMEDIATE",
+	[SQL_COMMIT] = "COMMIT",
+	[SQL_ROLLBACK] = "ROLLBACK",
+	[SQL_PROBE] = "UPDATE probe SET at = ?",
+	[SQL_AUDIT] = "INSERT INTO audit(at, tunnel, was, became, actor, reason)"
+		      " VALUES(?, ?, ?, ?, ?, ?)",
+	[SQL_ADD] = "INSERT INTO tunnels(id, token, state, mode, name, backend, auth, prefix,"
+		    " origin, secret_hash, timeout_s, max_connections, max_requests, max_bytes,"
+		    " request_rate, created_at)"
+		    " VALUES(?, ?, 'starting', 'push', ?, ?, ?, ?, 'path', ?, ?, ?, ?, ?, ?, ?)",
+	[SQL_ACTIVATE] = "UPDATE tunnels SET state = 'active', expires_at = ?, boot_id = ?,"
+			 " deadline_us = ?, remaining_ms = ? WHERE id = ?",
+	[SQL_END] = "UPDATE tunnels SET state = ?, ended_at = ?, remaining_ms = 0,"
+		    " connections = max(connections, ?), requests = max(requests, ?),"
+		    " bytes_in = max(bytes_in, ?), bytes_out = max(bytes_out, ?),"
+		    " last_activity = max(last_activity, ?) WHERE id = ?",
+	[SQL_GET] = "SELECT " STORE_COLUMNS " FROM tunnels WHERE id = ?",
+	[SQL_COUNT] = "SELECT count(*) FROM tunnels WHERE " TUNNELS_LIVE,
+	[SQL_LIST_STATE] = "SELECT " STORE_COLUMNS " FROM tunnels WHERE seq < ? AND state = ?"
+			   " ORDER BY seq DESC LIMIT ?",
+	[SQL_LIST_ALL] = "SELECT " STORE_COLUMNS " FROM tunnels WHERE seq < ?"
+			 " ORDER BY seq DESC LIMIT ?",
+	[SQL_LIVE_CLEAR] = "DELETE FROM live",
+	[SQL_LIVE_ADD] = "INSERT OR REPLACE INTO live VALUES(?, ?, ?, ?, ?, ?, ?)",
+	[SQL_LIVE_MERGE] = "UPDATE tunnels SET deadline_us = live.deadline_us, boot_id = ?1,"
+			   " remaining_ms = max(0, live.deadline_us - ?2) / 1000,"
+			   " connections = max(tunnels.connections, live.connections),"
+			   " requests = max(tunnels.requests, live.requests),"
+			   " bytes_in = max(tunnels.bytes_in, live.bytes_in),"
+			   " bytes_out = max(tunnels.bytes_out, live.bytes_out),"
+			   " last_activity = max(tunnels.last_activity, live.last_activity)"
+			   " FROM live WHERE live.id = tunnels.id AND tunnels.state = 'active'",
+	[SQL_REMAINING] = "UPDATE tunnels SET remaining_ms = max(0, deadline_us - ?) / 1000"
+			  " WHERE state = 'active' AND boot_id = ?",
+	[SQL_STRAYS] = "SELECT id FROM live WHERE id NOT IN"
+		       " (SELECT id FROM tunnels WHERE " TUNNELS_LIVE ")",
+	[SQL_MISSING] = "SELECT " STORE_COLUMNS " FROM tunnels WHERE state = 'active'"
+			" AND id NOT IN (SELECT id FROM live) ORDER BY expires_at",
+	[SQL_PURGE_TUNNELS] = "DELETE FROM tunnels WHERE seq IN (SELECT seq FROM tunnels"
+			      " WHERE ended_at IS NOT NULL AND ended_at <= ? LIMIT ?)",
+	[SQL_PURGE_AUDIT_AGE] = "DELETE FROM audit WHERE at < ? AND seq IN"
+				" (SELECT seq FROM audit ORDER BY seq LIMIT ?)",
+	[SQL_PURGE_AUDIT_ROWS] = "DELETE FROM audit WHERE seq <="
+				 " (SELECT max(seq) FROM audit) - ? AND seq IN"
+				 " (SELECT seq FROM audit ORDER BY seq LIMIT ?)",
+};
+
+// ---- errors
+
+int store_failed(struct store *store, int result)
+{
+	snprintf(store->error, sizeof store->error, "%s", sqlite3_errmsg(store->db));
+	switch (result & 0xff) {
+	case SQLITE_FULL: return -ENOSPC;
+	case SQLITE_READONLY:
+	case SQLITE_PERM: return -EROFS;
+	case SQLITE_NOMEM: return -ENOMEM;
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED: return -EBUSY;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB: return -EUCLEAN;
+	default: return -EIO;
+	}
+}
+
+const char *store_error(const struct store *store)
+{
+	return store->error;
+}
+
+// ---- statements
+
+sqlite3_stmt *store_statement(struct store *store, enum statement which)
+{
+	sqlite3_stmt *statement = store->statements[which];
+	sqlite3_reset(statement);
+	return statement;
+}
+
+int store_run(struct store *store, sqlite3_stmt *statement)
+{
+	int result = sqlite3_step(statement);
+	int r = result == SQLITE_DONE ? 0 : store_failed(store, result);
+	sqlite3_reset(statement);
+	sqlite3_clear_bindings(statement);
+	return r;
+}
+
+void store_bind_text(sqlite3_stmt *statement, int place, const char *text)
+{
+	sqlite3_bind_text(statement, place, text, -1, SQLITE_STATIC);
+}
+
+void store_bind_count(sqlite3_stmt *statement, int place, uint64_t n)
+{
+	sqlite3_bind_int64(statement, place, (int64_t)MIN(n, (uint64_t)INT64_MAX));
+}
+
+// ---- transactions
+
+// What a transaction's outcome says about the disk: one that changed nothing says nothing.
+static int noted(struct store *store, int r)
+{
+	if (r < 0 || sqlite3_total_changes(store->db) != store->changes) {
+		store->writable = r == 0;
+		store->tried = instant_now();
+	}
+	return r;
+}
+
+int store_begin(struct store *store)
+{
+	int r = store_run(store, store_statement(store, SQL_BEGIN));
+	store->in_transaction = r == 0;
+	store->changes = sqlite3_total_changes(store->db);
+	return r == 0 ? 0 : noted(store, r);
+}
+
+int store_commit(struct store *store)
+{
+	int r = store_run(store, store_statement(store, SQL_COMMIT));
+	store->in_transaction = false;
+	// Some errors (SQLITE_FULL, SQLITE_IOERR) have rolled back by themselves, others have not.
+	if (r < 0 && !sqlite3_get_autocommit(store->db))
+		sqlite3_step(store_statement(store, SQL_ROLLBACK));
+	return noted(store, r);
+}
+
+void store_rollback(struct store *store)
+{
+	store->in_transaction = false;
+	if (!sqlite3_get_autocommit(store->db))
+		sqlite3_step(store_statement(store, SQL_ROLLBACK));
+}
+
+int store_scope_begin(struct store *store, bool *own)
+{
+	*own = !store->in_transaction;
+	return *own ? store_begin(store) : 0;
+}
+
+int store_scope_end(struct store *store, bool own, int r)
+{
+	if (!own)
+		return r;
+	if (r == 0)
+		return store_commit(store);
+	store_rollback(store);
+	return r < 0 ? noted(store, r) : r;
+}
+
+bool store_writable(struct store *store)
+{
+	struct instant now = instant_now();
+	int64_t believed_ms = store->writable ? PROBE_AFTER_MS : PROBE_AGAIN_MS;
+	if (!instant_reached(now, instant_add_ms(store->tried, believed_ms)))
+		return store->writable;
+	bool own;
+	int r = store_scope_begin(store, &own);
+	if (r < 0)
+		return false;
+	sqlite3_stmt *statement = store_statement(store, SQL_PROBE);
+	sqlite3_bind_int64(statement, 1, wall_now());
+	r = store_run(store, statement);
+	return store_scope_end(store, own, r) == 0;
+}
+
+// ---- life
+
+int store_prepare_process(void)
+{
+	// The random numbers of SQLite (salts of the log) come from a file that the sandbox hides.
+	char seed[4];
+	if (sqlite3_config(SQLITE_CONFIG_SINGLETHREAD) != SQLITE_OK ||
+		sqlite3_initialize() != SQLITE_OK)
+		return -EIO;
+	sqlite3_hard_heap_limit64(HEAP_LIMIT);
+	sqlite3_randomness(sizeof seed, seed);
+	return 0;
+}
+
+static int configure(struct store *store)
+{
+	static const struct {
+		int option, value;
+	} options[] = {
+		{SQLITE_DBCONFIG_DEFENSIVE, 1},
+		{SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0},
+		{SQLITE_DBCONFIG_ENABLE_FKEY, 1},
+		{SQLITE_DBCONFIG_DQS_DML, 0},
+		{SQLITE_DBCONFIG_DQS_DDL, 0},
+		{SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0},
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+		int result = sqlite3_db_config(
+			store->db, options[i].option, options[i].value, (int *)NULL);
+		if (result != SQLITE_OK)
+			return store_failed(store, result);
+	}
+	sqlite3_busy_timeout(store->db, BUSY_MS);
+	return 0;
+}
+
+static int execute(struct store *store, const char *text)
+{
+	int result = sqlite3_exec(store->db, text, NULL, NULL, NULL);
+	return result == SQLITE_OK ? 0 : store_failed(store, result);
+}
+
+// Nobody else may look at it from now on, and it costs little memory.
+static int keep_for_us(struct store *store)
+{
+	char text[128];
+	snprintf(text, sizeof text,
+		"PRAGMA locking_mode = EXCLUSIVE; PRAGMA temp_store = MEMORY;"
+		"PRAGMA cache_size = -%d;",
+		CACHE_KIB);
+	return execute(store, text);
+}
+
+static int set_journal(struct store *store)
+{
+	char text[192];
+	snprintf(text, sizeof text,
+		"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+		"PRAGMA journal_size_limit = %d; PRAGMA secure_delete = FAST;",
+		WAL_LIMIT);
+	return execute(store, text);
+}
+
+// Returns 0, or -EUCLEAN with the first finding in the error text.
+static int check_integrity(struct store *store)
+{
+	sqlite3_stmt *statement;
+	int result = sqlite3_prepare_v2(store->db, "PRAGMA quick_check(1)", -1, &statement, NULL);
+	if (result != SQLITE_OK)
+		return store_failed(store, result);
+	int r = 0;
+	result = sqlite3_step(statement);
+	const char *finding = (const char *)sqlite3_column_text(statement, 0);
+	if (result != SQLITE_ROW) {
+		r = store_failed(store, result);
+	} else if (finding == NULL || strcmp(finding, "ok") != 0) {
+		snprintf(store->error, sizeof store->error, "damaged: %s", finding);
+		r = -EUCLEAN;
+	}
+	sqlite3_finalize(statement);
+	return r;
+}
+
+// Whether it is ours to write to.
+static int check_schema(struct store *store, const struct schema *schema, int *version)
+{
+	int r = schema_check(store->db, schema, version);
+	if (r == SCHEMA_NEWER)
+		snprintf(store->error, sizeof store->error,
+			"it has schema version %d and this program knows versions up to %d: it was "
+			"written by a newer tunneld",
+			*version, schema->n_steps);
+	else if (r == SCHEMA_FOREIGN)
+		snprintf(store->error, sizeof store->error, "it is not a database of tunneld");
+	else if (r < 0)
+		return store_failed(store, sqlite3_errcode(store->db));
+	return r == 0 ? 0 : -EUCLEAN;
+}
+
+static int migrate(struct store *store, const struct schema *schema, int version)
+{
+	int r = schema_migrate(store->db, schema, version);
+	return r == 0 ? 0 : store_failed(store, sqlite3_errcode(store->db));
+}
+
+static int prepare_statements(struct store *store)
+{
+	int r = execute(store,
+		"CREATE TEMP TABLE live(id TEXT PRIMARY KEY, deadline_us INTEGER NOT NULL,"
+		" connections INTEGER NOT NULL, requests INTEGER NOT NULL,"
+		" bytes_in INTEGER NOT NULL, bytes_out INTEGER NOT NULL,"
+		" last_activity INTEGER NOT NULL) STRICT, WITHOUT ROWID");
+	for (size_t i = 0; i < STATEMENTS && r == 0; i++) {
+		int result = sqlite3_prepare_v3(store->db, sql[i], -1, SQLITE_PREPARE_PERSISTENT,
+			&store->statements[i], NULL);
+		if (result != SQLITE_OK)
+			r = store_failed(store, result);
+	}
+	return r;
+}
+
+static int open_database(struct store *store, const char *path, const struct schema *schema)
+{
+	int version = 0;
+	int result = sqlite3_open_v2(path, &store->db,
+		SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
+			SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE,
+		NULL);
+	int r = result == SQLITE_OK ? 0 : store_failed(store, result);
+	if (r == 0)
+		r = configure(store);
+	if (r == 0)
+		r = keep_for_us(store);
+	if (r == 0)
+		r = check_schema(store, schema, &version);
+	if (r == 0)
+		r = check_integrity(store);
+	if (r == 0)
+		r = set_journal(store);
+	if (r == 0)
+		r = migrate(store, schema, version);
+	return r == 0 ? prepare_statements(store) : r;
+}
+
+int store_open_schema(
+	struct store **ret, const char *path, const struct schema *schema, char *why, size_t size)
+{
+	struct store *store = calloc(1, sizeof *store);
+	if (store == NULL) {
+		snprintf(why, size, "out of memory");
+		return -ENOMEM;
+	}
+	int r = open_database(store, path, schema);
+	if (r < 0) {
+		snprintf(why, size, "%s", store->error);
+		store_free(store);
+		return r;
+	}
+	store->writable = true;
+	store->tried = instant_now();
+	*ret = store;
+	return 0;
+}
+
+int store_open(struct store **ret, const char *path, char *why, size_t size)
+{
+	return store_open_schema(ret, path, &schema_tunneld, why, size);
+}
+
+void store_free(struct store *store)
+{
+	if (store == NULL)
+		return;
+	for (size_t i = 0; i < STATEMENTS; i++)
+		sqlite3_finalize(store->statements[i]);
+	sqlite3_close(store->db);
+	free(store);
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+//
+// The tunnel records in SQLite. One process, one connection, kept for itself (locking_mode
+// EXCLUSIVE: no shared memory, nobody else can hold a lock); WAL, and every commit is on disk
+// before it is answered (synchronous=FULL).
+//
+// Functions return 0, a positive outcome named below, or a negative errno after which store_error()
+// has the reason: -ENOSPC, -EROFS, -ENOMEM, -EBUSY, -EUCLEAN (damaged), else -EIO. A failed change
+// has changed nothing.
+
+#pragma once
+
+#include "clock.h"
+#include "schema.h"
+#include "tunnel.h"
+
+struct store;
+
+enum store_outcome {
+	STORE_NONE = 1,      // no such tunnel
+	STORE_UNCHANGED = 2, // not in a state in which this can happen
+};
+
+// To be called once, before the sandbox: whatever SQLite reads besides its database.
+int store_prepare_process(void);
+
+// Opens or creates PATH, checks it and brings it to the newest schema version. On failure *WHY (of
+// SIZE bytes) has a sentence for the log.
+int store_open(struct store **ret, const char *path, char *why, size_t size);
+// The same with another schema.
+int store_open_schema(
+	struct store **ret, const char *path, const struct schema *schema, char *why, size_t size);
+void store_free(struct store *store);
+
+// What the last failed call was about; valid until the next one.
+const char *store_error(const struct store *store);
+
+// Several changes as one: all or none. Changes outside are transactions of their own.
+int store_begin(struct store *store) WARN_UNUSED;
+int store_commit(struct store *store) WARN_UNUSED; // failed: everything was rolled back
+void store_rollback(struct store *store);
+
+// Whether a change could be stored now: what the last one says, or after a while a small one made
+// to find out.
+bool store_writable(struct store *store);
+
+// ---- tunnels (store_tunnels.c). Every change of state adds a row to the audit table: who (ACTOR)
+// and why (REASON).
+
+struct store_cause {
+	const char *actor;
+	const char *reason;
+};
+
+// Adds TUNNEL in state `starting`. Only its settings and created_at are read.
+int store_tunnel_add(struct store *store, const struct tunnel *tunnel, struct store_cause cause);
+
+// From `starting` to `active`, or a restored tunnel to its new deadline: stores expires_at,
+// boot_id, deadline_us and remaining_ms of TUNNEL. STORE_UNCHANGED: it is in neither state.
+int store_tunnel_activate(
+	struct store *store, const struct tunnel *tunnel, struct store_cause cause);
+
+// To an end. Counters never go back: zeros leave them as they were. STORE_UNCHANGED: it was over
+// already. STORE_NONE.
+int store_tunnel_end(struct store *store, const char *id, enum tunnel_state end, int64_t ended_at,
+	const struct tunnel_counters *counters, struct store_cause cause);
+
+int store_tunnel_get(struct store *store, struct span id, struct tunnel *ret);
+
+// Tunnels starting or active.
+int store_tunnels_count(struct store *store, uint64_t *ret);
+
+// Calls EACH for the newest tunnels older than BEFORE (seq; INT64_MAX: from the newest), at most
+// LIMIT, of one STATE or (0) of all. EACH returns false to stop and must not change the store.
+typedef bool (*store_each)(const struct tunnel *tunnel, void *arg);
+int store_tunnels_list(struct store *store, enum tunnel_state state, int64_t before, unsigned limit,
+	store_each each, void *arg);
+
+// ---- what lives at the supervisor (store_live.c): a set held in memory while it is being told
+
+int store_live_clear(struct store *store);
+int store_live_add(struct store *store, const char *id, int64_t deadline_us,
+	const struct tunnel_counters *counters);
+
+// Stores deadline, remaining time (as of NOW) and counters of all active tunnels in the set.
+int store_live_merge(struct store *store, const char *boot_id, struct instant now);
+
+// Stores the remaining time of all active tunnels of this boot.
+int store_checkpoint_remaining(struct store *store, const char *boot_id, struct instant now);
+
+// Calls EACH with only `id` set for those in the set that are neither starting nor active.
+int store_live_strays(struct store *store, store_each each, void *arg);
+// Calls EACH for active tunnels that are not in the set, soonest end first.
+int store_live_missing(struct store *store, store_each each, void *arg);
+
+// Forgets tombstones that ended at or before ENDED_BY and old audit rows: older than
+// STORE_AUDIT_DAYS or beyond the newest STORE_AUDIT_ROWS. A bounded piece at a time: *MORE says
+// whether there is more to do.
+enum { STORE_AUDIT_DAYS = 30, STORE_AUDIT_ROWS = 100000 };
+int store_purge(struct store *store, int64_t now, int64_t ended_by, bool *more);

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+
+#include "store_private.h"
+
+static void bind_span(sqlite3_stmt *statement, int place, struct span text)
+{
+	sqlite3_bind_text(statement, place, text.p, (int)text.n, SQLITE_STATIC);
+}
+
+static int audit(struct store *store, const char *id, enum tunnel_state was,
+	enum tunnel_state became, struct store_cause cause)
+{
+	sqlite3_stmt *statement = store_statement(store, SQL_AUDIT);
+	sqlite3_bind_int64(statement, 1, wall_now());
+	store_bind_text(statement, 2, id);
+	if (was != 0)
+		store_bind_text(statement, 3, tunnel_state_name(was));
+	store_bind_text(statement, 4, tunnel_state_name(became));
+	store_bind_text(statement, 5, cause.actor);
+	store_bind_text(statement, 6, cause.reason);
+	return store_run(store, statement);
+}
+
+static int insert(struct store *store, const struct tunnel *tunnel)
+{
+	sqlite3_stmt *statement = store_statement(store, SQL_ADD);
+	store_bind_text(statement, 1, tunnel->id);
+	store_bind_text(statement, 2, tunnel->token);
+	store_bind_text(statement, 3, tunnel->name);
+	store_bind_text(statement, 4, tunnel->backend);
+	store_bind_text(statement, 5, tunnel_auth_name(tunnel->auth));
+	store_bind_text(statement, 6, tunnel_prefix_name(tunnel->prefix));
+	sqlite3_bind_blob(statement, 7, tunnel->secret_hash.bytes, SECRET_HASH_SIZE, SQLITE_STATIC);
+	store_bind_count(statement, 8, tunnel->timeout_s);
+	store_bind_count(statement, 9, tunnel->max_connections);
+	store_bind_count(statement, 10, tunnel->max_requests);
+	store_bind_count(statement, 11, tunnel->max_bytes);
+	store_bind_count(statement, 12, tunnel->request_rate);
+	sqlite3_bind_int64(statement, 13, tunnel->created_at);
+	return store_run(store, statement);
+}
+
+int store_tunnel_add(struct store *store, const struct tunnel *tunnel, struct store_cause cause)
+{
+	bool own;
+	int r = store_scope_begin(store, &own);
+	if (r < 0)
+		return r;
+	r = insert(store, tunnel);
+	if (r == 0)
+		r = audit(store, tunnel->id, 0, TUNNEL_STARTING, cause);
+	return store_scope_end(store, own, r);
+}
+
+// Returns 0, STORE_NONE or an error.
+static int state_of(struct store *store, const char *id, enum tunnel_state *state)
+{
+	struct tunnel tunnel;
+	int r = store_tunnel_get(store, span_of(id), &tunnel);
+	if (r == 0)
+		*state = tunnel.state;
+	return r;
+}
+
+static int activate(struct store *store, const struct tunnel *tunnel)
+{
+	sqlite3_stmt *statement = store_statement(store, SQL_ACTIVATE);
+	sqlite3_bind_int64(statement, 1, tunnel->expires_at);
+	store_bind_text(statement, 2, tunnel->boot_id);
+	sqlite3_bind_int64(statement, 3, tunnel->deadline_us);
+	sqlite3_bind_int64(statement, 4, tunnel->remaining_ms);
+	store_bind_text(statement, 5, tunnel->id);
+	return store_run(store, statement);
+}
+
+int store_tunnel_activate(
+	struct store *store, const struct tunnel *tunnel, struct store_cause cause)
+{
+	enum tunnel_state was = 0;
+	bool own;
+	int r = store_scope_begin(store, &own);
+	if (r < 0)
+		return r;
+	r = state_of(store, tunnel->id, &was);
+	if (r == STORE_NONE || (r == 0 && tunnel_state_is_over(was)))
+		r = STORE_UNCHANGED;
+	if (r == 0)
+		r = activate(store, tunnel);
+	if (r == 0 && was != TUNNEL_ACTIVE)
+		r = audit(store, tunnel->id, was, TUNNEL_ACTIVE, cause);
+	return store_scope_end(store, own, r);
+}
+
+static int end(struct store *store, const char *id, enum tunnel_state state, int64_t ended_at,
+	const struct tunnel_counters *counters)
+{
+	sqlite3_stmt *statement = store_statement(store, SQL_END);
+	store_bind_text(statement, 1, tunnel_state_name(state));
+	sqlite3_bind_int64(statement, 2, ended_at);
+	store_bind_count(statement, 3, counters->connections);
+	store_bind_count(statement, 4, counters->requests);
+	store_bind_count(statement, 5, counters->bytes_in);
+	store_bind_count(statement, 6, counters->bytes_out);
+	store_bind_count(statement, 7, counters->last_activity);
+	store_bind_text(statement, 8, id);
+	return store_run(store, statement);
+}
+
+int store_tunnel_end(struct store *store, const char *id, enum tunnel_state state, int64_t ended_at,
+	const struct tunnel_counters *counters, struct store_cause cause)
+{
+	static const struct tunnel_counters none;
+	enum tunnel_state was = 0;
+	bool own;
+	int r = store_scope_begin(store, &own);
+	if (r < 0)
+		return r;
+	r = state_of(store, id, &was);
+	if (r == 0 && tunnel_state_is_over(was))
+		r = STORE_UNCHANGED;
+	if (r == 0)
+		r = end(store, id, state, ended_at, counters != NULL ? counters : &none);
+	if (r == 0)
+		r = audit(store, id, was, state, cause);
+	return store_scope_end(store, own, r);
+}
+
+// ---- reading
+
+static void read_text(sqlite3_stmt *statement, int column, char *out, size_t size)
+{
+	const char *text = (const char *)sqlite3_column_text(statement, column);
+	size_t n = text != NULL ? MIN(strlen(text), size - 1) : 0;
+	if (n > 0)
+		memcpy(out, text, n);
+	out[n] = '\0';
+}
+
+static struct span column_span(sqlite3_stmt *statement, int column)
+{
+	return span_of((const char *)sqlite3_column_text(statement, column));
+}
+
+static uint64_t column_count(sqlite3_stmt *statement, int column)
+{
+	return (uint64_t)MAX(0, sqlite3_column_int64(statement, column));
+}
+
+static void read_settings(sqlite3_stmt *s, struct tunnel *tunnel)
+{
+	tunnel->seq = sqlite3_column_int64(s, 0);
+	read_text(s, 1, tunnel->id, sizeof tunnel->id);
+	read_text(s, 2, tunnel->token, sizeof tunnel->token);
+	tunnel->state = tunnel_state_parse(column_span(s, 3));
+	read_text(s, 4, tunnel->name, sizeof tunnel->name);
+	read_text(s, 5, tunnel->backend, sizeof tunnel->backend);
+	tunnel->auth = tunnel_auth_parse(column_span(s, 6));
+	tunnel->prefix = tunnel_prefix_parse(column_span(s, 7));
+	if (sqlite3_column_bytes(s, 8) == SECRET_HASH_SIZE)
+		memcpy(tunnel->secret_hash.bytes, sqlite3_column_blob(s, 8), SECRET_HASH_SIZE);
+	tunnel->timeout_s = column_count(s, 9);
+	tunnel->max_connections = column_count(s, 10);
+	tunnel->max_requests = column_count(s, 11);
+	tunnel->max_bytes = column_count(s, 12);
+	tunnel->request_rate = column_count(s, 13);
+}
+
+void store_read_tunnel(sqlite3_stmt *s, struct tunnel *tunnel)
+{
+	*tunnel = (struct tunnel){0};
+	read_settings(s, tunnel);
+	tunnel->created_at = sqlite3_column_int64(s, 14);
+	tunnel->expires_at = sqlite3_column_int64(s, 15);
+	tunnel->ended_at = sqlite3_column_int64(s, 16);
+	read_text(s, 17, tunnel->boot_id, sizeof tunnel->boot_id);
+	tunnel->deadline_us = sqlite3_column_int64(s, 18);
+	tunnel->remaining_ms = sqlite3_column_int64(s, 19);
+	tunnel->counters.connections = column_count(s, 20);
+	tunnel->counters.requests = column_count(s, 21);
+	tunnel->counters.bytes_in = column_count(s, 22);
+	tunnel->counters.bytes_out = column_count(s, 23);
+	tunnel->counters.last_activity = column_count(s, 24);
+}
+
+int store_tunnel_get(struct store *store, struct span id, struct tunnel *ret)
+{
+	sqlite3_stmt *statement = store_statement(store, SQL_GET);
+	bind_span(statement, 1, id);
+	int result = sqlite3_step(statement), r = 0;
+	if (result == SQLITE_ROW)
+		store_read_tunnel(statement, ret);
+	else
+		r = result == SQLITE_DONE ? STORE_NONE : store_failed(store, result);
+	sqlite3_reset(statement);
+	sqlite3_clear_bindings(statement);
+	return r;
+}
+
+int store_tunnels_count(struct store *store, uint64_t *ret)
+{
+	sqlite3_stmt *statement = store_statement(store, SQL_COUNT);
+	int result = sqlite3_step(statement), r = 0;
+	if (result == SQLITE_ROW)
+		*ret = column_count(statement, 0);
+	else
+		r = store_failed(store, result);
+	sqlite3_reset(statement);
+	return r;
+}
+
+int store_read_all(struct store *store, sqlite3_stmt *statement,
+	void (*read)(sqlite3_stmt *statement, struct tunnel *tunnel), store_each each, void *arg)
+{
+	struct tunnel tunnel;
+	int result, r = 0;
+	bool wanted = true;
+	while (wanted && (result = sqlite3_step(statement)) != SQLITE_DONE) {
+		if (result != SQLITE_ROW) {
+			r = store_failed(store, result);
+			break;
+		}
+		read(statement, &tunnel);
+		wanted = each(&tunnel, arg);
+	}
+	sqlite3_reset(statement);
+	sqlite3_clear_bindings(statement);
+	return r;
+}
+
+int store_tunnels_list(struct store *store, enum tunnel_state state, int64_t before, unsigned limit,
+	store_each each, void *arg)
+{
+	int place = 1;
+	sqlite3_stmt *statement =
+		store_statement(store, state != 0 ? SQL_LIST_STATE : SQL_LIST_ALL);
+	sqlite3_bind_int64(statement, place++, before);
+	if (state != 0)
+		store_bind_text(statement, place++, tunnel_state_name(state));
+	sqlite3_bind_int64(statement, place, limit);
+	return store_read_all(store, statement, store_read_tunnel, each, arg);
+}

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+
+#include "sync.h"
+
+#include "worker.h"
+
+// ---- ids read from the store, to be dealt with afterwards: it must not change while it is read
+
+struct id_list {
+	char (*ids)[TUNNEL_ID_MAX + 1];
+	size_t n, size;
+	bool failed;
+};
+
+static bool collect(const struct tunnel *tunnel, void *arg)
+{
+	struct id_list *list = arg;
+	if (list->n == list->size) {
+		size_t size = MAX(list->size * 2, (size_t)64);
+		void *ids = reallocarray(list->ids, size, sizeof *list->ids);
+		if (ids == NULL) {
+			list->failed = true;
+			return false;
+		}
+		list->ids = ids;
+		list->size = size;
+	}
+	memcpy(list->ids[list->n++], tunnel->id, sizeof list->ids[0]);
+	return true;
+}
+
+// ---- what does not agree
+
+// Rows that are `starting` while no POST waits for them: of a predecessor of this worker, or their
+// end could not be stored. Whatever the supervisor made of them is ended by end_strays().
+static void fail_orphans(struct worker *worker)
+{
+	struct id_list list = {0};
+	int r = store_tunnels_list(
+		worker->store, TUNNEL_STARTING, INT64_MAX, UINT32_MAX, collect, &list);
+	for (size_t i = 0; i < list.n && r >= 0; i++) {
+		if (creation_find(worker, list.ids[i]) != NULL)
+			continue;
+		worker_send_end(worker, 0, list.ids[i], END_FAILED);
+		r = store_tunnel_end(worker->store, list.ids[i], TUNNEL_FAILED, wall_now(), NULL,
+			(struct store_cause){"worker", "the request for it was lost"});
+	}
+	if (r < 0)
+		worker_log_store(worker, "looking for lost requests", r);
+	free(list.ids);
+}
+
+static void end_strays(struct worker *worker)
+{
+	struct id_list list = {0};
+	int r = store_live_strays(worker->store, collect, &list);
+	if (r < 0)
+		worker_log_store(worker, "looking for tunnels that should not live", r);
+	for (size_t i = 0; i < list.n; i++) {
+		worker_log(worker, LOG_WARNING, "tunnel %s lives without a record: it is ended",
+			list.ids[i]);
+		worker_send_end(worker, 0, list.ids[i], END_FAILED);
+	}
+	free(list.ids);
+}
+
+static bool add_missing(const struct tunnel *tunnel, void *arg)
+{
+	restore_add(arg, tunnel);
+	return true;
+}
+
+// ---- the supervisor's words
+
+int sync_on_live(struct ipc_channel *channel, struct ipc_message *message)
+{
+	struct worker *worker = container_of(channel, struct worker, control);
+	char id[TUNNEL_ID_MAX + 1] = "";
+	struct span given = message->fields[0].bytes;
+	memcpy(id, given.p, MIN(given.n, sizeof id - 1));
+	struct tunnel_counters counters = tunnel_counters_read(message->fields + 2);
+	restore_cancel(worker, id);
+	int r = store_live_add(worker->store, id, (int64_t)message->fields[1].number, &counters);
+	if (r < 0)
+		worker_log_store(worker, "noting what lives", r);
+	return 0;
+}
+
+static void write_down(struct worker *worker)
+{
+	int r = store_live_merge(worker->store, worker->settings.boot_id, instant_now());
+	if (r < 0)
+		worker_log_store(worker, "writing down counters", r);
+}
+
+static void ask_again_later(struct worker *worker)
+{
+	struct instant due = instant_add_ms(instant_now(), SYNC_EVERY_MS);
+	if (loop_timer_set(&worker->loop, &worker->sync.timer, due) < 0)
+		worker_log(worker, LOG_ERROR, "counters are not written down any more: %s",
+			"out of memory");
+}
+
+int sync_on_live_done(struct ipc_channel *channel, struct ipc_message *message)
+{
+	struct worker *worker = container_of(channel, struct worker, control);
+	struct sync *sync = &worker->sync;
+	bool first = !sync->done;
+	ends_flush(&worker->ends);
+	fail_orphans(worker);
+	end_strays(worker);
+	write_down(worker);
+	if (first) {
+		int r = store_live_missing(worker->store, add_missing, worker);
+		if (r < 0)
+			worker_log_store(worker, "looking for tunnels to restore", r);
+	}
+	store_live_clear(worker->store);
+	sync->done = true;
+	sync->under_way = false;
+	ask_again_later(worker);
+	if (first)
+		worker_serve(worker);
+	return 0;
+}
+
+static void on_timer(struct loop_timer *timer)
+{
+	struct worker *worker = container_of(timer, struct worker, sync.timer);
+	struct sync *sync = &worker->sync;
+	uint64_t n = 0;
+	if (!sync->done) {
+		worker_log(worker, LOG_WARNING, "the supervisor does not say what lives");
+		worker_serve(worker);
+		return;
+	}
+	ask_again_later(worker);
+	if (sync->under_way || store_tunnels_count(worker->store, &n) != 0 || n == 0)
+		return;
+	sync->under_way = ipc_send(&worker->control, MSG_SNAPSHOT, -1, NULL, 0) == IPC_SENT;
+}
+
+void sync_init(struct worker *worker)
+{
+	worker->sync = (struct sync){.timer.expired = on_timer};
+	struct instant due = instant_add_ms(instant_now(), WORKER_SYNC_PATIENCE_MS);
+	if (loop_timer_set(&worker->loop, &worker->sync.timer, due) < 0)
+		worker_serve(worker);
+}
+
+void sync_finish(struct worker *worker)
+{
+	const char *boot_id = worker->settings.boot_id;
+	ends_flush(&worker->ends);
+	write_down(worker);
+	int r = store_checkpoint_remaining(worker->store, boot_id, instant_now());
+	if (r < 0)
+		worker_log_store(worker, "writing down remaining times", r);
+}

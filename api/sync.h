@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+//
+// Agreement with the supervisor about what lives: at the start of the worker, and once a minute,
+// when remaining times and counters are written down as well.
+//
+// The supervisor names all that live, then says that it is done. Whoever lives without a row that
+// says so is ended; rows without a relay are restored (once, at the start: later they end by
+// ENDED); rows of POSTs that nobody waits for any more are failed.
+
+#pragma once
+
+#include "ipc.h"
+
+struct worker;
+
+enum { SYNC_EVERY_MS = 60000 };
+
+struct sync {
+	bool done; // the first time
+	bool under_way;
+	struct loop_timer timer; // when to ask again; before `done`, how long visitors wait
+};
+
+void sync_init(struct worker *worker);
+
+// LIVE and LIVE_DONE.
+int sync_on_live(struct ipc_channel *channel, struct ipc_message *message);
+int sync_on_live_done(struct ipc_channel *channel, struct ipc_message *message);
+
+// Writes down what is known, before the database is closed.
+void sync_finish(struct worker *worker);

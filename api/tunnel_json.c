@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+
+#include "tunnel_json.h"
+
+#include "clock.h"
+#include "problem.h"
+
+#include <inttypes.h>
+
+// Appends `"NAME":` and TEXT as a string.
+static int add_text(struct buf *out, const char *name, struct span text)
+{
+	int r = buf_printf(out, ",\"%s\":", name);
+	return r == 0 ? problem_string(out, text) : r;
+}
+
+// A point in time, null when there is none.
+static int add_time(struct buf *out, const char *name, int64_t seconds)
+{
+	char text[RFC3339_SIZE];
+	if (seconds == 0)
+		return buf_printf(out, ",\"%s\":null", name);
+	rfc3339_format(seconds, text);
+	return buf_printf(out, ",\"%s\":\"%s\"", name, text);
+}
+
+// A limit, null when there is none.
+static int add_limit(struct buf *out, const char *lead, const char *name, uint64_t limit)
+{
+	if (limit == 0)
+		return buf_printf(out, "%s\"%s\":null", lead, name);
+	return buf_printf(out, "%s\"%s\":%" PRIu64, lead, name, limit);
+}
+
+static int add_addresses(struct buf *out, const struct tunnel *tunnel, struct span public_url)
+{
+	return buf_printf(out,
+		"{\"id\":\"%s\",\"url\":\"%.*s/t/%s/\",\"urls\":[\"%.*s/t/%s/\"],"
+		"\"state\":\"%s\",\"mode\":\"push\",\"auth\":\"%s\",\"prefix\":\"%s\","
+		"\"origin\":\"path\",\"timeout\":%" PRIu64,
+		tunnel->id, (int)public_url.n, public_url.p, tunnel->id, (int)public_url.n,
+		public_url.p, tunnel->id, tunnel_state_name(tunnel->state),
+		tunnel_auth_name(tunnel->auth), tunnel_prefix_name(tunnel->prefix),
+		tunnel->timeout_s);
+}
+
+static int add_limits(struct buf *out, const struct tunnel *tunnel)
+{
+	int r = add_limit(out, ",\"limits\":{", "connections", tunnel->max_connections);
+	if (r == 0)
+		r = add_limit(out, ",", "requests", tunnel->max_requests);
+	if (r == 0)
+		r = add_limit(out, ",", "bytes", tunnel->max_bytes);
+	if (r == 0)
+		r = add_limit(out, ",", "request_rate", tunnel->request_rate);
+	return r == 0 ? buf_printf(out, "}") : r;
+}
+
+static int add_counters(struct buf *out, const struct tunnel_counters *counters)
+{
+	int r = buf_printf(out,
+		",\"counters\":{\"connections\":%" PRIu64 ",\"open\":%" PRIu64
+		",\"requests\":%" PRIu64 ",\"bytes_in\":%" PRIu64 ",\"bytes_out\":%" PRIu64
+		",\"agents\":0",
+		counters->connections, counters->open, counters->requests, counters->bytes_in,
+		counters->bytes_out);
+	int64_t last = (int64_t)MIN(counters->last_activity, (uint64_t)INT64_MAX);
+	if (r == 0)
+		r = add_time(out, "last_activity", last);
+	return r == 0 ? buf_printf(out, "}") : r;
+}
+
+static int add_secret(struct buf *out, struct span secret)
+{
+	return secret.p != NULL ? add_text(out, "secret", secret)
+				: buf_printf(out, ",\"secret\":null");
+}
+
+int tunnel_json(struct buf *out, const struct tunnel *tunnel, const struct tunnel_view *view)
+{
+	int r = add_addresses(out, tunnel, view->public_url);
+	if (r == 0)
+		r = add_text(out, "name", span_of(tunnel->name));
+	if (r == 0)
+		r = add_text(out, "backend", span_of(tunnel->backend));
+	if (r == 0)
+		r = add_limits(out, tunnel);
+	if (r == 0)
+		r = add_time(out, "created_at", tunnel->created_at);
+	if (r == 0)
+		r = add_time(out, "expires_at", tunnel->expires_at);
+	if (r == 0 && tunnel_state_is_over(tunnel->state))
+		r = add_time(out, "ended_at", tunnel->ended_at);
+	if (r == 0 && view->counters)
+		r = add_counters(out, &tunnel->counters);
+	if (r == 0 && view->to_creator)
+		r = add_secret(out, view->secret);
+	return r == 0 ? buf_printf(out, "}") : r;
+}

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+//
+// Tunnels as clients see them.
+
+#pragma once
+
+#include "buf.h"
+#include "tunnel.h"
+
+struct tunnel_view {
+	struct span public_url; // without a trailing slash
+	struct span secret;     // in the answer to its creation only; else absent: no such member
+	bool to_creator;        // `secret` is a member even when absent: null
+	bool counters;          // with the member `counters`
+};
+
+// Appends TUNNEL as one JSON object. Returns 0 or buf_add()'s error.
+int tunnel_json(
+	struct buf *out, const struct tunnel *tunnel, const struct tunnel_view *view) WARN_UNUSED;

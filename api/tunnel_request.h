@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+//
+// The JSON of POST /_api/tunnels: read once, all that is wrong with it said at once.
+
+#pragma once
+
+#include "buf.h"
+#include "tunnel_config.h"
+
+// What this server allows.
+struct tunnel_bounds {
+	uint64_t default_timeout_s, max_timeout_s;
+	uint64_t max_connections; // at once; 0: no limit
+	uint64_t request_rate;    // a second; 0: no limit
+};
+
+struct tunnel_request {
+	char backend[URL_TEXT_MAX]; // canonical
+	uint64_t timeout_s;
+	enum tunnel_auth auth;
+	char name[TUNNEL_NAME_MAX + 1];
+	enum tunnel_prefix prefix;
+	// At least 1 where given; 0: no limit. Not given: the server's.
+	uint64_t max_connections, max_requests, max_bytes, request_rate;
+};
+
+enum tunnel_request_outcome {
+	TUNNEL_REQUEST_OK = 0,
+	TUNNEL_REQUEST_NOT_JSON = 1, // *SAID is a sentence that says where
+	TUNNEL_REQUEST_INVALID = 2,  // *SAID is a JSON array of {"pointer","detail"} (RFC 6901)
+};
+
+// Reads BODY. Returns an outcome or -ENOMEM; SAID (empty, of a cap of TUNNEL_REQUEST_SAID_MAX or
+// more) is only added to for the two refusals. At most TUNNEL_REQUEST_ERRORS_MAX are named.
+enum { TUNNEL_REQUEST_ERRORS_MAX = 32, TUNNEL_REQUEST_SAID_MAX = 48 * 1024 };
+int tunnel_request_parse(struct tunnel_request *request, struct span body,
+	const struct tunnel_bounds *bounds, struct buf *said);

@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+
+#include "worker.h"
+
+#include "routes.h"
+#include "visitors.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+enum { LOG_TEXT_MAX = 1024 };
+
+// ---- messages to the supervisor
+
+void worker_log(struct worker *worker, enum worker_log_level level, const char *format, ...)
+{
+	char text[LOG_TEXT_MAX + 1];
+	va_list ap;
+	va_start(ap, format);
+	int n = vsnprintf(text, sizeof text, format, ap);
+	va_end(ap);
+	if (n <= 0)
+		return;
+	// Cutting may have split a character, and names are people's own.
+	size_t length = MIN((size_t)n, sizeof text - 1);
+	for (size_t i = 0; i < length; i++)
+		if (text[i] < ' ' || text[i] > '~')
+			text[i] = '?';
+	ipc_post(&worker->control, MSG_LOG, -1, wire_uint(level),
+		wire_str((struct span){text, length}));
+}
+
+void worker_log_store(struct worker *worker, const char *what, int r)
+{
+	worker_log(worker, LOG_ERROR, "database: %s failed: %s (%s)", what,
+		store_error(worker->store), strerror(-r));
+}
+
+bool worker_send_end(
+	struct worker *worker, uint64_t request, const char *id, enum end_reason reason)
+{
+	return ipc_post(&worker->control, MSG_END, -1, wire_uint(request), wire_str(span_of(id)),
+		       wire_uint(reason)) == IPC_SENT;
+}
+
+static size_t encode_counters(const struct tunnel_counters *counters, uint8_t *out, size_t size)
+{
+	const struct wire_value values[COUNTERS_N] = {
+		wire_uint(counters->connections),
+		wire_uint(0), // open: none is, now
+		wire_uint(counters->requests),
+		wire_uint(counters->bytes_in),
+		wire_uint(counters->bytes_out),
+		wire_uint(counters->last_activity),
+	};
+	return wire_encode(out, size, values, COUNTERS_N);
+}
+
+bool worker_send_spawn(struct worker *worker, uint64_t request, const struct tunnel *tunnel,
+	uint64_t life_ms, uint64_t deadline_us)
+{
+	uint8_t counters[COUNTERS_N * 10 + 2];
+	size_t n = tunnel->state == TUNNEL_ACTIVE
+			   ? encode_counters(&tunnel->counters, counters, sizeof counters)
+			   : 0;
+	return ipc_post(&worker->control, MSG_SPAWN, -1, wire_uint(request),
+		       wire_str(span_of(tunnel->id)), wire_str(span_of(tunnel->name)),
+		       wire_str(span_of(tunnel->backend)),
+		       wire_str(span_of(tunnel_auth_name(tunnel->auth))),
+		       wire_str(span_of(tunnel_prefix_name(tunnel->prefix))),
+		       wire_bin(tunnel->secret_hash.bytes, SECRET_HASH_SIZE), wire_bool(true),
+		       wire_uint(life_ms), wire_uint(deadline_us),
+		       wire_uint(tunnel->max_connections), wire_uint(tunnel->max_requests),
+		       wire_uint(tunnel->max_bytes), wire_uint(tunnel->request_rate),
+		       wire_bin(counters, n)) == IPC_SENT;
+}
+
+void worker_note_deadline(struct worker *worker, struct tunnel *tunnel, uint64_t deadline_us)
+{
+	int64_t left_us = (int64_t)deadline_us - instant_now().us;
+	left_us = MAX(0, left_us);
+	tunnel->deadline_us = (int64_t)deadline_us;
+	tunnel->remaining_ms = left_us / 1000;
+	tunnel->expires_at = wall_now() + (left_us + 500000) / 1000000;
+	memcpy(tunnel->boot_id, worker->settings.boot_id, sizeof tunnel->boot_id);
+}
+
+// ---- forgetting
+
+static void on_purge(struct loop_timer *timer)
+{
+	enum { MORE_MS = 100 };
+	struct worker *worker = container_of(timer, struct worker, purge);
+	bool more = false;
+	int64_t now = wall_now();
+	int r = store_purge(worker->store, now, now - (int64_t)worker->settings.retention_s, &more);
+	if (r < 0)
+		worker_log_store(worker, "forgetting what is old", r);
+	int64_t ms = more && r == 0 ? MORE_MS : WORKER_PURGE_S * 1000;
+	if (loop_timer_set(&worker->loop, timer, instant_add_ms(instant_now(), ms)) < 0)
+		worker_log(worker, LOG_ERROR, "old tunnels are not forgotten: out of memory");
+}
+
+// ---- messages of the supervisor
+
+static void copy_text(char *out, size_t size, struct span text)
+{
+	size_t n = MIN(text.n, size - 1);
+	memcpy(out, text.p, n);
+	out[n] = '\0';
+}
+
+static void read_settings(struct settings *settings, const struct wire_value *fields)
+{
+	struct span public_url = fields[1].bytes;
+	while (public_url.n > 0 && public_url.p[public_url.n - 1] == '/')
+		public_url.n--;
+	memcpy(settings->owner_token.bytes, fields[0].bytes.p, SECRET_HASH_SIZE);
+	copy_text(settings->public_url, sizeof settings->public_url, public_url);
+	copy_text(settings->version, sizeof settings->version, fields[2].bytes);
+	copy_text(settings->boot_id, sizeof settings->boot_id, fields[3].bytes);
+	settings->max_tunnels = fields[4].number;
+	settings->max_timeout_s = fields[5].number;
+	settings->default_timeout_s = fields[6].number;
+	settings->max_connections = fields[7].number;
+	settings->request_rate = fields[8].number;
+	settings->create_rate = fields[9].number;
+	settings->retention_s = fields[10].number;
+}
+
+static int on_setup(struct ipc_channel *channel, struct ipc_message *message)
+{
+	char why[256];
+	struct worker *worker = container_of(channel, struct worker, control);
+	read_settings(&worker->settings, message->fields);
+	bucket_init(&worker->create_bucket, worker->settings.create_rate, instant_now());
+	channel->phase = PHASE_RUN;
+	if (store_open(&worker->store, WORKER_DATABASE, why, sizeof why) < 0) {
+		worker_log(worker, LOG_ERROR, "the database %s cannot be used: %s", WORKER_DATABASE,
+			why);
+		loop_stop(&worker->loop, WORKER_EXIT_DATABASE);
+		ipc_pause(channel); // what follows would need it
+		return 0;
+	}
+	sync_init(worker);
+	return loop_timer_set(&worker->loop, &worker->purge,
+		instant_add_ms(instant_now(), WORKER_PURGE_FIRST_MS));
+}
+
+static int on_answer(struct ipc_channel *channel, struct ipc_message *message)
+{
+	struct worker *worker = container_of(channel, struct worker, control);
+	pendings_answer(&worker->pendings, message);
+	return 0;
+}
+
+static int on_ended(struct ipc_channel *channel, struct ipc_message *message)
+{
+	struct worker *worker = container_of(channel, struct worker, control);
+	struct tunnel_counters counters = tunnel_counters_read(message->fields + 2);
+	counters.open = 0;
+	ends_add(&worker->ends, message->fields[0].bytes,
+		(enum end_reason)message->fields[1].number, &counters);
+	return 0;
+}
+
+static int on_stop(struct ipc_channel *channel, struct ipc_message *message)
+{
+	struct worker *worker = container_of(channel, struct worker, control);
+	connections_deinit(&worker->connections);
+	if (worker->store != NULL) {
+		sync_finish(worker);
+		store_free(worker->store);
+		worker->store = NULL;
+	}
+	ipc_send(channel, MSG_STOPPED, -1, NULL, 0);
+	loop_stop(&worker->loop, WORKER_EXIT_STOPPED);
+	ipc_pause(channel);
+	return 0;
+}
+
+static int on_page(struct ipc_channel *channel, struct ipc_message *message)
+{
+	visitors_on_page(container_of(channel, struct worker, control), message);
+	return 0;
+}
+
+static const struct ipc_handling control_table[] = {
+	{MSG_API_SETUP, on_setup},
+	{MSG_SPAWNED, on_answer},
+	{MSG_SPAWN_FAILED, on_answer},
+	{MSG_COUNTERS, on_answer},
+	{MSG_LIVE, sync_on_live},
+	{MSG_LIVE_DONE, sync_on_live_done},
+	{MSG_ENDED, on_ended},
+	{MSG_PAGE, on_page},
+	{MSG_STOP, on_stop},
+};
+
+static const struct ipc_handlers control_handlers = {
+	.self = ROLE_API,
+	.peer = ROLE_SUPERVISOR,
+	.table = control_table,
+	.n = ARRAY_SIZE(control_table),
+};
+
+static void on_control_ended(struct ipc_channel *channel, const char *why)
+{
+	struct worker *worker = container_of(channel, struct worker, control);
+	loop_stop(&worker->loop, WORKER_EXIT_CONTROL);
+}
+
+static void on_control_exhausted(struct ipc_channel *channel)
+{
+	struct worker *worker = container_of(channel, struct worker, control);
+	worker_log(worker, LOG_ERROR, "a page was lost: out of descriptors");
+}
+
+// ---- messages of the gates
+
+static int on_visitor(struct ipc_channel *channel, struct ipc_message *message)
+{
+	return visitors_on_visitor(container_of(channel, struct worker, gates), message);
+}
+
+static const struct ipc_handling gates_table[] = {{MSG_VISITOR, on_visitor}};
+
+static const struct ipc_handlers gates_handlers = {
+	.self = ROLE_API,
+	.peer = ROLE_GATE,
+	.table = gates_table,
+	.n = ARRAY_SIZE(gates_table),
+};
+
+static void on_gates_ended(struct ipc_channel *channel, const char *why)
+{
+	struct worker *worker = container_of(channel, struct worker, gates);
+	worker_log(worker, LOG_WARNING, "from a gate: %s", why);
+	if (!ipc_open(
+		    channel)) // the supervisor keeps a copy of the other end: it is gone, or broken
+		loop_stop(&worker->loop, WORKER_EXIT_LOST);
+}
+
+static void on_gates_exhausted(struct ipc_channel *channel)
+{
+	struct worker *worker = container_of(channel, struct worker, gates);
+	worker_log(worker, LOG_ERROR, "a connection was lost: out of descriptors");
+}
+
+void worker_serve(struct worker *worker)
+{
+	ipc_resume(&worker->gates);
+}
+
+// ---- life
+
+static int init_channels(struct worker *worker, uint32_t epoch)
+{
+	int r = ipc_init(&worker->control, &worker->loop, IPC_FIRST_FD, &control_handlers, epoch, 0,
+		WORKER_QUEUE_MAX);
+	if (r < 0)
+		return r;
+	worker->control.ended = on_control_ended;
+	worker->control.exhausted = on_control_exhausted;
+	r = ipc_init(&worker->gates, &worker->loop, WORKER_VISITORS_FD, &gates_handlers, 0,
+		IPC_SHARED | IPC_ANY_EPOCH, 0);
+	if (r < 0)
+		return r;
+	worker->gates.ended = on_gates_ended;
+	worker->gates.exhausted = on_gates_exhausted;
+	worker->gates.phase = PHASE_RUN;
+	ipc_pause(&worker->gates); // until it is known what lives
+	return 0;
+}
+
+int worker_init(struct worker *worker, uint32_t epoch, unsigned reached)
+{
+	*worker = (struct worker){.purge.expired = on_purge};
+	int r = loop_init(&worker->loop);
+	if (r < 0)
+		return r;
+	r = init_channels(worker, epoch);
+	if (r < 0)
+		return r;
+	connections_init(&worker->connections, &worker->loop, &routes_server);
+	pendings_init(&worker->pendings, &worker->loop);
+	TAILQ_INIT(&worker->creations);
+	TAILQ_INIT(&worker->deletions);
+	ends_init(&worker->ends, worker);
+	restores_init(&worker->restores);
+	r = ipc_post(&worker->control, MSG_READY, -1, wire_uint(reached));
+	return r == IPC_SENT ? 0 : -EPIPE;
+}
+
+static void worker_deinit(struct worker *worker)
+{
+	connections_deinit(&worker->connections);
+	creations_deinit(worker);
+	deletions_deinit(worker);
+	restores_deinit(worker);
+	ends_deinit(&worker->ends);
+	store_free(worker->store);
+	ipc_deinit(&worker->gates);
+	ipc_deinit(&worker->control);
+	loop_deinit(&worker->loop);
+}
+
+int worker_run(struct worker *worker)
+{
+	int r = loop_run(&worker->loop);
+	worker_deinit(worker);
+	return r < 0 ? WORKER_EXIT_LOOP : r;
+}

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+
+#include "gate.h"
+
+#include "http_head.h"
+#include "target.h"
+#include "tunnel_config.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+enum {
+	CONTROL_QUEUE_MAX = 16 * 1024, // log lines waiting for a busy supervisor
+	LOG_WARNING = 1,
+	LOG_LINE_MAX = 256,
+	STOPPED_LOG_MS = 10000, // at most one line in this time says that accepting stops
+};
+
+struct tunnel {
+	struct route route;
+	struct outlet outlet;
+};
+
+static void log_line(struct gate *gate, unsigned level, const char *format, ...) PRINTF(3, 4);
+
+// A line that does not fit the queue is lost.
+static void log_line(struct gate *gate, unsigned level, const char *format, ...)
+{
+	char text[LOG_LINE_MAX];
+	va_list ap;
+	va_start(ap, format);
+	vsnprintf(text, sizeof text, format, ap);
+	va_end(ap);
+	(void)ipc_post(&gate->control, MSG_LOG, -1, wire_uint(level), wire_str(span_of(text)));
+}
+
+// ---- tunnels
+
+static struct tunnel *tunnel_find(const struct gate *gate, struct span id)
+{
+	struct route *route = routes_find(&gate->routes, id);
+	return route != NULL ? container_of(route, struct tunnel, route) : NULL;
+}
+
+static struct tunnel *tunnel_new(struct gate *gate, struct span id)
+{
+	struct tunnel *tunnel = malloc(sizeof *tunnel);
+	if (tunnel == NULL)
+		return NULL;
+	outlet_init(&tunnel->outlet, &gate->loop, ROLE_RELAY);
+	if (routes_add(&gate->routes, &tunnel->route, id) < 0) {
+		free(tunnel);
+		return NULL;
+	}
+	return tunnel;
+}
+
+// Visitors still parked get their answer, 410 or 404, from the API worker.
+static void tunnel_free(struct gate *gate, struct tunnel *tunnel)
+{
+	routes_drop(&gate->routes, &tunnel->route);
+	outlet_deinit(&tunnel->outlet, &gate->api);
+	free(tunnel);
+}
+
+// A tunnel's 201 can reach its first visitor before we have looked at the message that announces
+// the tunnel to us, so what waits on the control channel counts as known.
+static struct tunnel *tunnel_find_now(struct gate *gate, struct span id)
+{
+	struct tunnel *tunnel = tunnel_find(gate, id);
+	uint64_t before;
+	do {
+		before = gate->messages;
+		if (tunnel != NULL || !ipc_open(&gate->control) || !ipc_drain(&gate->control))
+			return tunnel;
+		tunnel = tunnel_find(gate, id);
+	} while (gate->messages != before);
+	return tunnel;
+}
+
+// ---- visitors
+
+static void route_request(
+	struct gate *gate, struct visitor *visitor, const struct http_head *request)
+{
+	struct target target = target_of(request->path);
+	struct tunnel *tunnel =
+		target.kind == TARGET_TUNNEL ? tunnel_find_now(gate, target.id) : NULL;
+	if (target.kind == TARGET_BARE)
+		visitor_redirect(visitor, request->path);
+	else if (request->method == HTTP_CONNECT)
+		visitor_answer(visitor, CODE_BAD_REQUEST,
+			SPAN("CONNECT is not for this server: a tunnel is reached by its path."));
+	else
+		outlet_offer(tunnel != NULL ? &tunnel->outlet : &gate->api, visitor);
+}
+
+static void on_complete(struct visitors *all, struct visitor *visitor, size_t size)
+{
+	static struct http_head request;
+	struct gate *gate = container_of(all, struct gate, visitors);
+	struct span bytes = visitor_bytes(visitor);
+	const char *why = NULL;
+	int outcome = http_request_parse(&request, bytes.p, size, &why);
+	if (outcome == HTTP_OK) {
+		// Pages are the API worker's; a person who meets us at our limits reads JSON.
+		visitor->form = answer_form(&request) == FORM_STATUS ? FORM_STATUS : FORM_JSON;
+		visitor->to_head = request.method == HTTP_HEAD;
+		route_request(gate, visitor, &request);
+	} else {
+		visitor->to_head = span_starts(bytes, SPAN("HEAD "));
+		visitor_answer(visitor,
+			outcome == HTTP_TOO_LARGE ? CODE_HEAD_TOO_LARGE : CODE_BAD_REQUEST,
+			span_of(why));
+	}
+}
+
+static void on_arrived(
+	struct listeners *all, int fd, const uint8_t peer[PEER_SIZE], uint8_t listener)
+{
+	struct gate *gate = container_of(all, struct gate, listeners);
+	visitor_arrive(&gate->visitors, fd, peer, listener);
+}
+
+static bool on_shed(struct listeners *all)
+{
+	return visitors_shed(&container_of(all, struct gate, listeners)->visitors);
+}
+
+static void on_stopped(struct listeners *all, int error)
+{
+	struct gate *gate = container_of(all, struct gate, listeners);
+	struct instant now = gate->loop.now;
+	if (!instant_reached(now, instant_add_ms(gate->stopped_last, STOPPED_LOG_MS)))
+		return;
+	gate->stopped_last = now;
+	log_line(gate, LOG_WARNING, "accepting stops for a moment: %s", strerror(error));
+}
+
+// ---- control channel
+
+static int handle_setup(struct ipc_channel *channel, struct ipc_message *message)
+{
+	struct gate *gate = container_of(channel, struct gate, control);
+	gate->messages++;
+	gate->visitors.head_timeout_ms = (int64_t)message->fields[0].number;
+	gate->visitors.max_waiting = MAX(message->fields[1].number, 1);
+	channel->phase = PHASE_RUN;
+	return 0;
+}
+
+static int handle_listener(struct ipc_channel *channel, struct ipc_message *message)
+{
+	struct gate *gate = container_of(channel, struct gate, control);
+	gate->messages++;
+	return listeners_add(
+		&gate->listeners, take_fd(&message->fd), (uint8_t)message->fields[0].number);
+}
+
+static int handle_route_add(struct ipc_channel *channel, struct ipc_message *message)
+{
+	struct gate *gate = container_of(channel, struct gate, control);
+	struct span id = message->fields[0].bytes;
+	gate->messages++;
+	if (!tunnel_id_ok(id))
+		return -EBADMSG;
+	struct tunnel *tunnel = tunnel_find(gate, id);
+	if (tunnel == NULL)
+		tunnel = tunnel_new(gate, id);
+	if (tunnel == NULL)
+		return -ENOMEM;
+	return outlet_connect(&tunnel->outlet, take_fd(&message->fd));
+}
+
+static int handle_route_drop(struct ipc_channel *channel, struct ipc_message *message)
+{
+	struct gate *gate = container_of(channel, struct gate, control);
+	gate->messages++;
+	struct tunnel *tunnel = tunnel_find(gate, message->fields[0].bytes);
+	if (tunnel != NULL)
+		tunnel_free(gate, tunnel);
+	return 0;
+}
+
+static const struct ipc_handling control_table[] = {
+	{MSG_GATE_SETUP, handle_setup},
+	{MSG_LISTENER, handle_listener},
+	{MSG_ROUTE_ADD, handle_route_add},
+	{MSG_ROUTE_DROP, handle_route_drop},
+};
+
+static const struct ipc_handlers control_handlers = {
+	.self = ROLE_GATE,
+	.peer = ROLE_SUPERVISOR,
+	.table = control_table,
+	.n = ARRAY_SIZE(control_table),
+};
+
+static void on_control_ended(struct ipc_channel *channel, const char *why)
+{
+	loop_stop(&container_of(channel, struct gate, control)->loop, GATE_EXIT_CONTROL);
+}
+
+static void on_control_exhausted(struct ipc_channel *channel)
+{
+	loop_stop(&container_of(channel, struct gate, control)->loop, GATE_EXIT_LOST);
+}
+
+// ---- life
+
+int gate_init(struct gate *gate, uint32_t epoch, unsigned reached)
+{
+	*gate = (struct gate){0};
+	int r = loop_init(&gate->loop);
+	if (r < 0)
+		return r;
+	// Nothing was logged yet.
+	gate->stopped_last = instant_add_ms(gate->loop.now, -STOPPED_LOG_MS);
+	routes_init(&gate->routes);
+	visitors_init(&gate->visitors, &gate->loop);
+	gate->visitors.complete = on_complete;
+	outlet_init(&gate->api, &gate->loop, ROLE_API);
+	r = outlet_connect(&gate->api, GATE_API_FD);
+	if (r == 0)
+		r = listeners_init(&gate->listeners, &gate->loop);
+	if (r < 0)
+		return r;
+	gate->listeners.arrived = on_arrived;
+	gate->listeners.shed = on_shed;
+	gate->listeners.stopped = on_stopped;
+	r = ipc_init(&gate->control, &gate->loop, IPC_FIRST_FD, &control_handlers, epoch, 0,
+		CONTROL_QUEUE_MAX);
+	if (r < 0)
+		return r;
+	gate->control.ended = on_control_ended;
+	gate->control.exhausted = on_control_exhausted;
+	r = ipc_post(&gate->control, MSG_READY, -1, wire_uint(reached));
+	return r < 0 ? r : 0;
+}
+
+int gate_run(struct gate *gate)
+{
+	int status = loop_run(&gate->loop);
+	return status < 0 ? GATE_EXIT_LOOP : status;
+}

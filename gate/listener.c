@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+
+#include "listener.h"
+
+#include "peer.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+
+enum { ACCEPTS_MAX = 16 }; // in a row, then the loop looks at others
+
+// ---- the reserve
+
+// Returns whether it is complete.
+static bool reserve_fill(struct listeners *all)
+{
+	while (all->n_reserve < LISTENER_RESERVE) {
+		int fd = fcntl(all->loop->epoll_fd, F_DUPFD_CLOEXEC, 0);
+		if (fd < 0)
+			return false;
+		all->reserve[all->n_reserve++] = fd;
+	}
+	return true;
+}
+
+static void reserve_release(struct listeners *all)
+{
+	while (all->n_reserve > 0)
+		close(all->reserve[--all->n_reserve]);
+}
+
+// ---- stopping and starting
+
+// epoll_ctl refuses to modify an exclusive watch, so a paused one is removed and added again.
+static int watch(struct listener *listener)
+{
+	return loop_watch(
+		listener->all->loop, &listener->watch, listener->fd, EPOLLIN | EPOLLEXCLUSIVE);
+}
+
+static void pause_all(struct listeners *all, int error)
+{
+	struct instant due = instant_add_ms(all->loop->now, LISTENER_PAUSE_MS);
+	if (loop_timer_set(all->loop, &all->resume, due) < 0)
+		return; // out of memory: the next event of a listener tries again
+	if (!all->paused && all->stopped != NULL)
+		all->stopped(all, error);
+	all->paused = true;
+	for (size_t i = 0; i < LISTENERS_MAX; i++)
+		if (all->by_index[i] != NULL)
+			loop_unwatch(all->loop, &all->by_index[i]->watch);
+}
+
+static void on_resume(struct loop_timer *timer)
+{
+	struct listeners *all = container_of(timer, struct listeners, resume);
+	int r = reserve_fill(all) || (all->shed(all) && reserve_fill(all)) ? 0 : -EMFILE;
+	for (size_t i = 0; r == 0 && i < LISTENERS_MAX; i++)
+		if (all->by_index[i] != NULL && all->by_index[i]->watch.fd < 0)
+			r = watch(all->by_index[i]);
+	all->paused = r < 0;
+	if (r < 0)
+		pause_all(all, -r);
+}
+
+// With descriptors given back there is no need to stop. Otherwise the reserve is for those that
+// come with messages.
+static void exhausted(struct listeners *all, int error)
+{
+	bool out_of_descriptors = error == EMFILE || error == ENFILE;
+	if (out_of_descriptors && all->shed(all) && reserve_fill(all))
+		return;
+	if (out_of_descriptors)
+		reserve_release(all);
+	pause_all(all, error);
+}
+
+// ---- accepting
+
+// Whether the listener itself is well: nothing was there, or the connection was lost again before
+// it could be taken, of which accept(2) reports any network error.
+static bool is_passing(int error)
+{
+	switch (error) {
+	case EAGAIN:
+	case EINTR:
+	case ECONNABORTED:
+	case EPERM: // refused by a firewall
+	case EPROTO:
+	case ENOPROTOOPT:
+	case ENETDOWN:
+	case ENETUNREACH:
+	case EHOSTDOWN:
+	case EHOSTUNREACH:
+	case ENONET:
+	case ETIMEDOUT: return true;
+	default: return false;
+	}
+}
+
+static void on_acceptable(struct loop_watch *watch, uint32_t events)
+{
+	struct listener *listener = container_of(watch, struct listener, watch);
+	struct listeners *all = listener->all;
+	for (int i = 0; i < ACCEPTS_MAX; i++) {
+		struct sockaddr_storage address = {0};
+		socklen_t n = sizeof address;
+		int fd = accept4(listener->fd, (struct sockaddr *)&address, &n,
+			SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd < 0) {
+			if (!is_passing(errno))
+				exhausted(all, errno);
+			return;
+		}
+		uint8_t peer[PEER_SIZE];
+		peer_encode(peer, (const struct sockaddr *)&address);
+		all->arrived(all, fd, peer, listener->index);
+	}
+}
+
+// ---- life
+
+int listeners_init(struct listeners *all, struct loop *loop)
+{
+	*all = (struct listeners){.loop = loop, .resume = {.expired = on_resume}};
+	return reserve_fill(all) ? 0 : -errno;
+}
+
+int listeners_add(struct listeners *all, int fd, uint8_t index)
+{
+	CLEANUP(close_p) int owned = fd;
+	if (all->by_index[index] != NULL)
+		return -EEXIST;
+	CLEANUP(free_p) struct listener *listener = malloc(sizeof *listener);
+	if (listener == NULL)
+		return -ENOMEM;
+	*listener = (struct listener){
+		.watch = {.fd = -1, .ready = on_acceptable}, .fd = fd, .index = index, .all = all};
+	if (!all->paused) {
+		int r = watch(listener);
+		if (r < 0)
+			return r;
+	}
+	take_fd(&owned);
+	all->by_index[index] = listener;
+	listener = NULL;
+	return 0;
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+//
+// Accepting. All gates share the same listening sockets; each new connection wakes one of them
+// (EPOLLEXCLUSIVE).
+//
+// When descriptors run out, accepting stops before anything else does: some are held in reserve so
+// that a new tunnel's channel can still be received. Nothing here is retried without a pause, as a
+// listener with a connection waiting is ready all the time.
+
+#pragma once
+
+#include "loop.h"
+#include "messages.h"
+
+enum {
+	LISTENERS_MAX = 256,
+	LISTENER_RESERVE = 32, // descriptors
+	LISTENER_PAUSE_MS = 100,
+};
+
+struct listeners;
+
+struct listener {
+	struct loop_watch watch; // watch.fd is -1 while accepting is paused
+	int fd;                  // owned
+	uint8_t index;
+	struct listeners *all;
+};
+
+struct listeners {
+	struct loop *loop;
+	struct listener *by_index[LISTENERS_MAX];
+	int reserve[LISTENER_RESERVE];
+	size_t n_reserve;
+	bool paused;
+	struct loop_timer resume;
+
+	// A connection from PEER (address and port as MSG_VISITOR has them). Consumes FD.
+	void (*arrived)(
+		struct listeners *all, int fd, const uint8_t peer[PEER_SIZE], uint8_t index);
+	// Asks to give descriptors back; false: there are none to spare.
+	bool (*shed)(struct listeners *all);
+	// Optional, for the log: accepting stops for a moment, because of ERROR (an errno).
+	void (*stopped)(struct listeners *all, int error);
+};
+
+// The caller sets the callbacks. Returns 0 or a negative errno.
+int listeners_init(struct listeners *all, struct loop *loop);
+
+// Starts accepting from FD (consumed, also on failure). Returns 0 or a negative errno; -EEXIST when
+// this index is taken.
+int listeners_add(struct listeners *all, int fd, uint8_t index);

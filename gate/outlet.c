@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+
+#include "outlet.h"
+
+enum { RETRY_MS = 10 };
+
+static const struct ipc_handlers to_relay = {.self = ROLE_GATE, .peer = ROLE_RELAY};
+static const struct ipc_handlers to_api = {.self = ROLE_GATE, .peer = ROLE_API};
+
+// Returns IPC_SENT, IPC_FULL, or a negative errno when there is no receiver.
+static int hand_over(struct outlet *outlet, const struct visitor *visitor)
+{
+	struct span bytes = visitor_bytes(visitor);
+	if (!ipc_open(&outlet->channel))
+		return -EPIPE;
+	const struct wire_value fields[] = {
+		wire_bin(visitor->peer, PEER_SIZE),
+		wire_uint(visitor->listener),
+		wire_bin(bytes.p, bytes.n),
+	};
+	// The receiver knows gates by no epoch: several share the channel.
+	return ipc_send_epoch(
+		&outlet->channel, 0, MSG_VISITOR, visitor->fd, fields, ARRAY_SIZE(fields));
+}
+
+static void park(struct outlet *outlet, struct visitor *visitor)
+{
+	if (outlet->parked.n < OUTLET_PARKED_MAX)
+		visitor_park(visitor, &outlet->parked);
+	else
+		visitor_answer(visitor, CODE_DRAINING, (struct span){0});
+}
+
+// ---- sending those who wait
+
+static void on_writable(struct ipc_channel *channel);
+
+// Sends as many as the channel takes. Returns whether the channel is full.
+static bool flush(struct outlet *outlet)
+{
+	struct visitor *visitor;
+	while ((visitor = TAILQ_FIRST(&outlet->parked.queue)) != NULL) {
+		int r = hand_over(outlet, visitor);
+		if (r != IPC_SENT)
+			return r == IPC_FULL;
+		visitor_release(visitor);
+	}
+	return false;
+}
+
+// A channel can be full for reasons EPOLLOUT does not know: too many descriptors under way, or no
+// memory in the kernel. The event would come again and again, so when it was no help a timer takes
+// its place until the queue moves.
+static void try_again(struct outlet *outlet)
+{
+	size_t before = outlet->parked.n;
+	outlet->channel.writable = NULL;
+	bool full = flush(outlet);
+	if (full && outlet->parked.n == before) {
+		struct instant due = instant_add_ms(outlet->loop->now, RETRY_MS);
+		if (loop_timer_set(outlet->loop, &outlet->retry, due) == 0)
+			return;
+	}
+	outlet->channel.writable = on_writable;
+	if (full)
+		flush(outlet); // asks for the event, should it still be full
+}
+
+static void on_writable(struct ipc_channel *channel)
+{
+	try_again(container_of(channel, struct outlet, channel));
+}
+
+static void on_retry(struct loop_timer *timer)
+{
+	try_again(container_of(timer, struct outlet, retry));
+}
+
+// The receiver is dead. Its visitors stay parked: a relay is soon back with a new channel.
+static void on_ended(struct ipc_channel *channel, const char *why) {}
+
+// ---- life
+
+void outlet_init(struct outlet *outlet, struct loop *loop, enum ipc_role receiver)
+{
+	*outlet = (struct outlet){
+		.channel = {.watch = {.fd = -1}},
+		.receiver = receiver,
+		.loop = loop,
+		.retry = {.expired = on_retry},
+	};
+	visitor_list_init(&outlet->parked);
+}
+
+void outlet_deinit(struct outlet *outlet, struct outlet *heir)
+{
+	struct visitor *visitor;
+	while ((visitor = TAILQ_FIRST(&outlet->parked.queue)) != NULL) {
+		visitor_unpark(visitor);
+		outlet_offer(heir, visitor);
+	}
+	loop_timer_clear(outlet->loop, &outlet->retry);
+	ipc_deinit(&outlet->channel);
+}
+
+int outlet_connect(struct outlet *outlet, int fd)
+{
+	ipc_deinit(&outlet->channel);
+	loop_timer_clear(outlet->loop, &outlet->retry);
+	const struct ipc_handlers *handlers = outlet->receiver == ROLE_API ? &to_api : &to_relay;
+	int r = ipc_init(&outlet->channel, outlet->loop, fd, handlers, 0, IPC_SEND_ONLY, 0);
+	if (r < 0)
+		return r;
+	outlet->channel.phase = PHASE_RUN;
+	outlet->channel.ended = on_ended;
+	outlet->channel.writable = on_writable;
+	flush(outlet);
+	return 0;
+}
+
+void outlet_offer(struct outlet *outlet, struct visitor *visitor)
+{
+	if (outlet->parked.n == 0 && hand_over(outlet, visitor) == IPC_SENT)
+		visitor_release(visitor);
+	else
+		park(outlet, visitor);
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+//
+// A visitor's connection while it is with a gate: from accept until it is handed over or answered.
+//
+// The one idea: nearly every head arrives whole with the first read, and such a visitor needs no
+// memory, timer or watch of its own. It lives on the stack of visitor_arrive(), its bytes in one
+// static buffer, and is gone when that returns. Only who has to wait is given an object: because
+// its head is incomplete (READING), its receiver is busy (PARKED), or our answer has to reach it
+// before the connection may be closed (CLOSING). Each of these has a deadline and a cap.
+
+#pragma once
+
+#include "buf.h"
+#include "ipc.h"
+#include "problem.h"
+
+#include <sys/queue.h>
+
+enum visitor_state { VISITOR_IN_HAND = 0, VISITOR_READING, VISITOR_PARKED, VISITOR_CLOSING };
+
+enum {
+	VISITOR_PARK_MS = 5000,          // wait for a receiver, then 503
+	VISITOR_CLOSE_MS = 2000,         // for the visitor to take our answer and close
+	VISITOR_CLOSE_BYTES = 64 * 1024, // that may still come from it meanwhile
+	VISITORS_CLOSING_MAX = 256,      // beyond it the oldest of them is cut
+};
+
+// Those that wait for the same thing, the longest waiting first.
+struct visitor_list {
+	TAILQ_HEAD(, visitor) queue;
+	size_t n;
+};
+
+void visitor_list_init(struct visitor_list *list);
+
+struct visitors;
+
+struct visitor {
+	int fd; // owned
+	uint8_t peer[PEER_SIZE];
+	uint8_t listener;
+	enum visitor_state state;
+	enum answer_form form; // of our answer, should there be one
+	bool to_head;
+	bool kept;         // an object of its own, on the heap
+	struct span first; // bytes read, while in hand and not kept
+	struct buf bytes;  // bytes read, once kept
+	size_t scanned;    // READING: how far http_head_find() has looked
+	size_t drained;    // CLOSING: bytes thrown away
+	struct visitors *all;
+	struct visitor_list *list; // that it waits in
+	TAILQ_ENTRY(visitor) link;
+	struct loop_watch watch;
+	struct loop_timer timer;
+};
+
+struct visitors {
+	struct loop *loop;
+	int64_t head_timeout_ms;
+	size_t max_waiting; // READING, and PARKED, at most, each
+	struct visitor_list reading, closing;
+	size_t n_parked; // in all lists of outlets
+
+	// The head, SIZE bytes, is complete: to be parsed and acted on. Consumes the visitor: it is
+	// released, parked or answered when this returns.
+	void (*complete)(struct visitors *all, struct visitor *visitor, size_t size);
+};
+
+void visitors_init(struct visitors *all, struct loop *loop);
+
+// Makes room in a full descriptor table: half of those whose head is incomplete are cut, or half of
+// those that are closing. Returns whether there were any.
+bool visitors_shed(struct visitors *all);
+
+// A new connection: reads what is there and goes on from it. FD is consumed.
+void visitor_arrive(struct visitors *all, int fd, const uint8_t peer[PEER_SIZE], uint8_t listener);
+
+// The bytes read so far; valid until the visitor is consumed or parked.
+struct span visitor_bytes(const struct visitor *visitor);
+
+// Puts it at the end of LIST, which belongs to a busy receiver, for at most VISITOR_PARK_MS; then
+// it is answered CODE_DRAINING. Consumes an unkept VISITOR; it is answered at once when no more may
+// wait.
+void visitor_park(struct visitor *visitor, struct visitor_list *list);
+
+// Takes a parked one out of its list: it is in hand again, its deadline gone.
+void visitor_unpark(struct visitor *visitor);
+
+// It has been handed over: forgets it and closes our copy of its descriptor. Consumes it.
+void visitor_release(struct visitor *visitor);
+
+// Answers with a problem (DETAIL absent: the code's own sentence) or with a redirect to /t + PATH,
+// then closes in an orderly way. Consume it.
+void visitor_answer(struct visitor *visitor, enum code code, struct span detail);
+void visitor_redirect(struct visitor *visitor, struct span path);

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+//
+// Routes go out in the order in which tunnels come to life: each gate has a cursor in the list of
+// the living. A route carries a descriptor, so it is only sent when nothing waits in the gate's
+// queue; what the queue has room for is the loss of all routes at once.
+
+#include "gate_channel.h"
+
+#include "spawn.h"
+#include "supervisor.h"
+
+enum {
+	GATE_API_FD = 4,
+	DROP_SIZE = 64,     // more than a ROUTE_DROP has
+	MAX_PENDING = 8192, // visitors whose head one gate waits for, and that wait for a receiver
+	SETUPS = 4 + OPTIONS_LISTEN_MAX,
+};
+
+static struct gate *gate_of(struct ipc_channel *channel)
+{
+	struct process *process = container_of(channel, struct process, control);
+	struct child *child = container_of(process, struct child, process);
+	return container_of(child, struct gate, child);
+}
+
+// ---- telling it
+
+static void set_stall(struct gate *gate)
+{
+	struct loop *loop = &gate->child.supervisor->loop;
+
+	if (gate->stall.place == 0 &&
+		loop_timer_set(loop, &gate->stall, instant_add_ms(loop->now, GATE_STALL_MS)) < 0)
+		process_kill(&gate->child.process);
+}
+
+static void on_stall(struct loop_timer *timer)
+{
+	struct gate *gate = container_of(timer, struct gate, stall);
+
+	process_log(&gate->child.process, LOG_ERROR, "does not read its channel");
+	process_kill(&gate->child.process);
+}
+
+// Sends until all is told or the gate's socket is full.
+static void tell(struct gate *gate)
+{
+	struct ipc_channel *control = &gate->child.process.control;
+
+	while (gate->cursor.next != NULL && control->queued == 0) {
+		struct tunnel *tunnel = gate->cursor.next;
+		gate->cursor.next = TAILQ_NEXT(tunnel, link);
+		// One that waits for its next relay comes to the end of the list with that.
+		if (tunnel->visitors_fd < 0)
+			continue;
+		int r = ipc_post(
+			control, MSG_ROUTE_ADD, tunnel->visitors_fd, wire_str(span_of(tunnel->id)));
+		if (r == IPC_SENT)
+			continue;
+		if (r == -EPIPE)
+			return; // it is dying
+		// Not even queued: without descriptors or memory a new gate is the way to get
+		// routes complete again.
+		process_log(&gate->child.process, LOG_ERROR, "cannot be given a route");
+		process_kill(&gate->child.process);
+		return;
+	}
+	if (control->queued > 0) {
+		ipc_want_writable(control);
+		set_stall(gate);
+	}
+}
+
+static void on_writable(struct ipc_channel *channel)
+{
+	struct gate *gate = gate_of(channel);
+
+	loop_timer_clear(channel->loop, &gate->stall);
+	tell(gate);
+}
+
+void gates_route_add(struct gates *gates)
+{
+	for (size_t i = 0; i < gates->n; i++)
+		if (child_ready(&gates->items[i].child))
+			tell(&gates->items[i]);
+}
+
+void gates_route_drop(struct gates *gates, const char *id)
+{
+	for (size_t i = 0; i < gates->n; i++) {
+		struct gate *gate = &gates->items[i];
+		if (!child_ready(&gate->child))
+			continue;
+		struct ipc_channel *control = &gate->child.process.control;
+		int r = ipc_post(control, MSG_ROUTE_DROP, -1, wire_str(span_of(id)));
+		if (r == IPC_FULL || r == -ENOMEM) {
+			process_log(&gate->child.process, LOG_ERROR, "does not read its channel");
+			process_kill(&gate->child.process);
+		} else if (control->queued > 0) {
+			ipc_want_writable(control);
+			set_stall(gate);
+		}
+	}
+}
+
+// ---- life
+
+static const struct ipc_handlers handlers = {
+	.self = ROLE_SUPERVISOR,
+	.peer = ROLE_GATE,
+	.table =
+		(const struct ipc_handling[]){
+			{MSG_READY, child_on_ready},
+			{MSG_LOG, process_on_log},
+		},
+	.n = 2,
+};
+
+static void describe(struct child *child, struct process_request *request)
+{
+	struct supervisor *supervisor = child->supervisor;
+	static struct spawn_fd fds[1];
+
+	fds[0] = (struct spawn_fd){supervisor->api.visitors_in, GATE_API_FD};
+	request->role = ROLE_GATE;
+	request->handlers = &handlers;
+	request->queue_max = (SETUPS + supervisor->options->max_tunnels) * DROP_SIZE;
+	request->uid = supervisor_uid(supervisor, UID_GATE);
+	request->root_fd = supervisor->void_fd;
+	request->fds = fds;
+	request->n_fds = ARRAY_SIZE(fds);
+}
+
+static int ready(struct child *child)
+{
+	struct gate *gate = container_of(child, struct gate, child);
+	struct supervisor *supervisor = child->supervisor;
+	struct ipc_channel *control = &child->process.control;
+	int r = ipc_post(control, MSG_GATE_SETUP, -1,
+		wire_uint((uint64_t)supervisor->options->head_timeout * 1000),
+		wire_uint(MAX_PENDING));
+
+	for (size_t i = 0; i < supervisor->n_listeners && r == IPC_SENT; i++)
+		r = ipc_post(control, MSG_LISTENER, supervisor->listeners[i], wire_uint(i));
+	if (r != IPC_SENT)
+		return r;
+	control->writable = on_writable;
+	tunnels_cursor_start(&supervisor->tunnels, &gate->cursor, LIST_LIVING);
+	tell(gate);
+	return IPC_SENT;
+}
+
+static void gone(struct child *child)
+{
+	struct gate *gate = container_of(child, struct gate, child);
+
+	loop_timer_clear(&child->supervisor->loop, &gate->stall);
+}
+
+static const struct child_kind kind = {.describe = describe, .ready = ready, .gone = gone};
+
+int gates_init(struct gates *gates, struct supervisor *supervisor, size_t n)
+{
+	gates->items = calloc(n, sizeof *gates->items);
+	if (gates->items == NULL)
+		return -ENOMEM;
+	gates->n = n;
+	for (size_t i = 0; i < n; i++) {
+		struct gate *gate = &gates->items[i];
+		child_init(&gate->child, supervisor, &kind);
+		gate->stall.expired = on_stall;
+		tunnels_cursor_init(&supervisor->tunnels, &gate->cursor, LIST_LIVING);
+	}
+	return 0;
+}
+
+void gates_start(struct gates *gates)
+{
+	for (size_t i = 0; i < gates->n; i++)
+		child_start(&gates->items[i].child);
+}
+
+bool gates_proven(const struct gates *gates)
+{
+	for (size_t i = 0; i < gates->n; i++)
+		if (!gates->items[i].child.proven)
+			return false;
+	return true;
+}
+
+void gates_kill(struct gates *gates)
+{
+	for (size_t i = 0; i < gates->n; i++)
+		process_kill(&gates->items[i].child.process);
+}
+
+void gates_deinit(struct gates *gates)
+{
+	for (size_t i = 0; i < gates->n; i++)
+		child_deinit(&gates->items[i].child);
+	free(gates->items);
+	*gates = (struct gates){0};
+}

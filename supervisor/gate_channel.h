@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+//
+// Gates: started with the sending end of the channel to the API worker, set up with the listeners
+// and the routes of all living tunnels, and kept informed.
+
+#pragma once
+
+#include "child.h"
+#include "tunnels.h"
+
+enum {
+	GATES_MAX = 64,
+	GATE_STALL_MS = 5000, // one that does not read its channel for so long is replaced
+};
+
+struct gate {
+	struct child child;
+	struct tunnels_cursor cursor; // the next living tunnel it has to be told of
+	struct loop_timer stall;
+};
+
+struct gates {
+	struct gate *items;
+	size_t n;
+};
+
+// Prepares N gates. Returns 0 or -ENOMEM.
+int gates_init(struct gates *gates, struct supervisor *supervisor, size_t n);
+void gates_start(struct gates *gates);
+bool gates_proven(const struct gates *gates);
+void gates_kill(struct gates *gates);
+void gates_deinit(struct gates *gates);
+
+// A tunnel has been put into LIST_LIVING: tells all gates.
+void gates_route_add(struct gates *gates);
+// A tunnel has no relay any more.
+void gates_route_drop(struct gates *gates, const char *id);

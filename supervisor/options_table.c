@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+//
+// Every key of tunneld, in alphabetical order: name, form, default, bounds, and its words in the
+// manual. A new key needs a row here and a member in struct options; everything else follows.
+
+#include "options_table.h"
+
+#include <assert.h>
+
+#define KEY(member) .name = #member, .offset = offsetof(struct options, member)
+
+#define MINUTE 60
+#define HOUR   (60 * MINUTE)
+#define DAY    (24 * HOUR)
+
+const struct option_def option_table[OPTION_KEYS] = {
+	{
+		KEY(api_token),
+		.type = OPTION_SECRET,
+		.computed = "the content of api_token_file",
+		.help = "owner token itself; from the environment or a private file only",
+		.manual =
+			"At least 16 letters, digits and\n"
+			".Ql -._~+/= .\n"
+			"It is refused on the command line, where every user of the machine could\n"
+			"read it, and in a configuration file that group or others may read.\n"
+			"When it is set,\n"
+			".Cm api_token_file\n"
+			"is not looked at.\n",
+	},
+	{
+		KEY(api_token_file),
+		.type = OPTION_PATH,
+		.computed = "owner-token in state_dir",
+		.help = "file with the owner token; made if it is not there",
+		.manual = "Whoever has the owner token may create, list and end every tunnel.\n"
+			  "The file holds it on one line.\n"
+			  "It must belong to the user that starts\n"
+			  ".Xr tunneld 8\n"
+			  "or to root, and be closed to group and others.\n"
+			  "If there is no such file, a new random token is written to it.\n",
+	},
+	{
+		KEY(backend_allow),
+		.type = OPTION_RULES,
+		.computed = "empty, they may have none",
+		.help = "networks that scoped tokens may have as backends (list)",
+		.manual =
+			"Each entry is an address or a network, with a port or without:\n"
+			".Ql 10.0.0.0/8 ,\n"
+			".Ql 10.1.2.3:443 ,\n"
+			".Ql fd00::/8 ,\n"
+			".Ql [fd00::]/8:443 .\n"
+			"The address that is dialled is what counts, after a name has been resolved.\n"
+			"An IPv6 address that stands for an IPv4 one\n"
+			".Pq mapped, NAT64, 6to4\n"
+			"is judged as that.\n"
+			"The owner token is not bound by this list.\n",
+	},
+	{
+		KEY(backend_deny),
+		.type = OPTION_RULES,
+		.computed = "empty, nothing more is denied",
+		.help = "networks that nobody may have as a backend (list)",
+		.manual =
+			"Written as\n"
+			".Cm backend_allow ,\n"
+			"looked at before it, and binding for the owner token too.\n"
+			"Always denied, without being named here, are unspecified, multicast,\n"
+			"broadcast and link-local addresses, the metadata addresses of clouds, and\n"
+			"the addresses\n"
+			".Xr tunneld 8\n"
+			"itself listens on.\n",
+	},
+	{
+		KEY(backend_reuse),
+		.type = OPTION_WORD,
+		.fallback = "visitor",
+		.words = {{"visitor", REUSE_VISITOR}, {"shared", REUSE_SHARED}},
+		.help = "who may use an idle connection to the backend again",
+		.manual =
+			"With\n"
+			".Ql visitor ,\n"
+			"only the visitor connection it was opened for.\n"
+			"With\n"
+			".Ql shared ,\n"
+			"any visitor of the same tunnel: fewer connections, but a backend that mixes\n"
+			"up its answers then mixes up visitors.\n",
+	},
+	{
+		KEY(connect_timeout),
+		.type = OPTION_DURATION,
+		.fallback = "5s",
+		.min = 1,
+		.max = MINUTE,
+		.help = "longest wait for a connection to the backend",
+		.manual = "Visitors get status 504 after it.\n",
+	},
+	{
+		KEY(create_rate),
+		.type = OPTION_NUMBER,
+		.fallback = "600",
+		.max = 1000000,
+		.unit = "tunnels a minute",
+		.help = "tunnels that one token may create a minute; 0: no limit",
+		.manual = "What goes beyond is answered with status 429.\n",
+	},
+	{
+		KEY(default_timeout),
+		.type = OPTION_DURATION,
+		.fallback = "1h",
+		.min = 1,
+		.max = DAY,
+		.help = "life of a tunnel created without a timeout",
+		.manual =
+			"It cannot be more than\n"
+			".Cm max_timeout .\n"
+			"If only that is set, and to less than the default here, both are the same.\n",
+	},
+	{
+		KEY(gates),
+		.type = OPTION_NUMBER,
+		.fallback = "0",
+		.max = 64,
+		.unit = "processes",
+		.help = "processes that accept connections; 0: one per core",
+	},
+	{
+		KEY(head_timeout),
+		.type = OPTION_DURATION,
+		.fallback = "10s",
+		.min = 1,
+		.max = 5 * MINUTE,
+		.help = "longest time for the head of a request to arrive",
+		.manual = "A connection that takes longer is closed.\n",
+	},
+	{
+		KEY(idle_timeout),
+		.type = OPTION_DURATION,
+		.fallback = "75s",
+		.min = 1,
+		.max = HOUR,
+		.help = "longest wait for the next request on a connection",
+		.manual = "Requests being answered and upgraded connections\n"
+			  ".Pq WebSocket\n"
+			  "are never idle in this sense.\n",
+	},
+	{
+		KEY(listen),
+		.type = OPTION_ADDRESSES,
+		.fallback = "127.0.0.1:8080",
+		.help = "addresses for plain HTTP, as 127.0.0.1:8080 or [::1]:8080 (list)",
+		.manual = "Address and port, no names; at most 16 of them.\n"
+			  "Use\n"
+			  ".Ql 0.0.0.0:8080\n"
+			  "or\n"
+			  ".Ql [::]:8080\n"
+			  "to listen on every address of the machine.\n",
+	},
+	{
+		KEY(log_format),
+		.type = OPTION_WORD,
+		.fallback = "text",
+		.words = {{"text", LOG_FORMAT_TEXT}, {"logfmt", LOG_FORMAT_LOGFMT},
+			{"json", LOG_FORMAT_JSON}},
+		.help = "form of the log lines on standard error",
+		.manual = "Use\n"
+			  ".Ql text\n"
+			  "for people,\n"
+			  ".Ql logfmt\n"
+			  "or\n"
+			  ".Ql json\n"
+			  "for programs.\n",
+	},
+	{
+		KEY(max_connections_per_tunnel),
+		.type = OPTION_NUMBER,
+		.fallback = "1000",
+		.min = 1,
+		.max = 10000,
+		.unit = "connections",
+		.help = "visitor connections that a tunnel may have at once",
+		.manual = "More are answered with status 503.\n"
+			  "A tunnel can be created with a lower limit.\n",
+	},
+	{
+		KEY(max_timeout),
+		.type = OPTION_DURATION,
+		.fallback = "1d",
+		.min = 1,
+		.max = DAY,
+		.help = "longest life a tunnel can be given",
+	},
+	{
+		KEY(max_tunnels),
+		.type = OPTION_NUMBER,
+		.fallback = "1000",
+		.min = 1,
+		.max = 20000,
+		.unit = "tunnels",
+		.help = "tunnels that may exist at once",
+		.manual = "Each is a process of its own.\n"
+			  "Beyond the limit creating one is answered with status 429.\n",
+	},
+	{
+		KEY(public_url),
+		.type = OPTION_URL,
+		.computed = "made from the first listen address",
+		.help = "where visitors reach tunneld: http or https URL without a path",
+		.manual =
+			"The URLs of tunnels begin with it.\n"
+			"Set it when visitors come by another name or through a proxy, for example\n"
+			".Ql https://tunnels.example.org .\n"
+			"It has no slash at its end.\n",
+	},
+	{
+		KEY(relay_uid_base),
+		.type = OPTION_NUMBER,
+		.fallback = "50000",
+		.min = 1000,
+		.max = 2000000000,
+		.unit = "as user id",
+		.help = "first of the user ids that only tunneld uses, when started by root",
+		.manual = "The first 16 are for its permanent processes; after them come\n"
+			  ".Cm max_tunnels\n"
+			  "and a few to spare for the relays.\n"
+			  "None of them may belong to a user of the machine.\n",
+	},
+	{
+		KEY(request_rate),
+		.type = OPTION_NUMBER,
+		.fallback = "0",
+		.max = 1000000,
+		.unit = "requests a second",
+		.help = "requests a second that one tunnel accepts; 0: no limit",
+		.manual = "More are answered with status 429.\n"
+			  "A tunnel can be created with a lower limit.\n",
+	},
+	{
+		KEY(retention),
+		.type = OPTION_DURATION,
+		.fallback = "1d",
+		.max = 30 * DAY,
+		.help = "how long a tunnel that is over is remembered",
+		.manual = "In that time its URL answers with status 410, afterwards with 404.\n",
+	},
+	{
+		KEY(sandbox),
+		.type = OPTION_WORD,
+		.fallback = "require",
+		.words = {{"require", SANDBOX_REQUIRE}, {"best-effort", SANDBOX_BEST_EFFORT}},
+		.help = "whether a relay without its sandbox is refused",
+		.manual =
+			"With\n"
+			".Ql require\n"
+			"no tunnel starts unless seccomp and no_new_privs are in force in its process.\n"
+			"With\n"
+			".Ql best-effort\n"
+			"it starts, and what is missing is logged.\n",
+	},
+	{
+		KEY(state_dir),
+		.type = OPTION_PATH,
+		.fallback = "/var/lib/tunneld",
+		.help = "folder for the tunnel records and the owner token",
+		.manual = "It must belong to the user that starts\n"
+			  ".Xr tunneld 8 ,\n"
+			  "who makes it if that is possible.\n",
+	},
+};
+
+static_assert(sizeof(enum backend_reuse) == sizeof(uint32_t), "words are stored as uint32_t");
+static_assert(sizeof(enum sandbox_mode) == sizeof(uint32_t), "words are stored as uint32_t");
+static_assert(sizeof(enum log_format) == sizeof(uint32_t), "words are stored as uint32_t");
+
+const struct option_def *option_find(struct span name)
+{
+	for (size_t i = 0; i < OPTION_KEYS; i++)
+		if (span_eq(span_of(option_table[i].name), name))
+			return &option_table[i];
+	return NULL;
+}
+
+// Number of single-character changes between two names (Levenshtein), one row of the table at a
+// time.
+static size_t distance(struct span a, struct span b)
+{
+	size_t row[OPTION_NAME_MAX + 1];
+
+	for (size_t j = 0; j <= b.n; j++)
+		row[j] = j;
+	for (size_t i = 1; i <= a.n; i++) {
+		size_t diagonal = row[0];
+		row[0] = i;
+		for (size_t j = 1; j <= b.n; j++) {
+			size_t change = diagonal + (a.p[i - 1] != b.p[j - 1]);
+			diagonal = row[j];
+			row[j] = MIN(change, MIN(row[j], row[j - 1]) + 1);
+		}
+	}
+	return row[b.n];
+}
+
+const struct option_def *option_nearest(struct span name)
+{
+	const struct option_def *nearest = NULL;
+	size_t least = name.n / 3 + 1;
+
+	if (name.n > OPTION_NAME_MAX)
+		return NULL;
+	for (size_t i = 0; i < OPTION_KEYS; i++) {
+		size_t d = distance(span_of(option_table[i].name), name);
+		if (d <= least && (nearest == NULL || d < least)) {
+			nearest = &option_table[i];
+			least = d;
+		}
+	}
+	return nearest;
+}
+
+bool option_is_list(const struct option_def *def)
+{
+	return def->type == OPTION_ADDRESSES || def->type == OPTION_RULES;
+}
+
+bool option_may_be_empty(const struct option_def *def)
+{
+	return def->fallback == NULL && def->type != OPTION_SECRET;
+}

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+
+#include "prepare.h"
+
+#include "caps.h"
+#include "listener.h"
+#include "log.h"
+#include "state_dir.h"
+#include "supervisor.h"
+#include "token.h"
+#include "void_dir.h"
+
+#include <api_filter_hash.h>
+#include <fcntl.h>
+#include <gate_filter_hash.h>
+#include <inttypes.h>
+#include <relay_filter_hash.h>
+#include <resolve_filter_hash.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+// Besides three for each tunnel: listeners, programs, channels of fixed roles, a gate that is
+// behind, dials under way.
+enum { DESCRIPTORS_SPARE = 64, DESCRIPTORS_PER_TUNNEL = 3 };
+
+struct preparation {
+	struct supervisor *supervisor;
+	struct options *options;
+};
+
+static int raise_descriptors(struct preparation *p)
+{
+	const uint64_t wanted =
+		(uint64_t)p->options->max_tunnels * DESCRIPTORS_PER_TUNNEL + DESCRIPTORS_SPARE;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return -errno;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return -errno;
+	if (limit.rlim_max < wanted)
+		log_warning("the limit of open files is %" PRIu64 ": too low for max_tunnels = %u, "
+			    "which may need %" PRIu64,
+			(uint64_t)limit.rlim_max, p->options->max_tunnels, wanted);
+	return 0;
+}
+
+// ---- user ids
+
+static int choose_uids(struct preparation *p)
+{
+	struct supervisor *supervisor = p->supervisor;
+	const uid_t base = p->options->relay_uid_base;
+	const uint32_t n = p->options->max_tunnels + UIDS_SPARE;
+	char who[UIDS_WHO_MAX];
+
+	if (!caps_can_separate()) {
+		if (geteuid() == 0)
+			log_warning("root without CAP_SETUID, SETGID, SYS_CHROOT and KILL: all "
+				    "processes keep the same user id");
+		return 0;
+	}
+	switch (uids_check(base, n, who)) {
+	case UIDS_UNMAPPED:
+		log_warning("user ids %u to %u are not mapped into this namespace "
+			    "(relay_uid_base): all processes keep the same user id",
+			base, base + UID_RELAYS + n - 1);
+		return 0;
+	case UIDS_TAKEN:
+		log_error("user ids %u to %u have to be tunneld's alone, but there is %s: set "
+			  "relay_uid_base to the start of a free range",
+			base, base + UID_RELAYS + n - 1, who);
+		return -EBUSY;
+	default: supervisor->separate = true; return uids_init(&supervisor->uids, base, n);
+	}
+}
+
+// ---- files
+
+static int open_folders(struct preparation *p)
+{
+	struct supervisor *supervisor = p->supervisor;
+	const char *path = p->options->state_dir;
+	char why[STATE_DIR_WHY_MAX];
+	CLEANUP(close_p) int dir_fd = state_dir_open(path, why);
+	int r = dir_fd;
+
+	if (r >= 0)
+		r = supervisor->state_fd =
+			state_dir_open_api(dir_fd, path, supervisor_uid(supervisor, UID_API), why);
+	if (r < 0) {
+		log_error("%s", why);
+		return r;
+	}
+	r = supervisor->void_fd = void_dir_open();
+	if (r < 0)
+		log_error(
+			"no place for an empty folder in /run, /tmp or /dev/shm: %s", strerror(-r));
+	return MIN(r, 0);
+}
+
+static int take_token(struct preparation *p)
+{
+	struct options *options = p->options;
+	struct token token;
+	const char *why = "";
+	int r;
+
+	if (options->api_token != NULL) {
+		r = token_from_text(&token, span_of(options->api_token), &why);
+		if (r != 0)
+			log_error("api_token: %s", why);
+	} else {
+		r = token_from_file(&token, options->api_token_file, &why);
+		if (r != 0)
+			log_error("api_token_file %s %s", options->api_token_file,
+				r < 0 ? strerror(-r) : why);
+	}
+	if (r != 0)
+		return r < 0 ? r : -EINVAL;
+	if (options->api_token == NULL && token.created)
+		log_info("owner token written to %s", options->api_token_file);
+	options_forget_token(options);
+	p->supervisor->owner_token = token.hash;
+	return 0;
+}
+
+static int load_programs(struct preparation *p)
+{
+	static const struct {
+		const char *name, *filter;
+	} roles[ROLES] = {
+		[ROLE_GATE] = {"tunneld-gate", GATE_FILTER_SHA256},
+		[ROLE_API] = {"tunneld-api", API_FILTER_SHA256},
+		[ROLE_RELAY] = {"tunneld-relay", RELAY_FILTER_SHA256},
+		[ROLE_RESOLVER] = {"tunneld-resolve", RESOLVE_FILTER_SHA256},
+	};
+	CLEANUP(close_p) int dir_fd = program_dir_open(NULL);
+
+	if (dir_fd < 0)
+		return dir_fd;
+	for (size_t role = 0; role < ROLES; role++) {
+		struct program *program = &p->supervisor->programs[role];
+		if (roles[role].name == NULL)
+			continue;
+		int r = program_load(program, dir_fd, roles[role].name);
+		if (r < 0) {
+			log_error("%s, which must lie beside tunneld, cannot be loaded: %s",
+				roles[role].name, strerror(-r));
+			return r;
+		}
+		log_info("%s sha256=%s seccomp_sha256=%s", program->name, program->sha256,
+			roles[role].filter);
+	}
+	return 0;
+}
+
+// 36 characters that change with every start of the kernel. Where it is hidden, every start of
+// tunneld counts as one: stored remainders of life are then used instead of deadlines.
+static int read_boot_id(struct preparation *p)
+{
+	char *id = p->supervisor->boot_id;
+	CLEANUP(close_p) int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0 && read(fd, id, BOOT_ID_SIZE - 1) == BOOT_ID_SIZE - 1)
+		return 0;
+	snprintf(id, BOOT_ID_SIZE, "00000000-0000-0000-%04x-%012" PRIx64, getpid() & 0xffff,
+		(uint64_t)wall_now() & 0xffffffffffff);
+	return 0;
+}
+
+// ---- listeners
+
+// [::] takes IPv4 too, unless that has a listener of its own on this port.
+static bool has_v4_twin(const struct options_addresses *all, const struct sockaddr_in6 *in6)
+{
+	for (size_t i = 0; i < all->n; i++) {
+		const struct sockaddr_in *in = (const void *)&all->items[i];
+		if (in->sin_family == AF_INET && in->sin_port == in6->sin6_port)
+			return true;
+	}
+	return false;
+}
+
+static int open_listeners(struct preparation *p)
+{
+	struct supervisor *supervisor = p->supervisor;
+	const struct options_addresses *all = &p->options->listen;
+
+	for (size_t i = 0; i < all->n; i++) {
+		const struct sockaddr *wanted = (const void *)&all->items[i];
+		struct sockaddr_storage *address = &supervisor->listener_addresses[i];
+		socklen_t size = sizeof *address;
+		bool only_v6 =
+			wanted->sa_family == AF_INET6 && has_v4_twin(all, (const void *)wanted);
+		int fd = listener_open(wanted, only_v6);
+		if (fd < 0) {
+			char text[LISTENER_TEXT_MAX];
+			log_error("cannot listen on %s: %s", listener_format(wanted, text),
+				strerror(-fd));
+			return fd;
+		}
+		supervisor->listeners[supervisor->n_listeners++] = fd;
+		if (getsockname(fd, (struct sockaddr *)address, &size) < 0)
+			return -errno;
+	}
+	supervisor->policy = (struct policy){
+		.allow = p->options->backend_allow.items,
+		.n_allow = p->options->backend_allow.n,
+		.deny = p->options->backend_deny.items,
+		.n_deny = p->options->backend_deny.n,
+		.listeners = supervisor->listener_addresses,
+		.n_listeners = supervisor->n_listeners,
+	};
+	return 0;
+}
+
+// ---- privileges
+
+static int drop_privileges(struct preparation *p)
+{
+	char names[128];
+	int r = caps_drop(false);
+
+	if (r < 0)
+		return r;
+	// Paths in the settings are not needed any more, and no file system is kept busy.
+	if (chdir("/") < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return -errno;
+	caps_format(caps_effective(), names, sizeof names);
+	log_info("capabilities: %s; children have %s", names,
+		p->supervisor->separate ? "user ids of their own" : "our user id");
+	return 0;
+}
+
+int prepare(struct supervisor *supervisor, struct options *options)
+{
+	// The first five need nothing but what the last gives up.
+	static const struct {
+		const char *what;
+		int (*run)(struct preparation *p);
+	} steps[] = {
+		{"limit of open files", raise_descriptors},
+		{"user ids", choose_uids},
+		{"folders", open_folders},
+		{"token", take_token},
+		{"listeners", open_listeners},
+		{"programs", load_programs},
+		{"boot id", read_boot_id},
+		{"privileges", drop_privileges},
+	};
+	struct preparation p = {supervisor, options};
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(steps) && r == 0; i++) {
+		r = steps[i].run(&p);
+		if (r < 0)
+			log_error("cannot start: %s: %s", steps[i].what, strerror(-r));
+	}
+	return r;
+}

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+//
+// What has to be done once, before there is any child, and what needs the privileges that are given
+// up at its end: folders, token, listeners, programs, user ids.
+
+#pragma once
+
+#include "options.h"
+
+struct supervisor;
+
+// Fills in what the supervisor has for its whole life. Logs what is wrong. Returns 0 or a negative
+// errno.
+int prepare(struct supervisor *supervisor, struct options *options);

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+//
+// A relay is as likely to be taken over as anything that reads what strangers send. So everything
+// here is short, bounded for each relay, and looks for tunnels that are due first: a relay cannot
+// prolong a life, its own or another's, by keeping the supervisor busy.
+
+#include "relay_channel.h"
+
+#include "supervisor.h"
+
+#include <assert.h>
+
+// ---- DIAL
+
+static void post(struct tunnel *tunnel, enum message type, int fd, uint64_t request, uint64_t value)
+{
+	int r = ipc_post(&tunnel->relay.control, type, fd, wire_uint(request), wire_uint(value));
+
+	if (r != IPC_FULL && r != -ENOMEM)
+		return;
+	process_log(&tunnel->relay, LOG_ERROR, "does not read its channel");
+	process_kill(&tunnel->relay);
+}
+
+static void refuse(struct tunnel *tunnel, uint64_t request, enum dial_failure failure)
+{
+	post(tunnel, MSG_DIAL_FAILED, -1, request, failure);
+}
+
+// Attempts a relay may make: those at addresses and, with a name, one more that looks it up again.
+static unsigned attempts(const struct tunnel *tunnel)
+{
+	return dial_attempts(&tunnel->target) + (tunnel->host != NULL);
+}
+
+static void connect_for(struct tunnel *tunnel, uint64_t request, unsigned attempt)
+{
+	CLEANUP(close_p) int fd = -1;
+	int failure = dial_open(&tunnel->target, &tunnel->supervisor->policy, attempt, &fd);
+
+	if (failure == 0)
+		post(tunnel, MSG_DIALED, fd, request, attempts(tunnel));
+	else
+		refuse(tunnel, request, (enum dial_failure)failure);
+}
+
+// The known addresses have all failed. Returns 0 when the request waits for a look-up, else why
+// not.
+static int wait_for_name(struct tunnel *tunnel, uint64_t request)
+{
+	struct resolver *resolver = &tunnel->supervisor->resolver;
+	struct instant now = instant_now();
+
+	if (!tunnel->resolve.active) {
+		struct instant next = instant_add_ms(tunnel->resolved_at, TUNNEL_LOOKUP_PAUSE_MS);
+		if (tunnel->host == NULL || !instant_reached(now, next))
+			return DIAL_REFUSED;
+		if (resolve_start(resolver, &tunnel->resolve, tunnel->host) < 0)
+			return DIAL_EXHAUSTED;
+		tunnel->resolved_at = now;
+	}
+	if (tunnel->dials == NULL)
+		tunnel->dials = calloc(TUNNEL_DIALS_MAX, sizeof *tunnel->dials);
+	if (tunnel->dials == NULL || tunnel->n_dials == TUNNEL_DIALS_MAX)
+		return DIAL_EXHAUSTED;
+	tunnel->dials[tunnel->n_dials++] = request;
+	return 0;
+}
+
+static int on_dial(struct ipc_channel *channel, struct ipc_message *message)
+{
+	struct tunnel *tunnel = tunnel_of_channel(channel);
+	uint64_t request = message->fields[0].number;
+	uint64_t attempt = message->fields[1].number;
+
+	expiry_run(&tunnel->supervisor->expiry);
+	if (tunnel->state != TUNNEL_LIVE)
+		return 0;
+	if (attempt < dial_attempts(&tunnel->target)) {
+		connect_for(tunnel, request, (unsigned)attempt);
+		return 0;
+	}
+	int failure = wait_for_name(tunnel, request);
+	if (failure != 0)
+		refuse(tunnel, request, (enum dial_failure)failure);
+	return 0;
+}
+
+void relay_dials_forget(struct tunnel *tunnel)
+{
+	free(tunnel->dials);
+	tunnel->dials = NULL;
+	tunnel->n_dials = 0;
+}
+
+// ---- look-ups
+
+// Returns 0 when TARGET has new addresses to try, else why the waiting DIALs fail.
+static int take_new_addresses(
+	struct tunnel *tunnel, const struct in6_addr *addresses, size_t n, const char *why)
+{
+	struct dial_target target = tunnel->target;
+
+	if (n == 0) {
+		tunnel_log(tunnel, LOG_INFO, "%s cannot be looked up: %s", tunnel->host, why);
+		return DIAL_UNRESOLVED;
+	}
+	if (dial_target_pin(&target, &tunnel->supervisor->policy, addresses, n, &why) == 0) {
+		tunnel_log(tunnel, LOG_WARNING, "%s now has an address that is refused: %s",
+			tunnel->host, why);
+		return DIAL_FORBIDDEN;
+	}
+	if (dial_target_equal(&target, &tunnel->target))
+		return DIAL_REFUSED;
+	tunnel->target = target;
+	return 0;
+}
+
+static void answer_dials(
+	struct tunnel *tunnel, const struct in6_addr *addresses, size_t n, const char *why)
+{
+	int failure = take_new_addresses(tunnel, addresses, n, why);
+	uint64_t *dials = tunnel->dials;
+	unsigned n_dials = tunnel->n_dials;
+
+	tunnel->dials = NULL;
+	tunnel->n_dials = 0;
+	for (unsigned i = 0; i < n_dials; i++) {
+		if (failure == 0)
+			connect_for(tunnel, dials[i], 0);
+		else
+			refuse(tunnel, dials[i], (enum dial_failure)failure);
+	}
+	free(dials);
+}
+
+void relay_backend_resolved(
+	struct resolve *resolve, const struct in6_addr *addresses, size_t n, const char *why)
+{
+	struct tunnel *tunnel = container_of(resolve, struct tunnel, resolve);
+	struct supervisor *supervisor = tunnel->supervisor;
+
+	tunnel->resolved_at = instant_now();
+	if (tunnel->state != TUNNEL_RESOLVING) {
+		answer_dials(tunnel, addresses, n, why);
+		return;
+	}
+	if (n == 0) {
+		tunnel_fail(tunnel, CODE_INVALID,
+			"the name %s of the backend cannot be resolved: %s", tunnel->host, why);
+	} else if (dial_target_pin(&tunnel->target, &supervisor->policy, addresses, n, &why) == 0) {
+		tunnel_fail(
+			tunnel, CODE_BACKEND_FORBIDDEN, "the backend address is refused: %s", why);
+	} else {
+		tunnel->state = TUNNEL_QUEUED;
+		tunnels_enqueue(&supervisor->tunnels, tunnel);
+	}
+}
+
+// ---- the others
+
+static int on_page_out(struct ipc_channel *channel, struct ipc_message *message)
+{
+	struct tunnel *tunnel = tunnel_of_channel(channel);
+	const struct wire_value *fields = message->fields;
+
+	expiry_run(&tunnel->supervisor->expiry);
+	if (tunnel->state != TUNNEL_LIVE)
+		return 0;
+	int r = ipc_check_stream(message->fd, false);
+	if (r != 0 || fields[0].number == CODE_NONE)
+		return r == IPC_STREAM_OVER ? 0 : -EBADMSG;
+	api_page(&tunnel->supervisor->api, tunnel, message->fd, fields);
+	return 0;
+}
+
+static int on_used_up(struct ipc_channel *channel, struct ipc_message *message)
+{
+	struct tunnel *tunnel = tunnel_of_channel(channel);
+	struct span budget = message->fields[0].bytes;
+
+	if (tunnel->state != TUNNEL_LIVE)
+		return 0;
+	tunnel_log(tunnel, LOG_INFO, "its budget of %.*s is used up", (int)budget.n, budget.p);
+	tunnel_end(tunnel, END_EXHAUSTED);
+	return 0;
+}
+
+const struct ipc_handlers relay_handlers = {
+	.self = ROLE_SUPERVISOR,
+	.peer = ROLE_RELAY,
+	.table =
+		(const struct ipc_handling[]){
+			{MSG_READY, tunnel_on_ready},
+			{MSG_LOG, process_on_log},
+			{MSG_DIAL, on_dial},
+			{MSG_PAGE_OUT, on_page_out},
+			{MSG_USED_UP, on_used_up},
+		},
+	.n = 5,
+};

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+//
+// What relays say: they ask for connections to their backend, pass on visitors that need a page,
+// and report a budget that is used up.
+
+#pragma once
+
+#include "tunnel.h"
+
+extern const struct ipc_handlers relay_handlers;
+
+// `done` of a tunnel's look-up: of the first one, which decides whether there is a tunnel, and of
+// later ones, for which DIALs of its relay wait.
+void relay_backend_resolved(
+	struct resolve *resolve, const struct in6_addr *addresses, size_t n, const char *why);
+
+// Nobody waits for the look-up any more.
+void relay_dials_forget(struct tunnel *tunnel);

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+
+#include "supervisor.h"
+
+#include "listener.h"
+#include "log.h"
+#include "prepare.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+
+// ---- signals
+
+static void on_signal(struct loop_watch *watch, uint32_t events)
+{
+	struct supervisor *supervisor = container_of(watch, struct supervisor, signals);
+	struct signalfd_siginfo info;
+
+	while (read(watch->fd, &info, sizeof info) == sizeof info) {
+		if (info.ssi_signo == SIGHUP)
+			log_info("SIGHUP: settings are read at start only");
+		else
+			supervisor_stop(supervisor);
+	}
+}
+
+static int watch_signals(struct supervisor *supervisor)
+{
+	struct loop *loop = &supervisor->loop;
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR || sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return -errno;
+	CLEANUP(close_p) int fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	supervisor->signals.ready = on_signal;
+	int r = loop_watch(loop, &supervisor->signals, fd, EPOLLIN);
+	if (r == 0)
+		(void)take_fd(&fd);
+	return r;
+}
+
+// ---- the end
+
+static void on_stop_timer(struct loop_timer *timer)
+{
+	struct supervisor *supervisor = container_of(timer, struct supervisor, stop_timer);
+	struct process *api = &supervisor->api.child.process;
+
+	if (process_alive(api) && !api->killed) {
+		process_log(api, LOG_WARNING, "did not stop in time");
+		process_kill(api);
+		int r = loop_timer_set(&supervisor->loop, timer,
+			instant_add_ms(instant_now(), SUPERVISOR_KILL_MS));
+		if (r == 0)
+			return;
+	}
+	// What is not reaped yet has been killed and dies with us at the latest.
+	loop_stop(&supervisor->loop, supervisor->loop.status);
+}
+
+static void kill_relay(struct tunnel *tunnel)
+{
+	resolve_cancel(&tunnel->resolve);
+	process_kill(&tunnel->relay);
+}
+
+static void stop(struct supervisor *supervisor, int status)
+{
+	struct loop *loop = &supervisor->loop;
+
+	if (supervisor->stopping)
+		return;
+	supervisor->stopping = true;
+	loop->status = status;
+	gates_kill(&supervisor->gates);
+	tunnels_each(&supervisor->tunnels, kill_relay);
+	api_stop(&supervisor->api);
+	supervisor->stop_timer.expired = on_stop_timer;
+	int r = loop_timer_set(
+		loop, &supervisor->stop_timer, instant_add_ms(instant_now(), SUPERVISOR_STOP_MS));
+	if (r < 0 || supervisor->n_processes == 0)
+		loop_stop(loop, status);
+}
+
+void supervisor_stop(struct supervisor *supervisor)
+{
+	if (!supervisor->stopping)
+		log_info("stopping: tunnels go on at the next start");
+	stop(supervisor, EXIT_SUCCESS);
+}
+
+void supervisor_fail(struct supervisor *supervisor, const char *why)
+{
+	log_error("cannot go on: %s", why);
+	stop(supervisor, EXIT_FAILURE);
+}
+
+void supervisor_process_gone(struct supervisor *supervisor)
+{
+	if (supervisor->stopping && supervisor->n_processes == 0)
+		loop_stop(&supervisor->loop, supervisor->loop.status);
+}
+
+// ---- the beginning
+
+static void log_ready(const struct supervisor *supervisor)
+{
+	char text[OPTIONS_LISTEN_MAX * (LISTENER_TEXT_MAX + 2)] = "";
+	size_t n = 0;
+
+	for (size_t i = 0; i < supervisor->n_listeners; i++) {
+		char address[LISTENER_TEXT_MAX];
+		listener_format((const void *)&supervisor->listener_addresses[i], address);
+		n += (size_t)snprintf(
+			text + n, sizeof text - n, "%s%s", i > 0 ? ", " : "", address);
+	}
+	log_info("ready: listening on %s", text);
+}
+
+void supervisor_child_proven(struct supervisor *supervisor)
+{
+	if (supervisor->announced || !supervisor->api.child.proven ||
+		!gates_proven(&supervisor->gates))
+		return;
+	supervisor->announced = true;
+	log_ready(supervisor);
+}
+
+uid_t supervisor_uid(const struct supervisor *supervisor, unsigned offset)
+{
+	return supervisor->separate ? supervisor->uids.base + offset : (uid_t)-1;
+}
+
+static size_t count_gates(const struct options *options)
+{
+	cpu_set_t set;
+
+	if (options->gates > 0)
+		return MIN(options->gates, (uint32_t)GATES_MAX);
+	if (sched_getaffinity(0, sizeof set, &set) < 0)
+		return 1;
+	return (size_t)MIN(CPU_COUNT(&set), GATES_MAX);
+}
+
+static int init_parts(struct supervisor *supervisor)
+{
+	struct loop *loop = &supervisor->loop;
+	int r = watch_signals(supervisor);
+
+	if (r == 0)
+		r = expiry_init(&supervisor->expiry, loop);
+	if (r == 0)
+		r = tunnels_init(&supervisor->tunnels, loop, supervisor->options->max_tunnels,
+			tunnel_start_relay);
+	if (r < 0)
+		return r;
+	resolver_init(&supervisor->resolver, supervisor);
+	r = api_init(&supervisor->api, supervisor);
+	if (r == 0)
+		r = gates_init(&supervisor->gates, supervisor, count_gates(supervisor->options));
+	return r;
+}
+
+int supervisor_init(struct supervisor *supervisor, struct options *options)
+{
+	*supervisor = (struct supervisor){
+		.options = options,
+		.void_fd = -1,
+		.state_fd = -1,
+		.signals = {.fd = -1},
+		.expiry = {.watch = {.fd = -1}},
+		.api = {.visitors_in = -1, .visitors_out = -1},
+	};
+	int r = prepare(supervisor, options);
+	if (r < 0)
+		return r; // has been logged
+	r = loop_init(&supervisor->loop);
+	if (r == 0)
+		r = init_parts(supervisor);
+	if (r < 0)
+		log_error("cannot start: %s", strerror(-r));
+	return r;
+}
+
+int supervisor_run(struct supervisor *supervisor)
+{
+	gates_start(&supervisor->gates);
+	child_start(&supervisor->api.child);
+	int r = loop_run(&supervisor->loop);
+	if (r < 0) {
+		log_error("cannot go on: epoll: %s", strerror(-r));
+		return EXIT_FAILURE;
+	}
+	if (r == EXIT_SUCCESS)
+		log_info("stopped");
+	return r;
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+//
+// The supervisor: one thread, one loop, and everything that outlives a child. It starts the other
+// processes, introduces them to each other, ends tunnels on time, and never sees a visitor's bytes.
+
+#pragma once
+
+#include "api_channel.h"
+#include "expiry.h"
+#include "gate_channel.h"
+#include "options.h"
+#include "policy.h"
+#include "program.h"
+#include "resolve.h"
+#include "secret.h"
+#include "tunnels.h"
+#include "uids.h"
+
+enum {
+	SUPERVISOR_STOP_MS = 1000, // the API worker's time to close its database
+	SUPERVISOR_KILL_MS = 500,  // then, for killed children to be reaped
+	BOOT_ID_SIZE = 37,
+};
+
+struct supervisor {
+	struct loop loop;
+	const struct options *options;
+
+	// Made at start, the same until the end.
+	struct secret_hash owner_token;
+	char boot_id[BOOT_ID_SIZE];
+	struct policy policy;
+	int listeners[OPTIONS_LISTEN_MAX];
+	struct sockaddr_storage listener_addresses[OPTIONS_LISTEN_MAX];
+	size_t n_listeners;
+	struct program programs[ROLES]; // not of ROLE_SUPERVISOR
+	bool separate;                  // children have uids and folders of their own
+	struct uids uids;               // if so
+	int void_fd;                    // the empty folder relays and gates are locked into, -1
+	int state_fd;                   // the API worker's folder
+
+	struct loop_watch signals; // signalfd, owned
+	struct loop_timer stop_timer;
+	bool stopping;
+	bool announced; // that everything is ready
+	unsigned n_processes;
+	uint32_t last_epoch;
+
+	struct expiry expiry;
+	struct tunnels tunnels;
+	struct resolver resolver;
+	struct gates gates;
+	struct api api;
+};
+
+// Everything up to the start of children; what is wrong is logged. OPTIONS is borrowed; a token in
+// it is wiped. There is one supervisor in a process, and it lasts as long as that. Returns 0 or a
+// negative errno.
+int supervisor_init(struct supervisor *supervisor, struct options *options);
+
+// Starts the children and runs until told to stop. Returns the exit status.
+int supervisor_run(struct supervisor *supervisor);
+
+// Ends everything in order: the API worker closes its database, the others are killed.
+void supervisor_stop(struct supervisor *supervisor);
+// The supervisor cannot go on: logs WHY, ends everything, exit status 1.
+void supervisor_fail(struct supervisor *supervisor, const char *why);
+
+// From process.c and child.c: a process has been reaped; one of the fixed ones works.
+void supervisor_process_gone(struct supervisor *supervisor);
+void supervisor_child_proven(struct supervisor *supervisor);
+
+// The uid of a fixed role by its offset (UID_GATE ...), or (uid_t)-1 where children keep ours.
+uid_t supervisor_uid(const struct supervisor *supervisor, unsigned offset);

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+//
+// A new token is written to a file beside the final one and linked to its name when it is on disk,
+// so that a crash never leaves half a token, and of two that start at once both end up with the
+// same one.
+
+#include "token.h"
+
+#include "hex.h"
+
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#define PREFIX "tnl_"
+
+enum {
+	RANDOM_BYTES = 32,
+	NEW_TEXT_SIZE = sizeof PREFIX - 1 + BASE32_SIZE(RANDOM_BYTES), // with the NUL
+};
+
+static bool is_token_char(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       (c != '\0' && strchr("-._~+/=", c) != NULL);
+}
+
+int token_text_check(struct span text, const char **why)
+{
+	for (size_t i = 0; i < text.n; i++) {
+		if (!is_token_char(text.p[i])) {
+			*why = "a token is made of letters, digits and -._~+/= only";
+			return 1;
+		}
+	}
+	if (text.n < TOKEN_TEXT_MIN) {
+		*why = "the token is too short: at least 16 characters, better 43 or more random ones";
+		return 1;
+	}
+	if (text.n > TOKEN_TEXT_MAX) {
+		*why = "the token is too long: at most 512 characters";
+		return 1;
+	}
+	return 0;
+}
+
+int token_from_text(struct token *token, struct span text, const char **why)
+{
+	if (token_text_check(text, why) != 0)
+		return 1;
+	*token = (struct token){0};
+	secret_hash_make(&token->hash, text);
+	return 0;
+}
+
+// What is wrong with a file that holds a secret, or NULL.
+static const char *file_complaint(const struct stat *st)
+{
+	if (!S_ISREG(st->st_mode))
+		return "is not a regular file";
+	if (st->st_uid != geteuid() && st->st_uid != 0)
+		return "belongs to another user: it must be owned by the one tunneld runs as, or root";
+	if ((st->st_mode & (S_IRWXG | S_IRWXO)) != 0)
+		return "is open to group or others: chmod 600 it";
+	return NULL;
+}
+
+static int read_all(int fd, char *buffer, size_t size, size_t *ret_n)
+{
+	size_t n = 0;
+
+	while (n < size) {
+		ssize_t got = read(fd, buffer + n, size - n);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -errno;
+		if (got == 0)
+			break;
+		n += (size_t)got;
+	}
+	*ret_n = n;
+	return 0;
+}
+
+static int write_all(int fd, const char *bytes, size_t n)
+{
+	while (n > 0) {
+		ssize_t put = write(fd, bytes, n);
+		if (put < 0 && errno == EINTR)
+			continue;
+		if (put < 0)
+			return -errno;
+		bytes += put;
+		n -= (size_t)put;
+	}
+	return 0;
+}
+
+static int token_read(struct token *token, const char *path, const char **why)
+{
+	char text[TOKEN_TEXT_MAX + 3]; // one too many, and CR LF
+	struct stat st;
+	size_t n = 0;
+	int r;
+
+	// Never wait for the other end of a FIFO.
+	CLEANUP(close_p) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	*why = file_complaint(&st);
+	if (*why != NULL)
+		return TOKEN_REFUSED;
+	r = read_all(fd, text, sizeof text, &n);
+	if (r == 0) {
+		if (n > 0 && text[n - 1] == '\n')
+			n--;
+		if (n > 0 && text[n - 1] == '\r')
+			n--;
+		r = token_from_text(token, (struct span){text, n}, why) != 0 ? TOKEN_REFUSED : 0;
+	}
+	explicit_bzero(text, sizeof text);
+	return r;
+}
+
+// Makes the entries of PATH's folder durable.
+static int sync_folder(const char *path)
+{
+	char copy[PATH_MAX];
+
+	if ((size_t)snprintf(copy, sizeof copy, "%s", path) >= sizeof copy)
+		return -ENAMETOOLONG;
+	CLEANUP(close_p) int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fsync(fd) < 0)
+		return -errno;
+	return 0;
+}
+
+static int write_new(const char *path, const char *text, size_t n)
+{
+	int r;
+
+	if (unlink(path) < 0 && errno != ENOENT) // of a start that was cut short
+		return -errno;
+	CLEANUP(close_p)
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	if (fchmod(fd, 0600) < 0) // whatever the umask
+		return -errno;
+	r = write_all(fd, text, n);
+	if (r == 0 && fsync(fd) < 0)
+		r = -errno;
+	return r;
+}
+
+// Makes the file PATH with a new token. -EEXIST when somebody else just did.
+static int token_create(const char *path)
+{
+	char new_path[PATH_MAX];
+	uint8_t random[RANDOM_BYTES];
+	char text[NEW_TEXT_SIZE] = PREFIX;
+	int r;
+
+	if ((size_t)snprintf(new_path, sizeof new_path, "%s.%d", path, getpid()) >= sizeof new_path)
+		return -ENAMETOOLONG;
+	if (getentropy(random, sizeof random) < 0)
+		return -errno;
+	base32_encode(text + sizeof PREFIX - 1, random, sizeof random);
+	text[sizeof text - 1] = '\n';
+	r = write_new(new_path, text, sizeof text);
+	explicit_bzero(random, sizeof random);
+	explicit_bzero(text, sizeof text);
+	if (r == 0 && link(new_path, path) < 0)
+		r = -errno;
+	unlink(new_path);
+	return r != 0 ? r : sync_folder(path);
+}
+
+int token_from_file(struct token *token, const char *path, const char **why)
+{
+	int r = token_read(token, path, why);
+	if (r != -ENOENT)
+		return r;
+	int created = token_create(path);
+	if (created != 0 && created != -EEXIST)
+		return created;
+	r = token_read(token, path, why);
+	if (r == 0)
+		token->created = created == 0;
+	return r;
+}

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+
+#include "tunnel.h"
+
+#include "relay_channel.h"
+#include "supervisor.h"
+
+#include <assert.h>
+#include <stdarg.h>
+
+void tunnel_log(const struct tunnel *tunnel, enum log_level level, const char *format, ...)
+{
+	const struct log_about about = {.tunnel = tunnel->id};
+	char text[LOG_LINE_MAX];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	log_write(level, &about, "%s", text);
+}
+
+// ---- end
+
+// Everything that only a tunnel with a future needs.
+static void disarm(struct tunnel *tunnel)
+{
+	struct supervisor *supervisor = tunnel->supervisor;
+
+	resolve_cancel(&tunnel->resolve);
+	relay_dials_forget(tunnel);
+	loop_timer_clear(&supervisor->loop, &tunnel->timer);
+	expiry_clear(&supervisor->expiry, &tunnel->expiry);
+	tunnels_dequeue(&supervisor->tunnels, tunnel);
+	tunnel->state = TUNNEL_ENDING;
+	supervisor->tunnels.n_over++;
+}
+
+void tunnel_free(struct tunnel *tunnel)
+{
+	struct tunnels *tunnels = &tunnel->supervisor->tunnels;
+
+	assert(tunnel_over(tunnel) && !process_alive(&tunnel->relay));
+	tunnels->n_over--;
+	tunnels_remove(tunnels, tunnel);
+	explicit_bzero(&tunnel->secret_hash, sizeof tunnel->secret_hash);
+	free(tunnel->config);
+	free(tunnel->host);
+	free(tunnel);
+}
+
+void tunnel_ended(struct tunnel *tunnel)
+{
+	struct supervisor *supervisor = tunnel->supervisor;
+
+	if (tunnel->reason == END_NONE) {
+		tunnel_free(tunnel); // the API worker knows from SPAWN_FAILED
+		return;
+	}
+	tunnel->state = TUNNEL_ENDED;
+	if (tunnel->lived)
+		gates_route_drop(&supervisor->gates, tunnel->id);
+	free(tunnel->config);
+	tunnel->config = NULL;
+	tunnel_log(tunnel, LOG_INFO, "%s", end_reason_name(tunnel->reason));
+	tunnels_move(&supervisor->tunnels, tunnel, LIST_ENDED);
+	api_tell(&supervisor->api);
+}
+
+void tunnel_end(struct tunnel *tunnel, enum end_reason reason)
+{
+	struct supervisor *supervisor = tunnel->supervisor;
+
+	process_kill(&tunnel->relay); // before anything else
+	if (tunnel_over(tunnel))
+		return;
+	disarm(tunnel);
+	tunnel->reason = reason;
+	if (!tunnel->lived)
+		api_spawn_failed(&supervisor->api, tunnel->request_epoch, tunnel->request,
+			CODE_CONFLICT, "the tunnel was ended while it was starting");
+	if (!process_alive(&tunnel->relay))
+		tunnel_ended(tunnel);
+}
+
+void tunnel_fail(struct tunnel *tunnel, enum code code, const char *format, ...)
+{
+	char detail[512];
+	va_list args;
+
+	assert(!tunnel->lived && !tunnel_over(tunnel));
+	va_start(args, format);
+	vsnprintf(detail, sizeof detail, format, args);
+	va_end(args);
+	tunnel_log(tunnel, LOG_INFO, "not started: %s", detail);
+	process_kill(&tunnel->relay);
+	disarm(tunnel);
+	api_spawn_failed(
+		&tunnel->supervisor->api, tunnel->request_epoch, tunnel->request, code, detail);
+	if (!process_alive(&tunnel->relay))
+		tunnel_ended(tunnel);
+}
+
+static void on_expired(struct expiry_item *item)
+{
+	tunnel_end(container_of(item, struct tunnel, expiry), END_EXPIRED);
+}
+
+// ---- beginning
+
+// Where the backend is: an address now, a name after its look-up.
+static void find_backend(struct tunnel *tunnel, const struct url *backend)
+{
+	struct supervisor *supervisor = tunnel->supervisor;
+	const char *why;
+
+	if (tunnel->host != NULL) {
+		tunnel->state = TUNNEL_RESOLVING;
+		tunnel->resolve.done = relay_backend_resolved;
+		int r = resolve_start(&supervisor->resolver, &tunnel->resolve, tunnel->host);
+		if (r == -EBUSY)
+			tunnel_fail(tunnel, CODE_DRAINING, "too many names are being looked up");
+		else if (r < 0)
+			tunnel_fail(tunnel, CODE_INTERNAL, "%s", strerror(-r));
+		return;
+	}
+	if (dial_target_pin(&tunnel->target, &supervisor->policy, &backend->address, 1, &why) > 0)
+		tunnels_enqueue(&supervisor->tunnels, tunnel);
+	else
+		tunnel_fail(
+			tunnel, CODE_BACKEND_FORBIDDEN, "the backend address is refused: %s", why);
+}
+
+static int copy_settings(struct tunnel *tunnel, const struct tunnel_spawn *spawn)
+{
+	const struct tunnel_config *config = &spawn->config;
+	uint8_t bytes[TUNNEL_CONFIG_MAX];
+	size_t n = tunnel_config_encode(config, bytes);
+
+	memcpy(tunnel->id, config->id, sizeof tunnel->id);
+	memcpy(tunnel->counters, spawn->counters, sizeof tunnel->counters);
+	tunnel->config_size = n;
+	tunnel->config = malloc(n);
+	if (tunnel->config == NULL)
+		return -ENOMEM;
+	memcpy(tunnel->config, bytes, n);
+	if (config->backend.host_kind == URL_NAME) {
+		tunnel->host = strdup(config->backend.host);
+		if (tunnel->host == NULL)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static struct tunnel *tunnel_new(struct supervisor *supervisor, const struct tunnel_spawn *spawn)
+{
+	struct tunnel *tunnel = calloc(1, sizeof *tunnel);
+
+	if (tunnel == NULL)
+		return NULL;
+	*tunnel = (struct tunnel){
+		.supervisor = supervisor,
+		.state = TUNNEL_QUEUED,
+		.secret_hash = spawn->secret_hash,
+		.life_ms = spawn->config.life_ms,
+		.deadline_us = spawn->deadline_us,
+		.target = {.port = spawn->config.backend.port, .owner = spawn->owner},
+		.request = spawn->request,
+		.request_epoch = spawn->epoch,
+		.relay = {.exit = {.fd = -1}, .control = {.watch = {.fd = -1}}},
+		.visitors_fd = -1,
+		.expiry = {.expired = on_expired},
+	};
+	if (copy_settings(tunnel, spawn) == 0)
+		return tunnel;
+	free(tunnel->config);
+	free(tunnel);
+	return NULL;
+}
+
+void tunnel_create(struct supervisor *supervisor, const struct tunnel_spawn *spawn)
+{
+	struct tunnels *tunnels = &supervisor->tunnels;
+	const uint64_t max = supervisor->options->max_tunnels;
+	const char *why = NULL;
+	enum code code = CODE_QUOTA_REACHED;
+	struct tunnel *tunnel = NULL;
+
+	// The second limit is for a worker that never acknowledges an end.
+	if (tunnels->n - tunnels->n_over >= max || tunnels->n >= 2 * max) {
+		why = "max_tunnels of this server is reached";
+	} else if (tunnels_find(tunnels, span_of(spawn->config.id)) != NULL) {
+		why = "there is a tunnel with this id";
+		code = CODE_CONFLICT;
+	} else if ((tunnel = tunnel_new(supervisor, spawn)) == NULL) {
+		why = "out of memory";
+		code = CODE_INTERNAL;
+	}
+	if (why != NULL) {
+		api_spawn_failed(&supervisor->api, spawn->epoch, spawn->request, code, why);
+		return;
+	}
+	tunnels_add(tunnels, tunnel);
+	find_backend(tunnel, &spawn->config.backend);
+}

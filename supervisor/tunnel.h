@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+//
+// One tunnel as the supervisor knows it: its settings, its relay, its end.
+//
+// A tunnel is made by a SPAWN of the API worker. It lives from the moment its relay is sealed,
+// inspected and known to the gates until its relay is dead for good, and is remembered after that
+// until the API worker has stored the end. A relay that crashes is replaced; settings, deadline and
+// counters stay.
+
+#pragma once
+
+#include "code.h"
+#include "counters.h"
+#include "dial.h"
+#include "expiry.h"
+#include "process.h"
+#include "resolve.h"
+#include "secret.h"
+#include "tunnel_config.h"
+
+enum tunnel_state {
+	TUNNEL_RESOLVING, // its backend's name is being looked up
+	TUNNEL_QUEUED,    // waits for its turn to get a relay
+	TUNNEL_STARTING,  // has a relay that is not READY
+	TUNNEL_LIVE,
+	TUNNEL_CRASHED, // waits a little before it gets the next relay
+	TUNNEL_ENDING,  // relay killed, not reaped
+	TUNNEL_ENDED,   // waits for the API worker's acknowledgement
+	TUNNEL_STATES
+};
+
+enum {
+	TUNNEL_READY_MS = 5000,
+	TUNNEL_PAUSE_MS = 10,          // before a crashed relay is replaced; doubles
+	TUNNEL_CRASHES_MAX = 5,        // so many ...
+	TUNNEL_CRASHES_WITHIN_S = 10,  // ... within this time end the tunnel as failed
+	TUNNEL_DIALS_MAX = 64,         // waiting for a name, as many as a relay may have open
+	TUNNEL_LOOKUP_PAUSE_MS = 1000, // least time between two look-ups of a live tunnel's name
+};
+
+enum { COUNTER_OPEN = 1 }; // place of `open` among the counters in messages
+
+// Which list of struct tunnels a tunnel is in.
+enum tunnel_list { LIST_NONE, LIST_LIVING, LIST_ENDED, LISTS };
+
+struct tunnel {
+	struct supervisor *supervisor;
+	char id[TUNNEL_ID_MAX + 1];
+	struct tunnel *next_by_id; // of tunnels.c
+	enum tunnel_list list;     // of tunnels.c
+	TAILQ_ENTRY(tunnel) link;
+	bool queued; // of tunnels.c
+	TAILQ_ENTRY(tunnel) queue_link;
+
+	enum tunnel_state state;
+	bool lived; // has been live: the API worker was told SPAWNED
+
+	// Settings. CONFIG is NULL once the tunnel has ended.
+	uint8_t *config;
+	size_t config_size;
+	struct secret_hash secret_hash;
+	uint64_t life_ms;
+	uint64_t deadline_us; // asked for by SPAWN, 0: none
+
+	// Backend.
+	char *host; // name to look up, NULL: the address is fixed
+	struct dial_target target;
+	struct resolve resolve;
+	struct instant resolved_at;
+	uint64_t *dials; // request numbers of DIALs that wait for the look-up; NULL: none
+	unsigned n_dials;
+
+	// Whom to answer.
+	uint64_t request;
+	uint32_t request_epoch;
+
+	// Relay.
+	struct process relay;
+	bool starting;         // counted among those on their way to READY
+	int visitors_fd;       // sending end of the channel from the gates, a spare; -1: none
+	struct counters *page; // shared by the relay, read-only here; NULL: none
+	uint64_t counters[COUNTERS_N]; // as last seen, and what the next relay starts from
+	struct loop_timer timer;       // the wait for READY, or the pause after a crash
+	struct instant crashes[TUNNEL_CRASHES_MAX]; // the latest, in a ring
+	unsigned n_crashes;
+
+	// End.
+	struct expiry_item expiry;
+	enum end_reason reason;
+	uint32_t told; // the snapshot it has been part of
+};
+
+// What SPAWN asks for, validated and capped.
+struct tunnel_spawn {
+	struct tunnel_config config;
+	struct secret_hash secret_hash;
+	bool owner;
+	uint64_t deadline_us;
+	uint64_t counters[COUNTERS_N];
+	uint64_t request;
+	uint32_t epoch; // of the API worker
+};
+
+// Makes a tunnel and starts it on its way; the answer to the API worker, SPAWNED or SPAWN_FAILED,
+// follows now or later.
+void tunnel_create(struct supervisor *supervisor, const struct tunnel_spawn *spawn);
+
+// Ends it: kills the relay at once. What else there is to do follows when that has been reaped. The
+// first reason counts.
+void tunnel_end(struct tunnel *tunnel, enum end_reason reason);
+
+// Drops a tunnel that has not lived yet: answers SPAWN_FAILED.
+void tunnel_fail(struct tunnel *tunnel, enum code code, const char *format, ...) PRINTF(3, 4);
+
+// Frees a tunnel that has ended and has no process.
+void tunnel_free(struct tunnel *tunnel);
+
+// The counters as they are now.
+void tunnel_counters(const struct tunnel *tunnel, uint64_t counters[COUNTERS_N]);
+
+static inline bool tunnel_over(const struct tunnel *tunnel)
+{
+	return tunnel->state == TUNNEL_ENDING || tunnel->state == TUNNEL_ENDED;
+}
+
+// A line about this tunnel.
+void tunnel_log(const struct tunnel *tunnel, enum log_level level, const char *format, ...)
+	PRINTF(3, 4);
+
+// ---- its relay: tunnel_relay.c
+
+// Starts one; tunnels.c calls this when it is the tunnel's turn.
+void tunnel_start_relay(struct tunnel *tunnel);
+
+// Handler of READY.
+int tunnel_on_ready(struct ipc_channel *channel, struct ipc_message *message);
+
+// From tunnel_relay.c to tunnel.c: the relay of a tunnel that is TUNNEL_ENDING has been reaped.
+void tunnel_ended(struct tunnel *tunnel);
+
+static inline struct tunnel *tunnel_of_channel(struct ipc_channel *channel)
+{
+	struct process *process = container_of(channel, struct process, control);
+	return container_of(process, struct tunnel, relay);
+}

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: ISC
+# SPDX-FileCopyrightText: 2026 the tunneld authors
+#
+# Goal: a newcomer runs scripts/run, copies the line it prints, and has a tunnel; Ctrl-C ends all.
+
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+
+import pytest
+
+from support import proc
+from support.daemon import free_port
+
+TOP = pathlib.Path(__file__).parents[2]
+
+
+@pytest.fixture
+def started(tmp_path):
+    """scripts/run in a folder of its own; yields the process, the port and what it printed."""
+    port = free_port()
+    output = tmp_path / "output"
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("TUNNELD_")}
+
+    def start():
+        with open(output, "wb") as file:
+            return subprocess.Popen(
+                [TOP / "scripts/run", "-o", f"listen=127.0.0.1:{port}"], cwd=tmp_path, env=environment,
+                stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True)
+
+    started = []
+
+    def run():
+        started.append(start())
+        ready = lambda: _curl(f"curl -sf http://127.0.0.1:{port}/readyz").returncode == 0
+        proc.wait_until(lambda: started[-1].poll() is not None or ready(), 110, output.read_text)
+        assert started[-1].poll() is None, output.read_text()
+        return started[-1], output.read_text()
+
+    yield run
+    for process in started:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(10)
+
+
+def _curl(line):
+    return subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=20)
+
+
+def test_the_printed_line_makes_a_tunnel(started, tmp_path, backend):
+    process, printed = started()
+    (line,) = re.findall(r"^ *(curl .*)$", printed, re.MULTILINE)
+    answer = _curl(line.replace("127.0.0.1:3000", f"127.0.0.1:{backend.port}"))
+    assert answer.returncode == 0, answer
+    tunnel = json.loads(answer.stdout)
+    assert _curl(f"curl -sf {tunnel['url']}hello").returncode == 0
+    assert backend.last().target == "/hello"
+
+    children = proc.children(process.pid)
+    os.killpg(process.pid, signal.SIGINT)  # what Ctrl-C sends: to the whole foreground group
+    assert process.wait(10) == 0, printed
+    assert not [child for child in children if child.alive()]
+
+
+def test_the_token_is_shown_once_and_kept_for_the_owner_alone(started, tmp_path):
+    process, printed = started()
+    path = tmp_path / "var" / "owner-token"
+    token = path.read_text().strip()
+    assert path.stat().st_mode & 0o777 == 0o600 and len(token) >= 43
+    assert printed.count(token) == 1, printed
+    process.terminate()
+    assert process.wait(10) == 0
+    process, printed = started()
+    assert token not in printed and path.read_text().strip() == token, printed

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+//
+// That the committed documentation is what the table of keys says. TUNNELD_SOURCE is the root
+// of the source tree (default: the current folder).
+
+#include "options_run.h"
+
+#include <limits.h>
+
+static char *printed(int (*print)(FILE *))
+{
+	char *text = NULL;
+	size_t n = 0;
+	FILE *out = open_memstream(&text, &n);
+
+	assert_non_null(out);
+	assert_int_equal(print(out), 0);
+	fclose(out);
+	return text;
+}
+
+static char *read_page(const char *name)
+{
+	const char *root = getenv("TUNNELD_SOURCE");
+	char path[PATH_MAX];
+	char *text = calloc(1, 256 * 1024);
+
+	assert_non_null(text);
+	snprintf(path, sizeof path, "%s/%s", root != NULL ? root : ".", name);
+	FILE *file = fopen(path, "re");
+	if (file == NULL)
+		fail_msg("%s: %s", path, strerror(errno));
+	assert_true(fread(text, 1, 256 * 1024 - 1, file) > 0);
+	fclose(file);
+	return text;
+}
+
+static void test_manual_is_what_the_table_says(void **state)
+{
+	char *keys = printed(options_print_manual), *page = read_page("man/tunneld.conf.5");
+	char *start = strstr(page, ".\\\" BEGIN KEYS\n"), *end = strstr(page, ".\\\" END KEYS\n");
+
+	assert_true(start != NULL && end != NULL && start < end);
+	start = strchr(start, '\n') + 1;
+	*end = '\0';
+	assert_string_equal(start, keys); // else: tunneld-manual keys
+	free(keys);
+	free(page);
+}
+
+static void test_example_is_what_the_table_says(void **state)
+{
+	char *example = printed(options_print_example),
+	     *page = read_page("deploy/tunneld.conf.example");
+	struct run run;
+
+	assert_string_equal(page, example); // else: tunneld-manual example
+	run_file(&run, page);
+	expect_good(&run, "example");
+	run_free(&run);
+	// With every default uncommented it says the same.
+	unsigned keys = 0;
+	for (char *p = page; (p = strstr(p, "\n#")) != NULL; p++) {
+		if (p[2] != ' ') {
+			p[1] = ' ';
+			keys++;
+		}
+	}
+	assert_int_equal(keys, 21);
+	run_file(&run, page);
+	expect_good(&run, "example with all its settings");
+	char *text = effective(&run.options);
+	assert_string_equal(text, defaults);
+	free(text);
+	run_free(&run);
+	free(example);
+	free(page);
+}
+
+static void test_help_names_every_key(void **state)
+{
+	char *help = printed(options_print_help);
+
+	for (const char *p = defaults; *p != '\0'; p = strchr(p, '\n') + 1) {
+		char line[64];
+		snprintf(line, sizeof line, "\n  %.*s ", (int)strcspn(p, "="), p);
+		if (strstr(help, line) == NULL)
+			fail_msg("not in the help text: %s", line);
+	}
+	for (const char *p = help; *p != '\0'; p = strchr(p, '\n') + 1)
+		if (strcspn(p, "\n") > 80)
+			fail_msg("line too wide: %.*s", (int)strcspn(p, "\n"), p);
+	free(help);
+}
+
+static void test_printing_reports_a_full_disk(void **state)
+{
+	FILE *out = fopen("/dev/full", "we");
+
+	assert_non_null(out);
+	setvbuf(out, NULL, _IONBF, 0);
+	assert_int_equal(options_print_help(out), -EIO);
+	assert_int_equal(options_print_manual(out), -EIO);
+	assert_int_equal(options_print_example(out), -EIO);
+	fclose(out);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_manual_is_what_the_table_says),
+		cmocka_unit_test(test_example_is_what_the_table_says),
+		cmocka_unit_test(test_help_names_every_key),
+		cmocka_unit_test(test_printing_reports_a_full_disk),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
