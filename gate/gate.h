@@ -5,9 +5,9 @@
 // relay of its tunnel or to the API worker. It decides by the path and the live routes alone, and
 // forgets a connection as it passes it on.
 //
-// What a visitor costs when its head arrives with the first read: accept4, recvfrom, sendmsg,
-// close, and a share of the epoll_wait and of the accept4 that finds no further one. No memory is
-// allocated and no timer set.
+// What a visitor costs when its head arrives with the first read: accept4, recvfrom, sendmsg and
+// close, and a share of the epoll_wait and of the accept4 that finds no further one (315 and 5 for
+// 5,000 visitors, 64 at a time). No memory is allocated and no timer set.
 
 #pragma once
 

@@ -98,10 +98,11 @@ static struct visitor *keep(struct visitor *visitor)
 	if (kept != NULL) {
 		*kept = *visitor;
 		kept->kept = true;
+		kept->first = (struct span){0};
 		kept->watch = (struct loop_watch){.fd = -1, .ready = on_ready};
 		kept->timer = (struct loop_timer){.expired = on_expired};
 		buf_init(&kept->bytes, MESSAGE_HEAD_MAX);
-		if (buf_add_span(&kept->bytes, kept->first) == 0)
+		if (buf_add_span(&kept->bytes, visitor->first) == 0)
 			return kept;
 		free(kept);
 	}

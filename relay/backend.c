@@ -37,14 +37,28 @@ static void pool_add(struct backend *backend)
 
 // ----
 
+bool backend_is_idle(struct backend *backend)
+{
+	struct stream *s = &backend->stream;
+	char byte;
+	if (s->broken || s->peer_done || buf_len(&s->in) > 0 || buf_len(&s->out) > 0)
+		return false;
+	if (!s->readable)
+		return true;
+	// The event may be an old one, for bytes that were read together with earlier ones.
+	ssize_t n = recv(s->watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	s->readable = !(n < 0 && errno == EAGAIN);
+	return !s->readable;
+}
+
 static void on_ready(struct loop_watch *watch, uint32_t events)
 {
 	struct backend *backend = container_of(watch, struct backend, stream.watch);
 	stream_note(&backend->stream, events);
 	if (backend->visitor != NULL)
 		visitor_step(backend->visitor);
-	else if (events & ~(uint32_t)EPOLLOUT)
-		backend_free(backend); // an idle one has ended, or sends what nobody asked for
+	else if (!backend_is_idle(backend))
+		backend_free(backend);
 }
 
 struct backend *backend_new(struct visitor *visitor, int fd)
@@ -99,23 +113,12 @@ int backend_check_connected(struct backend *backend)
 void backend_release(struct backend *backend)
 {
 	struct relay *relay = backend->relay;
-	const struct stream *s = &backend->stream;
 	backend->visitor = NULL;
-	if (relay->config.reuse != REUSE_SHARED || relay->n_idle >= POOL_MAX || s->peer_done ||
-		s->broken || buf_len(&s->in) > 0 || buf_len(&s->out) > 0) {
+	if (relay->n_idle >= POOL_MAX || !backend_is_idle(backend)) {
 		backend_free(backend);
 		return;
 	}
 	pool_add(backend);
-}
-
-// Bytes nobody asked for must not become the answer to somebody else's request; epoll may not have
-// told us of them yet.
-static bool is_silent(const struct backend *backend)
-{
-	char byte;
-	ssize_t n = recv(backend->stream.watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-	return n < 0 && errno == EAGAIN;
 }
 
 struct backend *backend_reuse(struct visitor *visitor)
@@ -123,7 +126,8 @@ struct backend *backend_reuse(struct visitor *visitor)
 	struct backend *backend;
 	while ((backend = visitor->relay->idle) != NULL) {
 		pool_remove(backend);
-		if (is_silent(backend)) {
+		backend->stream.readable = true; // epoll may not have told us of the latest yet
+		if (backend_is_idle(backend)) {
 			backend->visitor = visitor;
 			return backend;
 		}

@@ -29,8 +29,12 @@ enum { BACKEND_CONNECTING = 1 };
 // Returns 0 once connected, BACKEND_CONNECTING, or the negative errno of the attempt.
 int backend_check_connected(struct backend *backend);
 
-// Lets go of a connection that is ready for another request: back to the pool or, where it may
-// not be shared or the pool is full, closed.
+// Whether it can take another request: it has not ended, and has not sent what nobody asked for,
+// which must never become the answer to the next request.
+bool backend_is_idle(struct backend *backend);
+
+// Lets go of a connection under `backend_reuse = shared`: to the pool or, when it is not idle or
+// the pool is full, closed.
 void backend_release(struct backend *backend);
 // A connection from the pool, now VISITOR's, or NULL.
 struct backend *backend_reuse(struct visitor *visitor);

@@ -79,16 +79,10 @@ static struct objection object(
 
 // ---- on its way
 
-static bool backend_ready(const struct backend *backend)
-{
-	const struct stream *s = &backend->stream;
-	return !s->broken && !s->peer_done && !s->readable && buf_len(&s->in) == 0;
-}
-
 // A connection that is already there, or NULL.
 static struct backend *backend_at_hand(struct visitor *visitor)
 {
-	if (visitor->backend != NULL && !backend_ready(visitor->backend))
+	if (visitor->backend != NULL && !backend_is_idle(visitor->backend))
 		visitor->backend = backend_free(visitor->backend);
 	if (visitor->backend == NULL)
 		visitor->backend = backend_reuse(visitor);

@@ -218,20 +218,20 @@ static enum step head_read(struct visitor *visitor)
 
 static enum step head_step(struct visitor *visitor)
 {
-	struct backend *backend = visitor->backend;
 	int r = stream_flush(&visitor->stream);
 	if (r < 0)
 		return visitor_drop(visitor);
 	if (r == STREAM_PENDING)
 		return STEP_WAIT; // no further request before the last answer is out
-	if (backend != NULL && (backend->stream.readable || backend->stream.broken))
-		visitor->backend = backend_free(backend); // it has ended, or speaks unasked
+	if (visitor->backend != NULL && !backend_is_idle(visitor->backend))
+		visitor->backend = backend_free(visitor->backend);
 	if (visitor->scanned == 0 && buf_len(&visitor->stream.in) > 0) {
 		enum step step = feed_buffered(visitor); // sent behind the last request
+		if (step != STEP_WAIT || visitor->state != VISITOR_HEAD)
+			return step;
+		step = visitor_deadline(visitor, visitor->relay->head_timeout_ms, STEP_WAIT);
 		if (step != STEP_WAIT)
 			return step;
-		return visitor_deadline(
-			visitor, visitor->relay->head_timeout_ms, head_read(visitor));
 	}
 	return head_read(visitor);
 }

@@ -99,7 +99,7 @@ class TcpBackend:
         self._accepting.join(PATIENCE)
         for thread in self.drop_all().values():
             thread.join(PATIENCE)
-        assert not self.faults, "the backend saw:\n" + "\n".join(self.faults)
+        assert not self.faults, "the backend saw:\n" + "\n".join(self.faults[:3])
 
 
 class Received:

@@ -54,8 +54,12 @@ class Stream:
         self.sock.close()
 
     def readable(self, seconds):
-        """Whether bytes, an end or an error can be read within that time."""
-        return bool(self.buffer) or bool(select.select([self.sock], [], [], seconds)[0])
+        """Whether bytes, an end or an error can be read within that time; None: any time."""
+        if self.buffer:
+            return True
+        poll = select.poll()
+        poll.register(self.sock, select.POLLIN)
+        return bool(poll.poll(None if seconds is None else 1000 * seconds))
 
     def _fill(self):
         piece = self.sock.recv(65536)

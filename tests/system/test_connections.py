@@ -4,6 +4,8 @@
 # Goal: a connection carries one request after the other for as long as it is allowed to, and never
 # one that belongs elsewhere.
 
+import pytest
+
 from support import proc
 
 
@@ -32,6 +34,25 @@ def test_pipelined_after_a_body(tunnel):
         for number in range(10):
             assert f'"length": {number * 7000}' in visitor.answer().text()
             assert f'"length": {number * 10}' in visitor.answer().text()
+
+
+@pytest.mark.parametrize("pieces", [
+    ["head", "end", "head", "end"], ["get+head", "end"], ["get", "head", "end"], ["get+post", "ab", "cde"],
+    ["get+post", "abcde"], ["head", "end+get"], ["get+get+head", "end+get"], ["post+ab", "cde+post", "abcde"]],
+    ids=" ".join)
+def test_a_body_that_comes_later_belongs_to_the_request_before_it(tunnel, pieces):
+    """Whatever the timing: requests and bodies in separate segments, sent without waiting."""
+    parts = {
+        "get": f"GET {tunnel.target('/get')} HTTP/1.1\r\nHost: x\r\n\r\n",
+        "head": f"PUT {tunnel.target('/put')} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "end": "0\r\n\r\n",
+        "post": f"POST {tunnel.target('/post')} HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n"}
+    texts = ["".join(parts.get(name, name) for name in piece.split("+")).encode() for piece in pieces]
+    requests = sum(text.count(b"HTTP/1.1") for text in texts)
+    for _ in range(20):
+        with tunnel.connect() as visitor:
+            visitor.send(*texts)
+            assert [visitor.answer().status for _ in range(requests)] == [200] * requests
 
 
 def test_one_byte_at_a_time(tunnel):
@@ -74,6 +95,19 @@ def test_another_tunnels_path_on_the_same_connection_is_421(api, tunnel, backend
             assert (answer.status, answer.fields.get("Tunnel-Error")) == (421, "misdirected"), answer
             assert visitor.ended() == "eof", "and the connection is over"
     assert {received.path for received in backend.received} == {"/mine"}
+
+
+@pytest.mark.parametrize("before", ["/_api/version", "/favicon.ico", "/t/t-aaaaaaaaaaaaaaaaaaaaaaaaaa/"])
+def test_a_tunnel_on_a_connection_that_began_elsewhere(tunnel, before):
+    """Browsers and sessions reuse connections of an origin: they are told to take another one."""
+    with tunnel.connect() as visitor:
+        first = visitor.exchange("GET", before)
+        if "close" in first.fields.tokens("Connection"):
+            assert visitor.ended() == "eof"
+            return
+        answer = visitor.exchange("GET", tunnel.target("/x"))
+        assert (answer.status, answer.fields.get("Tunnel-Error")) == (421, "misdirected"), answer
+        assert visitor.ended() == "eof"
 
 
 def test_a_bare_tunnel_id_is_redirected(tunnel, daemon):

@@ -69,9 +69,9 @@ def test_creations_a_minute(backend):
 
 @pytest.fixture
 def few_descriptors():
-    """A tunneld whose processes may have 128 descriptors each."""
+    """A tunneld whose processes may have 640 descriptors each."""
     daemon = Daemon()
-    daemon.prepare = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128))
+    daemon.prepare = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (640, 640))
     with daemon:
         yield daemon
 
@@ -82,11 +82,11 @@ def test_out_of_descriptors(few_descriptors, backend):
     tunnel = daemon.api.create(backend)
     with tunnel.connect() as old:
         assert old.exchange("GET", tunnel.target("/old")).status == 200
-        crowd = [tunnel.connect() for _ in range(300)]
+        crowd = [tunnel.connect() for _ in range(700)]
         try:
             for number, visitor in enumerate(crowd):
                 visitor.request("GET", tunnel.target("/crowd"))
-                if number % 50 == 0:
+                if number % 100 == 0:
                     assert old.exchange("GET", tunnel.target("/old")).status == 200
             before, begin = _cpu(daemon), time.monotonic()
             time.sleep(0.5)  # the time measured over

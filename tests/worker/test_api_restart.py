@@ -161,7 +161,7 @@ def test_what_lives_without_a_record_is_ended(folder):
 
 
 def test_restores_are_paced(folder, finish):
-    tunnels = cast(folder, finish, *[600 - n for n in range(40)])
+    tunnels = cast(folder, finish, *[1000 - 10 * n for n in range(40)])
     with Stage(folder) as stage:
         asked = [stage.spawn() for _ in range(16)]
         assert stage.worker.silent(0.2), "more than 16 at once"
@@ -276,7 +276,8 @@ def test_a_newer_schema_is_not_touched(folder):
         stage.stop()
     change(folder, "PRAGMA user_version = 9999")
     before = (folder / "tunneld.db").read_bytes()
-    with Stage(folder) as stage:
+    with Stage(folder, ready=False) as stage:
+        stage.set_up()
         assert stage.worker.wait() == DATABASE_UNUSABLE
         assert stage.worker.closed()
     assert (folder / "tunneld.db").read_bytes() == before
@@ -325,7 +326,8 @@ def test_another_program_holds_the_database(folder):
     holder.execute("BEGIN EXCLUSIVE")
     for path in folder.iterdir():
         change_owner(path)
-    with Stage(folder) as stage:
+    with Stage(folder, ready=False) as stage:
+        stage.set_up()
         assert stage.worker.wait() == DATABASE_UNUSABLE
     holder.close()
     for path in folder.iterdir():
