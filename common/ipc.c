@@ -11,6 +11,7 @@
 
 enum {
 	RECEIVE_ROUNDS = 32, // messages handled before the loop looks at others again
+	RETRY_MS = 10,       // see try_again()
 	FDS_MOST =
 		253, // SCM_MAX_FD: room for all a peer can send, so that MSG_CTRUNC has one cause
 };
@@ -41,7 +42,7 @@ static uint32_t wanted_events(const struct ipc_channel *channel)
 	uint32_t events = 0;
 	if (!(channel->flags & IPC_SEND_ONLY) && !channel->paused)
 		events |= EPOLLIN;
-	if (channel->head != NULL || channel->wants_writable)
+	if ((channel->head != NULL || channel->wants_writable) && !channel->stalled)
 		events |= EPOLLOUT;
 	return events;
 }
@@ -55,6 +56,7 @@ static void update_events(struct ipc_channel *channel)
 }
 
 static void on_ready(struct loop_watch *watch, uint32_t events);
+static void on_retry(struct loop_timer *timer);
 
 int ipc_init(struct ipc_channel *channel, struct loop *loop, int fd,
 	const struct ipc_handlers *handlers, uint32_t epoch, unsigned flags, size_t queue_max)
@@ -67,6 +69,7 @@ int ipc_init(struct ipc_channel *channel, struct loop *loop, int fd,
 		.phase = PHASE_START,
 		.flags = (uint8_t)flags,
 		.queue_max = queue_max,
+		.retry = {.expired = on_retry},
 	};
 	channel->tail = &channel->head;
 	int r = loop_watch(loop, &channel->watch, fd, wanted_events(channel));
@@ -87,6 +90,7 @@ void ipc_deinit(struct ipc_channel *channel)
 	if (!ipc_open(channel))
 		return;
 	int fd = channel->watch.fd;
+	loop_timer_clear(channel->loop, &channel->retry);
 	loop_unwatch(channel->loop, &channel->watch);
 	close(fd);
 	while (channel->head != NULL) {
@@ -181,6 +185,7 @@ int ipc_send_epoch(struct ipc_channel *channel, uint32_t epoch, enum message typ
 	int r = IPC_FULL;
 	if (channel->head == NULL)
 		r = transmit(channel->watch.fd, out_bytes, size, fd);
+	channel->moved |= r == IPC_SENT;
 	if (r != IPC_FULL)
 		return r;
 	r = queue(channel, out_bytes, size, fd);
@@ -215,6 +220,7 @@ static bool flush(struct ipc_channel *channel)
 			end(channel, ipc_peer_closed);
 			return false;
 		}
+		channel->moved = true;
 		channel->head = queued->next;
 		if (channel->head == NULL)
 			channel->tail = &channel->head;
@@ -233,6 +239,29 @@ static bool flush(struct ipc_channel *channel)
 		return false;
 	channel->gone = NULL;
 	return true;
+}
+
+// A channel can be full for reasons EPOLLOUT does not know: too many descriptors under way, or no
+// memory in the kernel. That event would come again and again, so when it was no help a timer takes
+// its place. Returns false when the channel is no more.
+static bool try_again(struct ipc_channel *channel)
+{
+	channel->moved = false;
+	channel->stalled = false;
+	if (!flush(channel))
+		return false;
+	bool waiting = channel->head != NULL || channel->wants_writable;
+	if (waiting && !channel->moved) {
+		struct instant due = instant_add_ms(channel->loop->now, RETRY_MS);
+		channel->stalled = loop_timer_set(channel->loop, &channel->retry, due) == 0;
+	}
+	update_events(channel);
+	return true;
+}
+
+static void on_retry(struct loop_timer *timer)
+{
+	try_again(container_of(timer, struct ipc_channel, retry));
 }
 
 // ---- receiving
@@ -266,8 +295,8 @@ static int receive(int socket_fd, struct received *received)
 		.msg_controllen = sizeof control,
 	};
 	ssize_t n;
-	// ECONNRESET, reported once: the peer died with messages of ours unread. What it said before,
-	// perhaps why, is still there.
+	// ECONNRESET, reported once: the peer died with messages of ours unread. What it said
+	// before, perhaps why, is still there.
 	do
 		n = recvmsg(socket_fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	while (n < 0 && (errno == EINTR || errno == ECONNRESET));
@@ -389,7 +418,7 @@ bool ipc_drain(struct ipc_channel *channel)
 static void on_ready(struct loop_watch *watch, uint32_t events)
 {
 	struct ipc_channel *channel = container_of(watch, struct ipc_channel, watch);
-	if ((events & EPOLLOUT) && !flush(channel))
+	if ((events & EPOLLOUT) && !try_again(channel))
 		return;
 	if (channel->flags & IPC_SEND_ONLY) {
 		if (events & (EPOLLHUP | EPOLLERR))

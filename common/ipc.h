@@ -50,7 +50,9 @@ struct ipc_channel {
 	uint8_t phase; // the one enum ipc_phase we are in
 	uint8_t flags;
 	bool paused, wants_writable;
-	bool *gone; // private: set when closed during a handler
+	bool moved, stalled;     // private: see try_again() in ipc.c
+	struct loop_timer retry; // private
+	bool *gone;              // private: set when closed during a handler
 	struct ipc_queued *head, **tail;
 	size_t queued, queue_max; // bytes waiting to be sent, and their cap
 

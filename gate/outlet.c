@@ -3,8 +3,6 @@
 
 #include "outlet.h"
 
-enum { RETRY_MS = 10 };
-
 static const struct ipc_handlers to_relay = {.self = ROLE_GATE, .peer = ROLE_RELAY};
 static const struct ipc_handlers to_api = {.self = ROLE_GATE, .peer = ROLE_API};
 
@@ -34,47 +32,20 @@ static void park(struct outlet *outlet, struct visitor *visitor)
 
 // ---- sending those who wait
 
-static void on_writable(struct ipc_channel *channel);
-
-// Sends as many as the channel takes. Returns whether the channel is full.
-static bool flush(struct outlet *outlet)
+// Sends as many as the channel takes.
+static void flush(struct outlet *outlet)
 {
 	struct visitor *visitor;
 	while ((visitor = TAILQ_FIRST(&outlet->parked.queue)) != NULL) {
-		int r = hand_over(outlet, visitor);
-		if (r != IPC_SENT)
-			return r == IPC_FULL;
+		if (hand_over(outlet, visitor) != IPC_SENT)
+			return; // if it was full, on_writable() follows
 		visitor_release(visitor);
 	}
-	return false;
-}
-
-// A channel can be full for reasons EPOLLOUT does not know: too many descriptors under way, or no
-// memory in the kernel. The event would come again and again, so when it was no help a timer takes
-// its place until the queue moves.
-static void try_again(struct outlet *outlet)
-{
-	size_t before = outlet->parked.n;
-	outlet->channel.writable = NULL;
-	bool full = flush(outlet);
-	if (full && outlet->parked.n == before) {
-		struct instant due = instant_add_ms(outlet->loop->now, RETRY_MS);
-		if (loop_timer_set(outlet->loop, &outlet->retry, due) == 0)
-			return;
-	}
-	outlet->channel.writable = on_writable;
-	if (full)
-		flush(outlet); // asks for the event, should it still be full
 }
 
 static void on_writable(struct ipc_channel *channel)
 {
-	try_again(container_of(channel, struct outlet, channel));
-}
-
-static void on_retry(struct loop_timer *timer)
-{
-	try_again(container_of(timer, struct outlet, retry));
+	flush(container_of(channel, struct outlet, channel));
 }
 
 // The receiver is dead. Its visitors stay parked: a relay is soon back with a new channel.
@@ -88,7 +59,6 @@ void outlet_init(struct outlet *outlet, struct loop *loop, enum ipc_role receive
 		.channel = {.watch = {.fd = -1}},
 		.receiver = receiver,
 		.loop = loop,
-		.retry = {.expired = on_retry},
 	};
 	visitor_list_init(&outlet->parked);
 }
@@ -100,14 +70,12 @@ void outlet_deinit(struct outlet *outlet, struct outlet *heir)
 		visitor_unpark(visitor);
 		outlet_offer(heir, visitor);
 	}
-	loop_timer_clear(outlet->loop, &outlet->retry);
 	ipc_deinit(&outlet->channel);
 }
 
 int outlet_connect(struct outlet *outlet, int fd)
 {
 	ipc_deinit(&outlet->channel);
-	loop_timer_clear(outlet->loop, &outlet->retry);
 	const struct ipc_handlers *handlers = outlet->receiver == ROLE_API ? &to_api : &to_relay;
 	int r = ipc_init(&outlet->channel, outlet->loop, fd, handlers, 0, IPC_SEND_ONLY, 0);
 	if (r < 0)

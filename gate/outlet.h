@@ -15,7 +15,6 @@ struct outlet {
 	enum ipc_role receiver; // ROLE_RELAY or ROLE_API
 	struct loop *loop;
 	struct visitor_list parked;
-	struct loop_timer retry;
 };
 
 // An outlet without a channel: whoever is offered parks.
