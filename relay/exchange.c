@@ -15,6 +15,12 @@ static enum step bad_answer(struct visitor *visitor, const char *why)
 	return refuse(visitor, CODE_BACKEND_BAD_RESPONSE, span_of(why));
 }
 
+// There is more to move, but others have their turn first.
+static void yield(struct visitor *visitor)
+{
+	loop_task_set(&visitor->relay->loop, &visitor->task);
+}
+
 // ---- up: the request
 
 // STEP_AGAIN: go on with the answer.
@@ -24,7 +30,7 @@ static enum step up_result(struct visitor *visitor, enum flow_result result)
 	switch (result) {
 	case FLOW_DONE: x->up_done = true; break;
 	case FLOW_WAIT: break;
-	case FLOW_YIELD: loop_task_set(&visitor->relay->loop, &visitor->task); break;
+	case FLOW_YIELD: yield(visitor); break;
 	case FLOW_BAD_FRAME:
 		return refuse(
 			visitor, CODE_BAD_REQUEST, SPAN("The chunked request body is malformed."));
@@ -35,7 +41,21 @@ static enum step up_result(struct visitor *visitor, enum flow_result result)
 		visitor->backend->stream.readable = true; // whatever it said before it went
 		break;
 	}
-	return STEP_AGAIN;
+	if (x->up.ended || x->up_dead || x->answering)
+		return STEP_AGAIN;
+	return visitor_deadline(visitor, visitor->relay->idle_timeout_ms, STEP_AGAIN);
+}
+
+enum step exchange_stalled(struct visitor *visitor)
+{
+	const struct exchange *x = &visitor->x;
+	if (x->up.ended || x->up_dead || x->answering)
+		return STEP_WAIT; // the timer was set for a body that has come; answers take their
+				  // time
+	const struct pipe *pipe = x->up.pipe;
+	if (buf_len(&visitor->backend->stream.out) > 0 || (pipe != NULL && pipe->held > 0))
+		return visitor_deadline(visitor, visitor->relay->idle_timeout_ms, STEP_WAIT);
+	return refuse(visitor, CODE_REQUEST_TIMEOUT, SPAN("The request body stopped arriving."));
 }
 
 static enum step up_step(struct visitor *visitor, const struct flow_start *start)
@@ -79,7 +99,7 @@ static enum step down_result(struct visitor *visitor, enum flow_result result)
 	switch (result) {
 	case FLOW_DONE: return exchange_done(visitor);
 	case FLOW_WAIT: break;
-	case FLOW_YIELD: loop_task_set(&visitor->relay->loop, &visitor->task); break;
+	case FLOW_YIELD: yield(visitor); break;
 	case FLOW_BAD_FRAME:  // the answer has begun: all that is left is to cut it,
 	case FLOW_SOURCE_CUT: // so that it cannot be taken for a complete one
 	case FLOW_SINK_GONE: return visitor_drop(visitor);
@@ -271,11 +291,6 @@ enum step exchange_switch(struct visitor *visitor, struct span lead, struct span
 	if (r == FLOW_SINK_GONE || r == FLOW_SOURCE_CUT)
 		return visitor_drop(visitor);
 	return STEP_AGAIN;
-}
-
-static void yield(struct visitor *visitor)
-{
-	loop_task_set(&visitor->relay->loop, &visitor->task);
 }
 
 // Backend to visitor. STEP_AGAIN: go on with the other direction.

@@ -15,6 +15,7 @@ enum {
 	VISITORS_FD = IPC_FIRST_FD + 1,
 	COUNTERS_FD = IPC_FIRST_FD + 2,
 	CONTROL_QUEUE = 256 * 1024,
+	EXHAUSTED_MS = 100, // without looking at visitors when there is no descriptor for them
 	HEADROOM =
 		2 * PIPES_MAX + 32, // descriptors kept for pipes, backends being dialled, channels
 };
@@ -103,10 +104,21 @@ static void visitors_ended(struct ipc_channel *channel, const char *why)
 		loop_stop(&relay->loop, EXIT_SUCCESS); // the supervisor's spare is gone as well
 }
 
+static void on_exhausted_over(struct loop_timer *timer)
+{
+	struct relay *relay = container_of(timer, struct relay, exhausted);
+	if (relay->n_descriptors < relay->most_descriptors)
+		ipc_resume(&relay->visitors);
+}
+
+// The one that was sent is lost, its visitor sees a reset. The next ones wait a little: it is not
+// only our own connections that can have used up what there is.
 static void descriptors_exhausted(struct ipc_channel *channel)
 {
-	// The one that was sent is lost; its visitor sees a reset. The next ones wait.
-	ipc_pause(channel);
+	struct relay *relay = container_of(channel, struct relay, visitors);
+	struct instant due = instant_add_ms(relay->loop.now, EXHAUSTED_MS);
+	if (loop_timer_set(&relay->loop, &relay->exhausted, due) == 0)
+		ipc_pause(channel);
 }
 
 static int counters_map(struct relay *relay)
@@ -144,6 +156,7 @@ int relay_init(struct relay *relay, uint32_t epoch, unsigned reached)
 	static char scratch[RELAY_SCRATCH], head_out[RELAY_HEAD_OUT];
 	struct rlimit limit = {.rlim_cur = 1024};
 	*relay = (struct relay){.scratch = scratch, .head_out = head_out};
+	relay->exhausted.expired = on_exhausted_over;
 	getrlimit(RLIMIT_NOFILE, &limit);
 	relay->most_descriptors =
 		limit.rlim_cur > 2 * HEADROOM ? (unsigned)limit.rlim_cur - HEADROOM : HEADROOM;

@@ -44,6 +44,7 @@ struct relay {
 	unsigned n_idle;
 	unsigned n_descriptors; // sockets held, for the headroom below
 	unsigned most_descriptors;
+	struct loop_timer exhausted; // until visitors are looked at again after descriptors ran out
 
 	char *scratch;  // RELAY_SCRATCH bytes, used within one callback only
 	char *head_out; // RELAY_HEAD_OUT bytes, likewise

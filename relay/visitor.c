@@ -286,8 +286,8 @@ static enum step timed_out(struct visitor *visitor)
 		if (visitor->ticks < LINGER_TICKS)
 			visitor->ticks++;
 		return visitor_deadline(visitor, TICK_MS, STEP_AGAIN);
-	case VISITOR_EXCHANGE:
-	case VISITOR_BYTES: break; // left over from an earlier state: answers may take any time
+	case VISITOR_EXCHANGE: return exchange_stalled(visitor);
+	case VISITOR_BYTES: break; // left over from an earlier state: no idle cut
 	}
 	return STEP_WAIT;
 }

@@ -51,7 +51,7 @@ struct visitor {
 	struct backend *backend; // NULL: none
 	struct dial dial;
 	enum visitor_state state;
-	struct loop_timer timer; // of HEAD (head or idle deadline), DIALING and CLOSING
+	struct loop_timer timer; // of HEAD (head or idle deadline), DIALING, a body, CLOSING
 	struct loop_task task;   // goes on after a yield
 	struct exchange x;
 	size_t scanned; // of stream.in, by http_head_find()
@@ -91,6 +91,8 @@ enum step request_dial(struct visitor *visitor, uint8_t attempt);
 // exchange.c: EXCHANGE and BYTES.
 enum step exchange_step(struct visitor *visitor);
 enum step exchange_bytes_step(struct visitor *visitor);
+// exchange.c: EXCHANGE, when its timer has expired: no byte of the request body for too long.
+enum step exchange_stalled(struct visitor *visitor);
 // exchange.c: starts moving the request; START as for flow_step().
 enum step exchange_begin(struct visitor *visitor, const struct flow_start *start);
 // exchange.c: from now on both directions are byte relays; LEAD goes to the visitor first.

@@ -649,6 +649,44 @@ def test_slow_head_and_idle_connection():
         assert answer.startswith(b"HTTP/1.1 408 ") and b"request_timeout" in answer
 
 
+def test_request_body_that_stops_arriving():
+    with Relay(idle_ms=300) as relay:
+        visitor = relay.visit(get("/", "Content-Length: 10\r\n", "POST") + b"half")
+        backend = relay.accept()
+        lines, got = read_head(backend)
+        read_exactly(backend, 4, got)
+        answer = read_all(visitor)
+        assert answer.startswith(b"HTTP/1.1 408 ") and b"stopped arriving" in answer
+        assert closed(backend) == "reset", "a cut request must not look complete"
+
+
+def test_backend_that_does_not_read_is_no_stalled_visitor():
+    with Relay(idle_ms=300) as relay:
+        size = 30_000_000
+        visitor = relay.visit(get("/", f"Content-Length: {size}\r\n", "POST"))
+        backend = relay.accept()
+        sender = Sender(visitor, False, bytes(size))
+        lines, got = read_head(backend)
+        time.sleep(1)  # three times the deadline, during which nobody reads
+        read_exactly(backend, size, got)
+        sender.join()
+        backend.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+        assert read_head(visitor)[0][0] == "HTTP/1.1 204 No Content"
+
+
+def test_answer_may_take_longer_than_any_deadline():
+    with Relay(idle_ms=200, head_ms=200, connect_ms=200) as relay:
+        visitor = relay.visit(get("/", "Content-Length: 2\r\n", "POST") + b"ok")
+        backend = relay.accept()
+        read_head(backend)
+        time.sleep(0.7)
+        backend.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nla")
+        time.sleep(0.7)
+        backend.sendall(b"te")
+        lines, rest = read_head(visitor)
+        assert read_exactly(visitor, 4, rest) == b"late"
+
+
 # ---- liars
 
 def test_bad_gate_messages_are_dropped_and_others_served(relay):
