@@ -38,13 +38,6 @@ static enum step (*const steps[CONNECTION_STATES])(struct connection *c) = {
 
 // ---- small things
 
-// Heads hold tokens and one answer holds a secret: bytes that are done with are wiped.
-static void consume(struct buf *buf, size_t n)
-{
-	explicit_bzero(buf->base + buf->start, n);
-	buf_consume(buf, n);
-}
-
 static void set_deadline(struct connection *c, int64_t ms)
 {
 	struct instant due = instant_add_ms(instant_now(), ms);
@@ -71,15 +64,10 @@ static void set_idle(struct connection *c, bool idle)
 		TAILQ_REMOVE(&c->set->idle, c, idle_link);
 }
 
-static void request_free(struct connection *c)
+static void forget_request(struct connection *c)
 {
-	struct request *request = c->request;
-	if (request == NULL)
-		return;
+	request_free(c->request);
 	c->request = NULL;
-	buf_wipe(&request->body);
-	explicit_bzero(request->bytes, request->size);
-	free(request);
 }
 
 // Reads some bytes. Returns 1 with some, 0 when there are none now, -1 when the peer has ended.
@@ -120,31 +108,10 @@ static enum step wait_for_head(struct connection *c)
 	return c->state == CONNECTION_BROKEN ? STEP_OVER : wait_for(c, EPOLLIN);
 }
 
-// Splits the target and keeps how the answer has to look.
-static void note_request(struct connection *c, struct request *request)
-{
-	struct span path = request->head.path;
-	const char *mark = path.n > 0 ? memchr(path.p, '?', path.n) : NULL;
-	request->path = path;
-	if (mark != NULL) {
-		request->path.n = (size_t)(mark - path.p);
-		request->query = (struct span){mark + 1, path.n - request->path.n - 1};
-	}
-	request->left = request->head.body == HTTP_BODY_LENGTH ? request->head.length : 0;
-	c->to_head = request->head.method == HTTP_HEAD;
-	c->form = answer_form(&request->head);
-}
-
 // HTTP/1.0 peers may ask to keep the connection, but some of them do not mean it.
 static bool may_be_kept(const struct http_head *head)
 {
 	return head->keep_alive && head->minor >= 1;
-}
-
-static bool has_body(const struct http_head *head)
-{
-	return head->body == HTTP_BODY_CHUNKED ||
-	       (head->body == HTTP_BODY_LENGTH && head->length > 0);
 }
 
 // The client waits for this before it sends its body. Nothing is queued ahead of it, so it fits
@@ -161,44 +128,37 @@ static void begin_request(struct connection *c)
 {
 	struct request *request = c->request;
 	const struct http_head *head = &request->head;
-	note_request(c, request);
+	bool has_body = request_has_body(request);
+	c->to_head = head->method == HTTP_HEAD;
+	c->form = answer_form(head);
 	c->state = CONNECTION_BODY;
 	// Answered before its body was read, the connection cannot go on.
-	c->keep_alive = may_be_kept(head) && !has_body(head);
+	c->keep_alive = may_be_kept(head) && !has_body;
 	c->set->server->begin(c, request);
 	if (c->state != CONNECTION_BODY)
 		return;
 	c->keep_alive = may_be_kept(head);
 	set_deadline(c, CONNECTION_BODY_MS);
-	if (request->left > CONNECTION_BODY_MAX)
-		refuse(c, CODE_TOO_LARGE, "The body may have 65536 bytes at most.");
-	else if (head->expect_continue && has_body(head) && buf_len(&c->in) == 0)
+	if (request->left <= REQUEST_BODY_MAX && head->expect_continue && has_body &&
+		buf_len(&c->in) == 0)
 		send_continue(c);
 }
 
 static void take_head(struct connection *c, size_t size)
 {
-	struct request *request = calloc(1, sizeof *request + size);
-	if (request == NULL) {
-		c->state = CONNECTION_BROKEN;
-		return;
-	}
-	memcpy(request->bytes, buf_span(&c->in).p, size);
-	consume(&c->in, size);
-	request->size = size;
-	buf_init(&request->body, CONNECTION_BODY_MAX);
-	c->request = request;
+	int r = HTTP_BAD;
+	const char *why = NULL;
+	c->request = request_new(&c->in, size, &r, &why);
 	c->scanned = 0;
 	c->head_begun = false;
-
-	const char *why = NULL;
-	int r = http_request_parse(&request->head, request->bytes, size, &why);
-	if (r == HTTP_OK)
+	if (c->request == NULL)
+		c->state = CONNECTION_BROKEN;
+	else if (r == HTTP_OK)
 		begin_request(c);
 	else
 		refuse(c, r == HTTP_TOO_LARGE ? CODE_HEAD_TOO_LARGE : CODE_BAD_REQUEST, why);
 	if (c->state != CONNECTION_BODY)
-		request_free(c);
+		forget_request(c);
 }
 
 static enum step step_head(struct connection *c)
@@ -220,65 +180,25 @@ static enum step step_head(struct connection *c)
 
 // ---- bodies
 
-enum body_outcome { BODY_MORE, BODY_COMPLETE, BODY_BAD, BODY_TOO_LARGE, BODY_NO_MEMORY };
-
-static enum body_outcome take_length(struct connection *c, struct request *request)
-{
-	size_t n = MIN(buf_len(&c->in), request->left);
-	if (n > 0) {
-		if (buf_add(&request->body, buf_span(&c->in).p, n) < 0)
-			return BODY_NO_MEMORY;
-		consume(&c->in, n);
-		request->left -= n;
-	}
-	return request->left == 0 ? BODY_COMPLETE : BODY_MORE;
-}
-
-static enum body_outcome take_chunks(struct connection *c, struct request *request)
-{
-	for (;;) {
-		struct span in = buf_span(&c->in), data;
-		size_t had = in.n;
-		int r = http_chunk_next(&request->chunk, &in, &data);
-		int added = r == HTTP_CHUNK_DATA ? buf_add_span(&request->body, data) : 0;
-		if (had > in.n)
-			consume(&c->in, had - in.n);
-		if (added < 0)
-			return added == -ENOBUFS ? BODY_TOO_LARGE : BODY_NO_MEMORY;
-		if (r != HTTP_CHUNK_DATA)
-			return r == HTTP_CHUNK_END  ? BODY_COMPLETE
-			       : r == HTTP_CHUNK_OK ? BODY_MORE
-						    : BODY_BAD;
-	}
-}
-
-static enum body_outcome take_body(struct connection *c)
-{
-	struct request *request = c->request;
-	return request->head.body == HTTP_BODY_CHUNKED ? take_chunks(c, request)
-						       : take_length(c, request);
-}
-
 static enum step step_body(struct connection *c)
 {
-	switch (take_body(c)) {
-	case BODY_MORE: {
-		int filled = fill(c);
-		return filled > 0 ? STEP_AGAIN : filled < 0 ? STEP_OVER : wait_for(c, EPOLLIN);
-	}
-	case BODY_COMPLETE:
+	int filled;
+	switch (request_take_body(c->request, &c->in)) {
+	case 0:
 		loop_timer_clear(c->set->loop, &c->deadline);
 		c->set->server->handle(c, c->request);
 		assert(c->state != CONNECTION_BODY);
 		break;
-	case BODY_BAD: refuse(c, CODE_BAD_REQUEST, "The chunked body is malformed."); break;
-	case BODY_TOO_LARGE:
+	case REQUEST_MORE:
+		filled = fill(c);
+		return filled > 0 ? STEP_AGAIN : filled < 0 ? STEP_OVER : wait_for(c, EPOLLIN);
+	case REQUEST_BAD: refuse(c, CODE_BAD_REQUEST, "The chunked body is malformed."); break;
+	case REQUEST_TOO_LARGE:
 		refuse(c, CODE_TOO_LARGE, "The body may have 65536 bytes at most.");
 		break;
-	case BODY_NO_MEMORY:
 	default: return STEP_OVER;
 	}
-	request_free(c);
+	forget_request(c);
 	return STEP_AGAIN;
 }
 
@@ -330,6 +250,7 @@ static enum step answer_sent(struct connection *c)
 	c->state = CONNECTION_HEAD;
 	c->form = FORM_JSON;
 	c->to_head = false;
+	c->privileged = false;
 	if (buf_len(&c->in) == 0)
 		return STEP_AGAIN;
 	// Requests sent ahead are answered in turn with those of others.
@@ -349,7 +270,7 @@ static enum step step_sending(struct connection *c)
 			return wait_for(c, EPOLLOUT);
 		if (n < 0)
 			return STEP_OVER;
-		consume(&c->out, (size_t)n);
+		buf_wipe_front(&c->out, (size_t)n); // one answer holds a secret
 		set_deadline(c, CONNECTION_STALL_MS);
 	}
 	return answer_sent(c);
@@ -387,6 +308,7 @@ static enum step step_lingering(struct connection *c)
 	if (!c->shut) {
 		c->shut = true;
 		c->peer_ended = false;
+		c->privileged = c->waiter != NULL;
 		buf_wipe(&c->in);
 		shutdown(c->watch.fd, SHUT_WR);
 		set_deadline(c, CONNECTION_LINGER_MS);
@@ -410,7 +332,7 @@ static enum step step_broken(struct connection *c)
 	return STEP_OVER;
 }
 
-static void connection_free(struct connection *c)
+void connection_close(struct connection *c)
 {
 	struct connections *set = c->set;
 	int fd = c->watch.fd;
@@ -421,7 +343,7 @@ static void connection_free(struct connection *c)
 	loop_task_clear(&c->task);
 	loop_unwatch(set->loop, &c->watch);
 	close(fd);
-	request_free(c);
+	forget_request(c);
 	buf_wipe(&c->in);
 	buf_wipe(&c->out);
 	tell_waiter(c, c->lost);
@@ -439,7 +361,7 @@ static void run(struct connection *c)
 	while (step == STEP_AGAIN);
 	c->running = false;
 	if (step == STEP_OVER)
-		connection_free(c);
+		connection_close(c);
 }
 
 static void on_ready(struct loop_watch *watch, uint32_t events)
@@ -467,7 +389,7 @@ static void on_deadline(struct loop_timer *timer)
 	case CONNECTION_BODY:
 		if (c->idle)
 			break;
-		request_free(c);
+		forget_request(c);
 		refuse(c, CODE_REQUEST_TIMEOUT, NULL);
 		return;
 	case CONNECTION_LINGERING: c->lost = false; break;
@@ -477,59 +399,10 @@ static void on_deadline(struct loop_timer *timer)
 	case CONNECTION_STATES:
 	default: break;
 	}
-	connection_free(c);
+	connection_close(c);
 }
 
-// ---- the set
-
-void connections_init(
-	struct connections *set, struct loop *loop, const struct connection_server *server)
-{
-	*set = (struct connections){.loop = loop, .server = server};
-	TAILQ_INIT(&set->all);
-	TAILQ_INIT(&set->idle);
-}
-
-void connections_deinit(struct connections *set)
-{
-	struct connection *c;
-	while ((c = TAILQ_FIRST(&set->all)) != NULL)
-		connection_free(c);
-}
-
-size_t connections_waiting(const struct connections *set)
-{
-	size_t n = 0;
-	const struct connection *c;
-	TAILQ_FOREACH(c, &set->all, link)
-	n += buf_len(&c->out);
-	return n;
-}
-
-static size_t pages_of(const struct connections *set, const char *tunnel)
-{
-	size_t n = 0;
-	const struct connection *c;
-	TAILQ_FOREACH(c, &set->all, link)
-	n += c->kind == CONNECTION_PAGE && strcmp(c->tunnel, tunnel) == 0;
-	return n;
-}
-
-// Makes a place, if need be by another *KIND. Returns false when there is none.
-static bool find_place(struct connections *set, enum connection_kind *kind, const char *tunnel)
-{
-	if (*kind == CONNECTION_PAGE)
-		return set->n[CONNECTION_PAGE] < CONNECTION_PAGES_MAX &&
-		       pages_of(set, tunnel) < CONNECTION_TUNNEL_PAGES_MAX;
-	if (set->n[CONNECTION_SERVED] < CONNECTION_SERVED_MAX)
-		return true;
-	if (!TAILQ_EMPTY(&set->idle)) {
-		connection_free(TAILQ_FIRST(&set->idle));
-		return true;
-	}
-	*kind = CONNECTION_REFUSED;
-	return set->n[CONNECTION_REFUSED] < CONNECTION_REFUSED_MAX;
-}
+// ---- the beginning
 
 // Returns whether C could be set up; if not it only has to be freed.
 static bool start(struct connection *c, int fd, struct span bytes, const char *tunnel)
@@ -550,11 +423,11 @@ static bool start(struct connection *c, int fd, struct span bytes, const char *t
 	return true;
 }
 
-struct connection *connection_open(struct connections *set, enum connection_kind kind, int fd,
+static struct connection *connection_new(struct connections *set, enum connection_kind kind, int fd,
 	struct span bytes, const char *tunnel)
 {
 	CLEANUP(close_p) int owned = fd;
-	if (!find_place(set, &kind, tunnel))
+	if (!connections_find_place(set, &kind, tunnel))
 		return NULL;
 	struct connection *c = malloc(sizeof *c);
 	if (c == NULL)
@@ -575,6 +448,17 @@ struct connection *connection_open(struct connections *set, enum connection_kind
 	take_fd(&owned);
 	TAILQ_INSERT_TAIL(&set->all, c, link);
 	set->n[kind]++;
-	loop_task_set(set->loop, &c->task);
 	return c;
+}
+
+void connection_serve(struct connections *set, int fd, struct span bytes)
+{
+	struct connection *c = connection_new(set, CONNECTION_SERVED, fd, bytes, NULL);
+	if (c != NULL)
+		run(c);
+}
+
+struct connection *connection_for_page(struct connections *set, int fd, const char *tunnel)
+{
+	return connection_new(set, CONNECTION_PAGE, fd, (struct span){NULL, 0}, tunnel);
 }

@@ -11,16 +11,13 @@
 #pragma once
 
 #include "buf.h"
-#include "http_chunk.h"
-#include "http_head.h"
+#include "connections.h"
 #include "loop.h"
 #include "messages.h"
 #include "problem.h"
-
-#include <sys/queue.h>
+#include "request.h"
 
 enum {
-	CONNECTION_BODY_MAX = 64 * 1024,
 	CONNECTION_ANSWER_MAX = 2 << 20,
 	CONNECTION_HEAD_MS = 10 * 1000,  // from the first byte of a head to its end
 	CONNECTION_BODY_MS = 10 * 1000,  // from the end of the head to that of the body
@@ -30,23 +27,6 @@ enum {
 	CONNECTION_LINGER_MAX = 1 << 20, // bytes read and dropped meanwhile
 };
 
-enum connection_kind {
-	CONNECTION_SERVED,  // requests are read and answered
-	CONNECTION_REFUSED, // the same, but there are too many: `begin` sees to it
-	CONNECTION_PAGE,    // answered once, nothing is read
-	CONNECTION_KINDS
-};
-
-// Most at a time. Beyond, idle connections give way; then new ones are refused; then closed.
-enum {
-	CONNECTION_SERVED_MAX = 256,
-	CONNECTION_REFUSED_MAX = 32,
-	CONNECTION_PAGES_MAX = 64,
-	CONNECTION_TUNNEL_PAGES_MAX = 16, // of them for one tunnel
-};
-
-struct connection;
-
 // Somebody who answers later. `over` is called exactly once, with the waiter already taken off:
 // when the answer was handed over, or when the connection broke before (LOST), with or without an
 // answer given.
@@ -54,32 +34,11 @@ struct connection_waiter {
 	void (*over)(struct connection_waiter *waiter, bool lost);
 };
 
-struct request {
-	struct http_head head;
-	struct span path, query; // of the target; {NULL, 0}: none
-	struct buf body;
-	struct http_chunk chunk; // private, like `left`
-	uint64_t left;
-	const void *route; // for the server: what `begin` found out
-	struct span id;
-	size_t size;
-	char bytes[]; // the head, which everything above points into
-};
-
 struct connection_server {
 	// The head has come, its body may not have. Answers, or leaves it to `handle`.
 	void (*begin)(struct connection *connection, struct request *request);
 	// All has come. Answers, or waits. REQUEST is gone afterwards.
 	void (*handle)(struct connection *connection, struct request *request);
-};
-
-TAILQ_HEAD(connection_list, connection);
-
-struct connections {
-	struct loop *loop;
-	const struct connection_server *server;
-	struct connection_list all, idle;
-	size_t n[CONNECTION_KINDS];
 };
 
 enum connection_state {
@@ -110,20 +69,20 @@ struct connection {
 	// How the request at hand wants to be answered.
 	enum answer_form form;
 	bool to_head, keep_alive;
+	bool privileged; // set by the server: this request is not given up for others
 	bool idle, head_begun, running, shut, peer_ended, hung_up, lost;
 };
 
-void connections_init(
-	struct connections *set, struct loop *loop, const struct connection_server *server);
-// Closes all; whoever waits is told.
-void connections_deinit(struct connections *set);
-// Bytes of answers nobody has taken yet.
-size_t connections_waiting(const struct connections *set);
+// Serves FD (consumed), from which BYTES have been read already: looks at them at once. Without a
+// place or memory FD is closed.
+void connection_serve(struct connections *set, int fd, struct span bytes);
 
-// Starts with FD (consumed) and the BYTES already read from it. A page's caller answers at once;
-// TUNNEL is its id, else NULL. Returns NULL, with FD closed, when there is no place or no memory.
-struct connection *connection_open(struct connections *set, enum connection_kind kind, int fd,
-	struct span bytes, const char *tunnel);
+// A connection of a visitor of TUNNEL that is to be given one answer, by the caller, right away. FD
+// is consumed. Returns NULL, with FD closed, when there is no place or no memory.
+struct connection *connection_for_page(struct connections *set, int fd, const char *tunnel);
+
+// Closes and frees it, whatever it is doing; who waits is told that the connection is lost.
+void connection_close(struct connection *connection);
 
 // In `handle`: the answer comes later. WAITER stays until over() or connection_forget().
 void connection_wait(struct connection *connection, struct connection_waiter *waiter);

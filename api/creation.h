@@ -48,5 +48,5 @@ void creation_cancel(struct creation *creation);
 // The tunnel's end is stored.
 void creation_ended(struct worker *worker, const char *id);
 
-// Answers all with 503: the worker stops.
+// Forgets all: the worker stops. Its successor finds the rows.
 void creations_deinit(struct worker *worker);

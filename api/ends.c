@@ -83,6 +83,7 @@ static int store_batch(struct ends *ends, size_t *n)
 			store_rollback(store);
 			return r;
 		}
+		end->changed = r == 0;
 		++*n;
 	}
 	return store_commit(store);
@@ -90,11 +91,13 @@ static int store_batch(struct ends *ends, size_t *n)
 
 static void tell(struct worker *worker, const struct end *end)
 {
-	worker_log(worker, LOG_INFO, "tunnel %s %s: %llu requests, %llu bytes in, %llu bytes out",
-		end->id, tunnel_state_name(tunnel_state_of_end(end->reason)),
-		(unsigned long long)end->counters.requests,
-		(unsigned long long)end->counters.bytes_in,
-		(unsigned long long)end->counters.bytes_out);
+	if (end->changed)
+		worker_log(worker, LOG_INFO,
+			"tunnel %s %s: %llu requests, %llu bytes in, %llu bytes out", end->id,
+			tunnel_state_name(tunnel_state_of_end(end->reason)),
+			(unsigned long long)end->counters.requests,
+			(unsigned long long)end->counters.bytes_in,
+			(unsigned long long)end->counters.bytes_out);
 	// Lost acknowledgements only mean that the next worker is told again.
 	ipc_post(&worker->control, MSG_ENDED_ACK, -1, wire_str(span_of(end->id)));
 	restore_ended(worker, end->id);

@@ -27,6 +27,7 @@ struct end {
 	enum end_reason reason;
 	int64_t at; // seconds since the epoch
 	struct tunnel_counters counters;
+	bool changed; // the database said something else before
 };
 
 struct ends {

@@ -113,7 +113,11 @@ static void begin(struct connection *connection, struct request *request)
 		handle_elsewhere(worker, connection, request);
 	else if (route == NULL)
 		answer_wrong_method(connection, request);
-	else if (route->owner && !access_is_owner(&request->head, &worker->settings.owner_token))
+	else if (!route->owner)
+		return;
+	else if (access_is_owner(&request->head, &worker->settings.owner_token))
+		connection->privileged = true;
+	else
 		answer_no_token(connection);
 }
 

@@ -94,12 +94,20 @@ static void write_down(struct worker *worker)
 		worker_log_store(worker, "writing down counters", r);
 }
 
-static void ask_again_later(struct worker *worker)
+static void set_timer(struct worker *worker, int64_t ms)
 {
-	struct instant due = instant_add_ms(instant_now(), SYNC_EVERY_MS);
+	struct instant due = instant_add_ms(instant_now(), ms);
 	if (loop_timer_set(&worker->loop, &worker->sync.timer, due) < 0)
 		worker_log(worker, LOG_ERROR, "counters are not written down any more: %s",
 			"out of memory");
+}
+
+static void ask(struct worker *worker)
+{
+	struct sync *sync = &worker->sync;
+	uint64_t n = 0;
+	if (!sync->under_way && store_tunnels_count(worker->store, &n) == 0 && n > 0)
+		sync->under_way = ipc_send(&worker->control, MSG_SNAPSHOT, -1, NULL, 0) == IPC_SENT;
 }
 
 int sync_on_live_done(struct ipc_channel *channel, struct ipc_message *message)
@@ -119,7 +127,7 @@ int sync_on_live_done(struct ipc_channel *channel, struct ipc_message *message)
 	store_live_clear(worker->store);
 	sync->done = true;
 	sync->under_way = false;
-	ask_again_later(worker);
+	set_timer(worker, SYNC_EVERY_MS);
 	if (first)
 		worker_serve(worker);
 	return 0;
@@ -128,33 +136,26 @@ int sync_on_live_done(struct ipc_channel *channel, struct ipc_message *message)
 static void on_timer(struct loop_timer *timer)
 {
 	struct worker *worker = container_of(timer, struct worker, sync.timer);
-	struct sync *sync = &worker->sync;
-	uint64_t n = 0;
-	if (!sync->done) {
+	if (worker->sync.done) {
+		set_timer(worker, SYNC_EVERY_MS);
+		ask(worker);
+	} else {
 		worker_log(worker, LOG_WARNING, "the supervisor does not say what lives");
 		worker_serve(worker);
-		return;
 	}
-	ask_again_later(worker);
-	if (sync->under_way || store_tunnels_count(worker->store, &n) != 0 || n == 0)
-		return;
-	sync->under_way = ipc_send(&worker->control, MSG_SNAPSHOT, -1, NULL, 0) == IPC_SENT;
 }
 
 void sync_init(struct worker *worker)
 {
-	worker->sync = (struct sync){.timer.expired = on_timer};
-	struct instant due = instant_add_ms(instant_now(), WORKER_SYNC_PATIENCE_MS);
-	if (loop_timer_set(&worker->loop, &worker->sync.timer, due) < 0)
-		worker_serve(worker);
+	worker->sync = (struct sync){.under_way = true, .timer.expired = on_timer};
+	set_timer(worker, WORKER_SYNC_PATIENCE_MS);
 }
 
-void sync_finish(struct worker *worker)
+void sync_write_down(struct worker *worker)
 {
-	const char *boot_id = worker->settings.boot_id;
 	ends_flush(&worker->ends);
 	write_down(worker);
-	int r = store_checkpoint_remaining(worker->store, boot_id, instant_now());
+	int r = store_checkpoint_remaining(worker->store, worker->settings.boot_id, instant_now());
 	if (r < 0)
 		worker_log_store(worker, "writing down remaining times", r);
 }

@@ -28,5 +28,5 @@ void sync_init(struct worker *worker);
 int sync_on_live(struct ipc_channel *channel, struct ipc_message *message);
 int sync_on_live_done(struct ipc_channel *channel, struct ipc_message *message);
 
-// Writes down what is known, before the database is closed.
-void sync_finish(struct worker *worker);
+// Stores ends that wait, what the supervisor has said, and remaining times.
+void sync_write_down(struct worker *worker);

@@ -10,8 +10,8 @@ int visitors_on_visitor(struct worker *worker, struct ipc_message *message)
 {
 	int r = ipc_check_stream(message->fd, false);
 	if (r == 0)
-		connection_open(&worker->connections, CONNECTION_SERVED, take_fd(&message->fd),
-			message->fields[2].bytes, NULL);
+		connection_serve(
+			&worker->connections, take_fd(&message->fd), message->fields[2].bytes);
 	return r < 0 ? r : 0;
 }
 
@@ -35,8 +35,8 @@ void visitors_on_page(struct worker *worker, struct ipc_message *message)
 	memcpy(id, given.p, MIN(given.n, sizeof id - 1));
 	if (ipc_check_stream(message->fd, false) != 0)
 		return;
-	struct connection *connection = connection_open(&worker->connections, CONNECTION_PAGE,
-		take_fd(&message->fd), (struct span){NULL, 0}, id);
+	struct connection *connection =
+		connection_for_page(&worker->connections, take_fd(&message->fd), id);
 	if (connection == NULL)
 		return;
 	connection->form = FORM_HTML;

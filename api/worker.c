@@ -169,14 +169,14 @@ static int on_stop(struct ipc_channel *channel, struct ipc_message *message)
 {
 	struct worker *worker = container_of(channel, struct worker, control);
 	connections_deinit(&worker->connections);
-	if (worker->store != NULL) {
-		sync_finish(worker);
-		store_free(worker->store);
-		worker->store = NULL;
-	}
+	if (worker->store != NULL)
+		sync_write_down(worker);
+	store_free(worker->store);
+	worker->store = NULL;
 	ipc_send(channel, MSG_STOPPED, -1, NULL, 0);
-	loop_stop(&worker->loop, WORKER_EXIT_STOPPED);
 	ipc_pause(channel);
+	ipc_pause(&worker->gates);
+	loop_stop(&worker->loop, WORKER_EXIT_STOPPED);
 	return 0;
 }
 
@@ -211,7 +211,7 @@ static void on_control_ended(struct ipc_channel *channel, const char *why)
 	loop_stop(&worker->loop, WORKER_EXIT_CONTROL);
 }
 
-static void on_control_exhausted(struct ipc_channel *channel)
+static void on_control_exhausted(struct ipc_channel *channel, const struct ipc_message *lost)
 {
 	struct worker *worker = container_of(channel, struct worker, control);
 	worker_log(worker, LOG_ERROR, "a page was lost: out of descriptors");
@@ -242,7 +242,7 @@ static void on_gates_ended(struct ipc_channel *channel, const char *why)
 		loop_stop(&worker->loop, WORKER_EXIT_LOST);
 }
 
-static void on_gates_exhausted(struct ipc_channel *channel)
+static void on_gates_exhausted(struct ipc_channel *channel, const struct ipc_message *lost)
 {
 	struct worker *worker = container_of(channel, struct worker, gates);
 	worker_log(worker, LOG_ERROR, "a connection was lost: out of descriptors");

@@ -326,7 +326,7 @@ static ipc_handler find_handler(const struct ipc_channel *channel, enum message 
 
 // What is wrong with the message, or NULL.
 static const char *judge(const struct ipc_channel *channel, const struct message_type *row,
-	const struct wire_value *values, size_t n, const struct received *received)
+	const struct wire_value *values, size_t n, size_t n_fds)
 {
 	size_t which;
 	if (row == NULL || !(row->from & 1 << channel->handlers->peer) ||
@@ -336,7 +336,7 @@ static const char *judge(const struct ipc_channel *channel, const struct message
 		return "message out of phase";
 	if (!message_fits(row, values, n, &which))
 		return "bad field";
-	if (received->n_fds != (row->fd == FD_ALWAYS ? 1 : 0))
+	if (n_fds != (row->fd == FD_ALWAYS ? 1 : 0))
 		return "wrong number of descriptors";
 	return NULL;
 }
@@ -357,11 +357,18 @@ static const char *dispatch(struct ipc_channel *channel, struct received *receiv
 		.fields = values + 2,
 		.fd = -1,
 	};
-	const char *wrong = judge(channel, message.type, message.fields, (size_t)n - 2, received);
+	bool fd_lost = received->fds_truncated && received->n_fds == 0;
+	const char *wrong = judge(
+		channel, message.type, message.fields, (size_t)n - 2, received->n_fds + fd_lost);
 	if (wrong != NULL)
 		return wrong;
 	if (!(channel->flags & IPC_ANY_EPOCH) && message.epoch != channel->epoch)
 		return NULL; // meant for a predecessor: dropped, its descriptor closed
+	if (fd_lost) {
+		if (channel->exhausted != NULL)
+			channel->exhausted(channel, &message);
+		return NULL;
+	}
 	ipc_handler handle = find_handler(channel, message.type->type);
 	if (handle == NULL)
 		return "message nobody handles";
@@ -386,11 +393,7 @@ static int take_one(struct ipc_channel *channel)
 		return 0;
 	bool gone = false;
 	channel->gone = &gone;
-	const char *wrong = NULL;
-	if (!received.fds_truncated)
-		wrong = dispatch(channel, &received);
-	else if (channel->exhausted != NULL)
-		channel->exhausted(channel);
+	const char *wrong = dispatch(channel, &received);
 	received_close(&received);
 	if (gone)
 		return -1;

@@ -13,6 +13,7 @@
 #include "messages.h"
 
 struct ipc_channel;
+struct ipc_message;
 
 struct ipc_message {
 	const struct message_type *type;
@@ -63,9 +64,9 @@ struct ipc_channel {
 	void (*ended)(struct ipc_channel *channel, const char *why);
 	// Optional: called once after IPC_FULL when sending can be tried again.
 	void (*writable)(struct ipc_channel *channel);
-	// Optional: called when a message was lost because no descriptor could be received here
-	// (EMFILE).
-	void (*exhausted)(struct ipc_channel *channel);
+	// Optional: called when the descriptor of a message could not be received here (EMFILE).
+	// LOST is that message, without it; it is not handled.
+	void (*exhausted)(struct ipc_channel *channel, const struct ipc_message *lost);
 };
 
 extern const char ipc_peer_closed[];

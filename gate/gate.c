@@ -202,7 +202,7 @@ static void on_control_ended(struct ipc_channel *channel, const char *why)
 	loop_stop(&container_of(channel, struct gate, control)->loop, GATE_EXIT_CONTROL);
 }
 
-static void on_control_exhausted(struct ipc_channel *channel)
+static void on_control_exhausted(struct ipc_channel *channel, const struct ipc_message *lost)
 {
 	loop_stop(&container_of(channel, struct gate, control)->loop, GATE_EXIT_LOST);
 }

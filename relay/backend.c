@@ -43,9 +43,8 @@ bool backend_is_idle(struct backend *backend)
 	char byte;
 	if (s->broken || s->peer_done || buf_len(&s->in) > 0 || buf_len(&s->out) > 0)
 		return false;
-	if (!s->readable)
-		return true;
-	// The event may be an old one, for bytes that were read together with earlier ones.
+	// Asked of the kernel: the last event may be for bytes that were read together with earlier
+	// ones, and epoll may not have told us of the latest bytes yet.
 	ssize_t n = recv(s->watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
 	s->readable = !(n < 0 && errno == EAGAIN);
 	return !s->readable;
@@ -126,7 +125,6 @@ struct backend *backend_reuse(struct visitor *visitor)
 	struct backend *backend;
 	while ((backend = visitor->relay->idle) != NULL) {
 		pool_remove(backend);
-		backend->stream.readable = true; // epoll may not have told us of the latest yet
 		if (backend_is_idle(backend)) {
 			backend->visitor = visitor;
 			return backend;

@@ -130,3 +130,11 @@ int dial_on_failed(struct ipc_channel *channel, struct ipc_message *message)
 		(enum dial_failure)message->fields[1].number);
 	return 0;
 }
+
+void dial_lost(struct relay *relay, const struct ipc_message *lost)
+{
+	struct dial *dial = NULL;
+	if (lost->type->type == MSG_DIALED && answered(relay, lost->fields[0].number, &dial) == 0 &&
+		dial != NULL)
+		visitor_dial_failed(container_of(dial, struct visitor, dial), DIAL_EXHAUSTED);
+}

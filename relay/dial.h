@@ -40,6 +40,9 @@ int dial_start(struct relay *relay, struct dial *dial, uint8_t attempt);
 // Nobody waits any more. Harmless when nobody did.
 void dial_cancel(struct relay *relay, struct dial *dial);
 
+// A DIALED came without its socket, for want of descriptors here.
+void dial_lost(struct relay *relay, const struct ipc_message *lost);
+
 // Handlers of DIALED and DIAL_FAILED.
 int dial_on_dialed(struct ipc_channel *channel, struct ipc_message *message);
 int dial_on_failed(struct ipc_channel *channel, struct ipc_message *message);

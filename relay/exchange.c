@@ -52,8 +52,10 @@ enum step exchange_stalled(struct visitor *visitor)
 	if (x->up.ended || x->up_dead || x->answering)
 		return STEP_WAIT; // the timer was set for a body that has come; answers take their
 				  // time
+	// It may be the backend that keeps the body waiting.
 	const struct pipe *pipe = x->up.pipe;
-	if (buf_len(&visitor->backend->stream.out) > 0 || (pipe != NULL && pipe->held > 0))
+	if ((x->expecting && x->interim == 0) || buf_len(&visitor->backend->stream.out) > 0 ||
+		(pipe != NULL && pipe->held > 0))
 		return visitor_deadline(visitor, visitor->relay->idle_timeout_ms, STEP_WAIT);
 	return refuse(visitor, CODE_REQUEST_TIMEOUT, SPAN("The request body stopped arriving."));
 }

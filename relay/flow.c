@@ -119,6 +119,14 @@ static int pass(struct flow *flow, struct relay *relay, struct stream *source, s
 
 // ---- the ways bytes come in
 
+// How much of SIZE may be read for the body; 0 when the tunnel's budget is used up.
+static size_t read_size(const struct flow *flow, const struct relay *relay, size_t size)
+{
+	if (flow->body == HTTP_BODY_LENGTH)
+		size = (size_t)MIN((uint64_t)size, flow->left);
+	return relay_bytes_left(relay, size);
+}
+
 static int at_end(struct flow *flow, struct stream *sink, struct span lead)
 {
 	if (flow->body != HTTP_BODY_CLOSE)
@@ -141,9 +149,9 @@ static int from_buffer(
 static int from_socket(struct flow *flow, struct relay *relay, struct stream *source,
 	struct stream *sink, struct span lead, size_t *moved)
 {
-	size_t size = RELAY_SCRATCH;
-	if (flow->body == HTTP_BODY_LENGTH)
-		size = (size_t)MIN((uint64_t)size, flow->left);
+	size_t size = read_size(flow, relay, RELAY_SCRATCH);
+	if (size == 0)
+		return FLOW_WAIT;
 	ssize_t n = stream_read(source, relay->scratch, size);
 	if (n == -EAGAIN)
 		return FLOW_WAIT;
@@ -186,9 +194,9 @@ static int drain_pipe(struct flow *flow, struct stream *sink)
 static int fill_pipe(struct flow *flow, struct relay *relay, struct stream *source, size_t *moved)
 {
 	struct pipe *pipe = flow->pipe;
-	size_t size = pipe->size;
-	if (flow->body == HTTP_BODY_LENGTH)
-		size = (size_t)MIN((uint64_t)size, flow->left);
+	size_t size = read_size(flow, relay, pipe->size);
+	if (size == 0)
+		return FLOW_WAIT;
 	ssize_t n = splice(
 		source->watch.fd, NULL, pipe->in, NULL, size, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 	if (n < 0 && errno == EINTR)

@@ -6,6 +6,7 @@
 #include "visitor.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -113,12 +114,17 @@ static void on_exhausted_over(struct loop_timer *timer)
 
 // The one that was sent is lost, its visitor sees a reset. The next ones wait a little: it is not
 // only our own connections that can have used up what there is.
-static void descriptors_exhausted(struct ipc_channel *channel)
+static void visitor_lost(struct ipc_channel *channel, const struct ipc_message *lost)
 {
 	struct relay *relay = container_of(channel, struct relay, visitors);
 	struct instant due = instant_add_ms(relay->loop.now, EXHAUSTED_MS);
 	if (loop_timer_set(&relay->loop, &relay->exhausted, due) == 0)
 		ipc_pause(channel);
+}
+
+static void backend_lost(struct ipc_channel *channel, const struct ipc_message *lost)
+{
+	dial_lost(container_of(channel, struct relay, control), lost);
 }
 
 static int counters_map(struct relay *relay)
@@ -139,12 +145,13 @@ static int channels_init(struct relay *relay, uint32_t epoch)
 	if (r < 0)
 		return r;
 	relay->control.ended = control_ended;
+	relay->control.exhausted = backend_lost;
 	r = ipc_init(&relay->visitors, &relay->loop, VISITORS_FD, &visitor_handlers, 0,
 		IPC_SHARED | IPC_ANY_EPOCH, 0);
 	if (r < 0)
 		return r;
 	relay->visitors.ended = visitors_ended;
-	relay->visitors.exhausted = descriptors_exhausted;
+	relay->visitors.exhausted = visitor_lost;
 	relay->visitors.phase = PHASE_RUN;
 	ipc_pause(&relay->visitors); // until the settings are here
 	return 0;
@@ -158,8 +165,8 @@ int relay_init(struct relay *relay, uint32_t epoch, unsigned reached)
 	*relay = (struct relay){.scratch = scratch, .head_out = head_out};
 	relay->exhausted.expired = on_exhausted_over;
 	getrlimit(RLIMIT_NOFILE, &limit);
-	relay->most_descriptors =
-		limit.rlim_cur > 2 * HEADROOM ? (unsigned)limit.rlim_cur - HEADROOM : HEADROOM;
+	unsigned all = (unsigned)MIN(limit.rlim_cur, (rlim_t)INT_MAX);
+	relay->most_descriptors = all - MIN(all / 2, (unsigned)HEADROOM);
 	dials_init(&relay->dials);
 	int r = loop_init(&relay->loop);
 	if (r == 0)
@@ -195,6 +202,16 @@ void relay_check_budget(struct relay *relay)
 	const char *which = budget_used_up(&relay->budget);
 	if (which != NULL)
 		(void)ipc_post(&relay->control, MSG_USED_UP, -1, wire_str(span_of(which)));
+}
+
+size_t relay_bytes_left(const struct relay *relay, size_t size)
+{
+	const struct counters *c = relay->counters;
+	uint64_t most = relay->config.max_bytes;
+	if (most == 0)
+		return size;
+	uint64_t used = counter_get(&c->bytes_in) + counter_get(&c->bytes_out);
+	return used < most ? (size_t)MIN((uint64_t)size, most - used) : 0;
 }
 
 void relay_count_bytes(struct relay *relay, _Atomic uint64_t *counter, size_t n)

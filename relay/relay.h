@@ -56,6 +56,9 @@ int relay_init(struct relay *relay, uint32_t epoch, unsigned reached);
 // Runs until the supervisor goes away; returns the exit status.
 int relay_run(struct relay *relay);
 
+// How many of SIZE bytes the tunnel's budget still has room for. With 0 nothing more is read: the
+// supervisor has been told.
+size_t relay_bytes_left(const struct relay *relay, size_t size);
 // Accounts for bytes of bodies and byte relays; ends the tunnel when its budget is used up.
 void relay_count_bytes(struct relay *relay, _Atomic uint64_t *counter, size_t n);
 

@@ -38,6 +38,7 @@ static void exchange_init(struct visitor *visitor, const struct http_head *head)
 		.safe = http_method_is_safe(head->method),
 		.old = head->minor == 0,
 		.keep_alive = head->keep_alive && head->minor > 0,
+		.expecting = head->expect_continue,
 		.form = answer_form(head),
 	};
 	buf_init(&x->head, RELAY_HEAD_OUT);

@@ -33,6 +33,7 @@ struct exchange {
 	bool safe;       // may be sent again if nothing was answered
 	bool old;        // from HTTP/1.0
 	bool keep_alive; // the visitor means to go on afterwards
+	bool expecting;  // the visitor sends its body only after a 100
 	bool upgrade;    // we asked the backend to switch protocols
 	bool resent;     // on its second backend connection
 	bool up_done;    // the request is with the backend

@@ -119,6 +119,9 @@ static bool tell_next(struct api *api)
 	} else if (api->phase == API_INFORMED && ended != NULL) {
 		api->ended.next = TAILQ_NEXT(ended, link);
 		tell_end(api, span_of(ended->id), ended->reason, ended->counters);
+	} else if (api->child.supervisor->stopping && !api->told_to_stop) {
+		send_or_kill(api, MSG_STOP, -1, NULL, 0);
+		api->told_to_stop = true;
 	} else {
 		return false;
 	}
@@ -229,6 +232,7 @@ static int on_spawn(struct ipc_channel *channel, struct ipc_message *message)
 	};
 
 	expiry_run(&supervisor->expiry);
+	api_of(channel)->child.proven = true; // it has a database
 	if (supervisor->stopping)
 		return 0;
 	memcpy(spawn.secret_hash.bytes, f[SPAWN_SECRET_HASH].bytes.p, SECRET_HASH_SIZE);
@@ -426,13 +430,10 @@ void api_deinit(struct api *api)
 	close_p(&api->visitors_out);
 }
 
-bool api_stop(struct api *api)
+void api_stop(struct api *api)
 {
-	struct process *process = &api->child.process;
-
-	if (!process_alive(process))
-		return false;
-	if (ipc_send(&process->control, MSG_STOP, -1, NULL, 0) != IPC_SENT)
-		process_kill(process);
-	return true;
+	if (child_ready(&api->child))
+		snapshot_start(api);
+	else
+		process_kill(&api->child.process);
 }

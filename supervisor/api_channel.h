@@ -22,6 +22,7 @@ struct api {
 		API_INFORMED, // is told ends as they come
 	} phase;
 	uint32_t snapshot; // number of the one it is being told
+	bool told_to_stop;
 	struct tunnels_cursor living, ended;
 };
 
@@ -42,5 +43,6 @@ void api_spawn_failed(
 void api_page(
 	struct api *api, const struct tunnel *tunnel, int fd, const struct wire_value *fields);
 
-// Asks it to close its database and exit. Returns whether there is a worker to wait for.
-bool api_stop(struct api *api);
+// Tells it for the last time what lives, with the counters to go on from, and what has ended; then
+// to close its database and exit. One that is not ready is killed.
+void api_stop(struct api *api);

@@ -31,10 +31,10 @@ enum {
 	CHILD_PAUSE_LEAST_MS = 10,
 	CHILD_PAUSE_MOST_MS = 800, // back within a second of its end
 	CHILD_STABLE_MS = 2000,    // one that lived as long starts with the shortest pause again
-	CHILD_PROVE_MS = 200,      // a moment: time to fail at what follows READY, such as opening a
-				   // database
-	CHILD_FIRST_FAILURES = 3,  // a supervisor one of whose children fails so often before it
-				   // is proven gives up
+	CHILD_PROVE_MS = 200,     // a moment: time to fail at what follows READY, such as opening a
+				  // database
+	CHILD_FIRST_FAILURES = 3, // a supervisor one of whose children fails so often before it
+				  // is proven gives up
 };
 
 struct child {

@@ -4,6 +4,9 @@
 // Routes go out in the order in which tunnels come to life: each gate has a cursor in the list of
 // the living. A route carries a descriptor, so it is only sent when nothing waits in the gate's
 // queue; what the queue has room for is the loss of all routes at once.
+//
+// A new gate gets its listeners after the routes of all living tunnels: visitors wait for it, and
+// one that it does not know a route for would be told that there is no such tunnel.
 
 #include "gate_channel.h"
 
@@ -15,6 +18,7 @@ enum {
 	DROP_SIZE = 64,     // more than a ROUTE_DROP has
 	MAX_PENDING = 8192, // visitors whose head one gate waits for, and that wait for a receiver
 	SETUPS = 4 + OPTIONS_LISTEN_MAX,
+	NOTHING_LEFT = 2, // no enum ipc_outcome
 };
 
 static struct gate *gate_of(struct ipc_channel *channel)
@@ -43,32 +47,43 @@ static void on_stall(struct loop_timer *timer)
 	process_kill(&gate->child.process);
 }
 
+// Sends the next route or, behind the routes there were at its start, the next listener. Returns
+// what ipc_send() does, or NOTHING_LEFT.
+static int tell_next(struct gate *gate)
+{
+	const struct supervisor *supervisor = gate->child.supervisor;
+	struct ipc_channel *control = &gate->child.process.control;
+	struct tunnel *tunnel = gate->cursor.next;
+
+	if (tunnel == NULL && gate->n_listeners == supervisor->n_listeners)
+		return NOTHING_LEFT;
+	if (tunnel == NULL) {
+		size_t i = gate->n_listeners++;
+		return ipc_post(control, MSG_LISTENER, supervisor->listeners[i], wire_uint(i));
+	}
+	gate->cursor.next = TAILQ_NEXT(tunnel, link);
+	// One that waits for its next relay comes to the end of the list with that.
+	if (tunnel->visitors_fd < 0)
+		return IPC_SENT;
+	return ipc_post(control, MSG_ROUTE_ADD, tunnel->visitors_fd, wire_str(span_of(tunnel->id)));
+}
+
 // Sends until all is told or the gate's socket is full.
 static void tell(struct gate *gate)
 {
 	struct ipc_channel *control = &gate->child.process.control;
+	int r = IPC_SENT;
 
-	while (gate->cursor.next != NULL && control->queued == 0) {
-		struct tunnel *tunnel = gate->cursor.next;
-		gate->cursor.next = TAILQ_NEXT(tunnel, link);
-		// One that waits for its next relay comes to the end of the list with that.
-		if (tunnel->visitors_fd < 0)
-			continue;
-		int r = ipc_post(
-			control, MSG_ROUTE_ADD, tunnel->visitors_fd, wire_str(span_of(tunnel->id)));
-		if (r == IPC_SENT)
-			continue;
-		if (r == -EPIPE)
-			return; // it is dying
+	while (r == IPC_SENT && control->queued == 0)
+		r = tell_next(gate);
+	if (control->queued > 0) {
+		ipc_want_writable(control);
+		set_stall(gate);
+	} else if (r != NOTHING_LEFT && r != -EPIPE) {
 		// Not even queued: without descriptors or memory a new gate is the way to get
 		// routes complete again.
 		process_log(&gate->child.process, LOG_ERROR, "cannot be given a route");
 		process_kill(&gate->child.process);
-		return;
-	}
-	if (control->queued > 0) {
-		ipc_want_writable(control);
-		set_stall(gate);
 	}
 }
 
@@ -142,11 +157,10 @@ static int ready(struct child *child)
 		wire_uint((uint64_t)supervisor->options->head_timeout * 1000),
 		wire_uint(MAX_PENDING));
 
-	for (size_t i = 0; i < supervisor->n_listeners && r == IPC_SENT; i++)
-		r = ipc_post(control, MSG_LISTENER, supervisor->listeners[i], wire_uint(i));
 	if (r != IPC_SENT)
 		return r;
 	control->writable = on_writable;
+	gate->n_listeners = 0;
 	tunnels_cursor_start(&supervisor->tunnels, &gate->cursor, LIST_LIVING);
 	tell(gate);
 	return IPC_SENT;

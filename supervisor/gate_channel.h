@@ -17,6 +17,7 @@ enum {
 struct gate {
 	struct child child;
 	struct tunnels_cursor cursor; // the next living tunnel it has to be told of
+	size_t n_listeners;           // that it has been given
 	struct loop_timer stall;
 };
 

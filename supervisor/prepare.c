@@ -84,12 +84,11 @@ static int open_folders(struct preparation *p)
 	struct supervisor *supervisor = p->supervisor;
 	const char *path = p->options->state_dir;
 	char why[STATE_DIR_WHY_MAX];
-	CLEANUP(close_p) int dir_fd = state_dir_open(path, why);
-	int r = dir_fd;
+	int r = supervisor->state_dir_fd = state_dir_open(path, why);
 
 	if (r >= 0)
-		r = supervisor->state_fd =
-			state_dir_open_api(dir_fd, path, supervisor_uid(supervisor, UID_API), why);
+		r = supervisor->state_fd = state_dir_open_api(
+			supervisor->state_dir_fd, path, supervisor_uid(supervisor, UID_API), why);
 	if (r < 0) {
 		log_error("%s", why);
 		return r;

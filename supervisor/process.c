@@ -42,18 +42,25 @@ void process_log(struct process *process, enum log_level level, const char *form
 	log_write(level, &about, "%s", text);
 }
 
+bool process_may_log(struct process *process)
+{
+	uint64_t dropped;
+
+	if (!log_limit_pass(&process->log, instant_now(), &dropped))
+		return false;
+	if (dropped > 0)
+		process_log(process, LOG_WARNING, "%" PRIu64 " lines of it were left out", dropped);
+	return true;
+}
+
 int process_on_log(struct ipc_channel *channel, struct ipc_message *message)
 {
 	struct process *process = container_of(channel, struct process, control);
 	enum log_level level = (enum log_level)message->fields[0].number;
 	struct span text = message->fields[1].bytes;
-	uint64_t dropped;
 
-	if (!log_limit_pass(&process->log, channel->loop->now, &dropped))
-		return 0;
-	if (dropped > 0)
-		process_log(process, LOG_WARNING, "%" PRIu64 " lines of it were left out", dropped);
-	process_log(process, level, "%.*s", (int)text.n, text.p);
+	if (process_may_log(process))
+		process_log(process, level, "%.*s", (int)text.n, text.p);
 	return 0;
 }
 
@@ -117,10 +124,12 @@ static void on_channel_ended(struct ipc_channel *channel, const char *why)
 	process->killed = killed || why != ipc_peer_closed;
 }
 
-static void on_channel_exhausted(struct ipc_channel *channel)
+static void on_channel_exhausted(struct ipc_channel *channel, const struct ipc_message *lost)
 {
 	struct process *process = container_of(channel, struct process, control);
 
+	if (!process_may_log(process))
+		return;
 	process_log(process, LOG_WARNING,
 		"a connection was lost: the supervisor has no free descriptor (RLIMIT_NOFILE)");
 }

@@ -59,6 +59,10 @@ bool process_inspect(struct process *process, uint64_t reached);
 void process_log(struct process *process, enum log_level level, const char *format, ...)
 	PRINTF(3, 4);
 
+// Whether there may be another line that this process has caused; counts it. For lines it could
+// cause without end.
+bool process_may_log(struct process *process);
+
 // Handler of LOG for every role.
 int process_on_log(struct ipc_channel *channel, struct ipc_message *message);
 

@@ -5,11 +5,10 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #define API_FOLDER "api"
-
-enum { OPEN_FLAGS = O_PATH | O_DIRECTORY | O_CLOEXEC };
 
 int state_dir_open(const char *path, char why[STATE_DIR_WHY_MAX])
 {
@@ -24,7 +23,7 @@ int state_dir_open(const char *path, char why[STATE_DIR_WHY_MAX])
 			path, strerror(error));
 		return -error;
 	}
-	fd = open(path, OPEN_FLAGS);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) < 0) {
 		int error = errno;
 		snprintf(why, STATE_DIR_WHY_MAX, "state_dir %s cannot be opened: %s", path,
@@ -42,6 +41,12 @@ int state_dir_open(const char *path, char why[STATE_DIR_WHY_MAX])
 		snprintf(why, STATE_DIR_WHY_MAX,
 			"state_dir %s can be written to by others: chmod go-w it", path);
 		return -EPERM;
+	}
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		int error = errno;
+		snprintf(why, STATE_DIR_WHY_MAX, "state_dir %s is in use by another tunneld: %s",
+			path, strerror(error));
+		return -error;
 	}
 	return take_fd(&fd);
 }
@@ -67,7 +72,7 @@ int state_dir_open_api(int dir_fd, const char *path, uid_t uid, char why[STATE_D
 	int r = make_api(dir_fd, uid);
 
 	if (r == 0) {
-		fd = openat(dir_fd, API_FOLDER, OPEN_FLAGS | O_NOFOLLOW);
+		fd = openat(dir_fd, API_FOLDER, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (fd < 0 || fstat(fd, &st) < 0)
 			r = -errno;
 	}

@@ -13,8 +13,9 @@
 enum { STATE_DIR_WHY_MAX = 1280 };
 
 // Makes the folder PATH, mode 0700, if it is not there (the one it lies in must be), and checks
-// that it is ours and nobody else can write to it. Returns a descriptor (O_PATH), or a negative
-// errno with WHY.
+// that it is ours, that nobody else can write to it, and that no other tunneld uses it: two on one
+// database would both serve its tunnels. It is locked as long as the descriptor returned is open.
+// Returns that, or a negative errno with WHY.
 int state_dir_open(const char *path, char why[STATE_DIR_WHY_MAX]);
 
 // The same for the worker's folder inside, which belongs to UID ((uid_t)-1: us) and is closed to

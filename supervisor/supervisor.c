@@ -174,6 +174,7 @@ int supervisor_init(struct supervisor *supervisor, struct options *options)
 	*supervisor = (struct supervisor){
 		.options = options,
 		.void_fd = -1,
+		.state_dir_fd = -1,
 		.state_fd = -1,
 		.signals = {.fd = -1},
 		.expiry = {.watch = {.fd = -1}},

@@ -38,7 +38,8 @@ struct supervisor {
 	bool separate;                  // children have uids and folders of their own
 	struct uids uids;               // if so
 	int void_fd;                    // the empty folder relays and gates are locked into, -1
-	int state_fd;                   // the API worker's folder
+	int state_dir_fd;               // held open for its lock
+	int state_fd;                   // the API worker's folder in it
 
 	struct loop_watch signals; // signalfd, owned
 	struct loop_timer stop_timer;

@@ -63,7 +63,8 @@ void tunnel_ended(struct tunnel *tunnel)
 		gates_route_drop(&supervisor->gates, tunnel->id);
 	free(tunnel->config);
 	tunnel->config = NULL;
-	tunnel_log(tunnel, LOG_INFO, "%s", end_reason_name(tunnel->reason));
+	if (tunnel->lived)
+		tunnel_log(tunnel, LOG_INFO, "%s", end_reason_name(tunnel->reason));
 	tunnels_move(&supervisor->tunnels, tunnel, LIST_ENDED);
 	api_tell(&supervisor->api);
 }
@@ -93,7 +94,8 @@ void tunnel_fail(struct tunnel *tunnel, enum code code, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(detail, sizeof detail, format, args);
 	va_end(args);
-	tunnel_log(tunnel, LOG_INFO, "not started: %s", detail);
+	if (process_may_log(&tunnel->supervisor->api.child.process))
+		tunnel_log(tunnel, LOG_INFO, "not started: %s", detail);
 	process_kill(&tunnel->relay);
 	disarm(tunnel);
 	api_spawn_failed(

@@ -203,9 +203,12 @@ void tunnel_start_relay(struct tunnel *tunnel)
 	struct supervisor *supervisor = tunnel->supervisor;
 	struct loop *loop = &supervisor->loop;
 	uid_t uid = (uid_t)-1;
+
+	expiry_run(&supervisor->expiry);
+	if (supervisor->stopping || tunnel_over(tunnel))
+		return;
 	int r = loop_timer_set(
 		loop, &tunnel->timer, instant_add_ms(instant_now(), TUNNEL_READY_MS));
-
 	tunnel->timer.expired = on_timer;
 	if (r == 0 && supervisor->separate && uids_take(&supervisor->uids, &uid) != 0)
 		r = -EUSERS;

@@ -95,8 +95,13 @@ class Daemon:
                 self.command(),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                 preexec_fn=self.prepare, env={"PATH": "/usr/bin:/bin", **keep, **self.environment})
-        proc.wait_until(self.ready, 15, lambda: f"tunneld is not ready\n{self.log()}")
         self.supervisor = proc.Process(self.process.pid)
+        try:
+            proc.wait_until(self.ready, 15, lambda: f"tunneld is not ready\n{self.log()}")
+        except BaseException:
+            self.process.kill()  # its children go with it
+            self.process.wait(10)
+            raise
         return self
 
     def ready(self):
@@ -153,7 +158,11 @@ class Daemon:
         self.process.wait(10)
 
     def __enter__(self):
-        return self.start()
+        try:
+            return self.start()
+        except BaseException:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
 
     def __exit__(self, *_):
         self.close()

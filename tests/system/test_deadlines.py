@@ -10,7 +10,7 @@ import time
 import pytest
 
 from support import websocket as ws
-from support.backend import head
+from support.backend import HttpBackend, head
 from support.daemon import Daemon
 
 
@@ -84,11 +84,36 @@ def test_a_slow_answer_has_all_the_time_it_wants(tunnel, backend):
 def test_a_slow_upload_has_all_the_time_it_wants(tunnel, backend):
     tap = backend.tap("/tap")
     with tunnel.connect() as visitor:
+        visitor.request("POST", tunnel.target("/tap"), [("Content-Length", "4")])
+        for sent in range(1, 5):  # each pause is shorter than the deadline, all of them longer
+            visitor.send(b"a")
+            assert tap.wait(sent) == b"a" * sent
+            assert sent == 4 or not visitor.readable(1)
+        assert visitor.answer().status == 200
+
+
+def test_an_upload_that_stops_arriving(tunnel, backend):
+    tap = backend.tap("/tap")
+    with tunnel.connect() as visitor:
         visitor.request("POST", tunnel.target("/tap"), [("Content-Length", "2")])
         visitor.send(b"a")
-        assert tap.wait(1) == b"a"
-        assert not visitor.readable(3)
-        visitor.send(b"b")
+        took, said = lasted(visitor)
+        assert 1.9 < took < 5 and said.startswith(b"HTTP/1.1 408 "), (took, said)
+    assert tap.wait_end() in ("Ended", "ConnectionResetError"), tap.ended
+
+
+def test_an_upload_that_waits_for_the_backends_100(tunnel, backend):
+    """It is not the visitor who stalls."""
+    def ponder(received, request, stream):
+        assert not stream.readable(3), "the body must wait"
+        HttpBackend.absorb(received, request, stream)
+        stream.send(head(200, [("Content-Length", 0)]))
+
+    backend.route("/ponder", ponder)
+    with tunnel.connect() as visitor:
+        visitor.request("POST", tunnel.target("/ponder"), [("Expect", "100-continue"), ("Content-Length", "2")])
+        assert visitor.head().startswith(b"HTTP/1.1 100 ")
+        visitor.send(b"ab")
         assert visitor.answer().status == 200
 
 

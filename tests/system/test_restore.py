@@ -79,15 +79,15 @@ def test_tunnels_come_back(own_daemon, backend, interrupt):
 
 def test_the_time_away_counts(own_daemon, backend, interrupt):
     begin = time.monotonic()
-    tunnel = own_daemon.api.create(backend, timeout=4)
+    tunnel = own_daemon.api.create(backend, timeout=3)
     interrupt()
-    assert abs(seconds_left(tunnel) - (4 - (time.monotonic() - begin))) < 0.5 + 1
+    assert abs(seconds_left(tunnel) - (3 - (time.monotonic() - begin))) < 0.5 + 1
     assert served(tunnel).status == 200
     with tunnel.connect() as visitor:
         assert visitor.exchange("GET", tunnel.target("/")).status == 200
         assert visitor.ended(6) == "reset"
     took = time.monotonic() - begin
-    assert 4 <= took < 4.5, f"{took:.2f} s of 4"
+    assert 3 <= took < 3.5, f"{took:.2f} s of 3"
 
 
 def test_what_expired_meanwhile_does_not_come_back(own_daemon, backend, interrupt):
@@ -114,14 +114,14 @@ def test_after_another_boot_the_time_left_is_not_longer(own_daemon, backend, int
 
 def test_after_another_boot_expiry_still_cuts(own_daemon, backend, interrupt):
     begin = time.monotonic()
-    tunnel = own_daemon.api.create(backend, timeout=5)
+    tunnel = own_daemon.api.create(backend, timeout=3)
     interrupt(lambda: edit_boot_id(own_daemon))
     assert served(tunnel).status == 200
     with tunnel.connect() as visitor:
         assert visitor.exchange("GET", tunnel.target("/")).status == 200
         assert visitor.ended(8) == "reset"
     took = time.monotonic() - begin
-    assert took < 6.5, f"{took:.2f} s of 5"
+    assert took < 4.5, f"{took:.2f} s of 3"
 
 
 def test_used_budgets_are_remembered(own_daemon, backend):

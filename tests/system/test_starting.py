@@ -96,11 +96,15 @@ def test_options_win_over_environment_over_file(tmp_path):
         assert (second.status, second.json()["code"]) == (429, "quota_reached"), second
 
 
+def start_beside(daemon, **options):
+    """A second one with the options of a running one, but for some."""
+    words = [word for key, value in (daemon.options | options).items() for word in ("-o", f"{key}={value}")]
+    return run(*words, TUNNELD_API_TOKEN=TOKEN)
+
+
 def test_a_taken_port_is_named():
     with Daemon() as daemon:
-        answer = run("-o", f"listen=127.0.0.1:{daemon.port}",
-                     "-o", f"state_dir={daemon.folder}/other",
-                     TUNNELD_API_TOKEN=TOKEN)
+        answer = start_beside(daemon, state_dir=f"{daemon.folder}/other")
         assert answer.returncode not in (0, 2), answer
         assert str(daemon.port) in answer.stderr, answer.stderr
 
@@ -108,11 +112,9 @@ def test_a_taken_port_is_named():
 def test_a_state_folder_in_use_is_refused():
     """Two supervisors on one state would both serve its tunnels."""
     with Daemon() as daemon:
-        answer = run("-o", f"listen=127.0.0.1:{free_port()}",
-                     "-o", f"state_dir={daemon.folder}/state",
-                     TUNNELD_API_TOKEN=TOKEN)
+        answer = start_beside(daemon, listen=f"127.0.0.1:{free_port()}")
         assert answer.returncode not in (0, 2), answer
-        assert "state" in answer.stderr, answer.stderr
+        assert f"{daemon.folder}/state" in answer.stderr, answer.stderr
 
 
 def test_several_listeners():

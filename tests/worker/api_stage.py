@@ -162,8 +162,15 @@ class Stage:
     def acknowledged(self, tunnel):
         assert self.expect(MSG.ENDED_ACK).fields == [tunnel]
 
-    def stop(self):
-        """An orderly end; the database can be looked at afterwards."""
+    def stop(self, live=()):
+        """
+        An orderly end; the database can be looked at afterwards. LIVE: (id, deadline, counters) of
+        what lives, which the supervisor tells a last time before it.
+        """
+        for tunnel in live:
+            self.live(*tunnel)
+        if live:
+            self.worker.send(MSG.LIVE_DONE)
         self.worker.send(MSG.STOP)
         self.expect(MSG.STOPPED)
         assert self.worker.wait() == 0

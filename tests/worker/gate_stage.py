@@ -42,7 +42,7 @@ class Taken:
         self.sock.close()
 
     def is_of(self, client):
-        """Whether this descriptor is the other end of CLIENT: by address, and by bytes both ways."""
+        """Whether this descriptor is the other end of CLIENT: by address and by bytes."""
         if self.sock.getpeername()[:2] != client.sock.getsockname()[:2]:
             return False
         client.send(b"ping")

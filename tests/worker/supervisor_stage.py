@@ -61,6 +61,12 @@ def quiet(sock):
     return not readable(sock, 0.1)
 
 
+def holds(process, count):
+    """Waits until it has that many descriptors: a copy just sent is closed a moment later."""
+    proc.wait_until(lambda: process.descriptors() == count, 5,
+                    lambda: f"{process} holds {process.descriptors()}, expected {count}")
+
+
 class Played(Channel):
     """A child of the supervisor that the test plays: its control channel, and its process."""
 
@@ -69,7 +75,10 @@ class Played(Channel):
         super().__init__(socket.socket(fileno=fds[0]), int(epoch))
         self.sock.setblocking(True)
         self.role, self.pid, self.line, self.fds = role, int(pid), line, fds[1:]
-        self.process = proc.Process(self.pid)
+        try:
+            self.process = proc.Process(self.pid)
+        except ProcessLookupError:
+            self.process = None  # has been ended already
 
     # What it becomes
 
@@ -98,24 +107,30 @@ class Played(Channel):
     # Its end
 
     def killed(self, seconds=SETTLE):
-        """Waits for its process to be gone."""
-        return readable(self.line, seconds) and not self.line.recv(256) and self._reaped(seconds)
-
-    def _reaped(self, seconds):
-        proc.wait_until(lambda: not self.process.alive(), seconds, f"{self.process} is there")
+        """Waits for its process to be gone; what it held is closed, except its control channel."""
+        if not readable(self.line, seconds) or self.line.recv(256):
+            return False
+        if self.process:
+            proc.wait_until(lambda: not self.process.alive(), seconds, f"{self.process} is there")
+        self._drop()
         return True
+
+    def _drop(self):
+        while self.fds:
+            os.close(self.fds.pop())
 
     def close(self):
         super().close()
         self.line.close()
-        while self.fds:
-            os.close(self.fds.pop())
+        self._drop()
 
 
 class Gate(Played):
-    def setup(self, listeners=1):
-        """What every new gate is sent; returns the listening sockets."""
+    def setup(self, routes=(), listeners=1):
+        """What every new gate is sent, with these tunnels first; returns the listening sockets."""
         self.expect(MSG.GATE_SETUP)
+        added = [self.expect(MSG.ROUTE_ADD).fields[0] for _ in routes]
+        assert sorted(added) == sorted(routes)
         return [self.expect(MSG.LISTENER).take_socket() for _ in range(listeners)]
 
 
@@ -280,6 +295,9 @@ class Stage(daemon.Daemon):
             assert readable(self._listener, left), f"no new {role} in {seconds} s\n{self.log()}"
             line, _ = self._listener.accept()
             introduction, fds, _, _ = socket.recv_fds(line, 256, 8)
+            if not introduction:
+                line.close()  # was ended before it could say a word
+                continue
             name, epoch, pid = introduction.decode().split()
             found = name.removeprefix("tunneld-")
             played = KINDS[found](found, epoch, pid, line, fds)
@@ -331,8 +349,11 @@ class Stage(daemon.Daemon):
 
     def close(self):
         try:
+            self.process.terminate()
+            for played in self._all:  # which ends them
+                played.close()
+            self.process.wait(10)
+            self.lines = self.log().splitlines()
             super().close()
         finally:
-            for played in self._all:
-                played.close()
             self._listener.close()

@@ -462,7 +462,7 @@ def test_pages_for_relays(stage, auth, scheme):
 
 def test_pages_of_one_tunnel_do_not_use_up_those_of_others(stage):
     held = []
-    for _ in range(40):
+    for _ in range(100):
         client = stage.client()
         stage.worker.send(MSG.PAGE, UNKNOWN, code("draining"), False, 0, fd=client.accepted)
         client.accepted.close()

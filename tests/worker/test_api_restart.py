@@ -130,6 +130,18 @@ def test_ends_nobody_stored(folder, finish):
         assert stage.state(second) == "revoked"
 
 
+def test_an_end_that_is_told_late_stops_the_restoring(folder, finish):
+    """The supervisor still has the end it wants stored, and so refuses to start the tunnel."""
+    (tunnel,) = cast(folder, finish, 60)
+    with Stage(folder) as stage:
+        spawn = stage.spawn()
+        stage.worker.send(MSG.SPAWN_FAILED, spawn.request, code("conflict"), "there is one")
+        stage.ended(tunnel, EXHAUSTED)
+        stage.acknowledged(tunnel)
+        assert stage.worker.silent(1.5), "it would have been tried again after a second"
+        assert stage.state(tunnel) == "exhausted"
+
+
 def test_a_post_that_was_lost(folder):
     """Its tunnel is of no use: whether it lives by now or not, it is ended."""
     with Stage(folder) as stage:
@@ -224,8 +236,7 @@ def test_delete_of_what_is_being_restored(folder, finish):
 def test_counters_are_written_down_at_the_end(folder):
     with Stage(folder) as stage:
         tunnel = stage.create(life=60)["id"]
-        stage.live(tunnel, boottime_us(55), (10, 1, 20, 30, 2**64 - 1, 1700000000))
-        stage.stop()
+        stage.stop([(tunnel, boottime_us(55), (10, 1, 20, 30, 2**64 - 1, 1700000000))])
     (row,) = rows(folder, "SELECT * FROM tunnels")
     assert (row["connections"], row["requests"], row["bytes_in"], row["bytes_out"],
             row["last_activity"]) == (10, 20, 30, 2**63 - 1, 1700000000)
@@ -244,6 +255,15 @@ def test_stopping_answers_and_leaves_no_log_behind(folder):
         assert idle.ended() == "eof"
     assert [path.name for path in folder.iterdir()] == ["tunneld.db"]
     assert (folder / "tunneld.db").stat().st_mode & 0o777 == 0o600
+
+
+def test_remaining_times_are_written_down_at_the_end(folder):
+    with Stage(folder) as stage:
+        stage.create(life=60)
+        time.sleep(1.1)
+        stage.stop()
+    (row,) = rows(folder, "SELECT remaining_ms FROM tunnels")
+    assert 57000 < row["remaining_ms"] < 59000
 
 
 def test_stop_before_it_was_set_up(folder):

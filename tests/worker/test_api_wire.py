@@ -243,11 +243,25 @@ def test_idle_connections_give_way_and_busy_ones_do_not(stage):
         client.close()
 
 
+def test_strangers_cannot_take_all_places(stage):
+    """Whoever has shown no token gives way, whatever it is in the middle of."""
+    strangers = []
+    for begun in (HEALTH[:-2], b"GET /healthz HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n"):
+        for _ in range(SERVED):
+            client = stage.client()
+            stage.hand_over(client, begun)
+            strangers.append(client)
+        assert stage.works()
+        stage.create()
+    for client in strangers:
+        client.close()
+
+
 def test_more_than_are_served_are_told_so(stage):
     busy = []
     for _ in range(SERVED):
         client = stage.client()
-        stage.hand_over(client, b"POST /_api/tunnels HTT")  # none of them idle
+        stage.hand_over(client, post(b"Content-Length: 5", body=b"1234"))  # the owner's, not idle
         busy.append(client)
     told = 0
     for _ in range(REFUSED * 2):

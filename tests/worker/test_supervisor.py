@@ -4,16 +4,16 @@
 # A real supervisor; the test plays the API worker and, where that is the story, relays.
 
 import os
+import resource
 import signal
 import socket
 import struct
 import time
 
 import pytest
-from child import MSG, readable
+from child import MSG
 from supervisor_stage import (
-    EXHAUSTED, EXPIRED, FAILED, FORBIDDEN, REFUSED, REVOKED, UNRESOLVED, Stage, boottime_us, quiet,
-    tunnel_id)
+    EXHAUSTED, EXPIRED, FAILED, REVOKED, Stage, boottime_us, holds, quiet, tunnel_id)
 from support import backend, proc
 
 
@@ -35,10 +35,6 @@ def relays():
     """The API worker and the relays are played."""
     with Stage("api", "relay") as stage:
         yield stage
-
-
-def option(sock, level, name):
-    return sock.getsockopt(level, name)
 
 
 class TestLife:
@@ -155,7 +151,7 @@ class TestLife:
         before = stage.supervisor.descriptors()
         for _ in range(10):
             stage.tunnel(worker, server.url())
-        assert stage.supervisor.descriptors() - before == 30
+        holds(stage.supervisor, before + 30)
 
     def test_too_many(self, server):
         with Stage("api", max_tunnels=2) as stage:
@@ -178,6 +174,30 @@ class TestLife:
             worker.ended(more[0], REVOKED)
             worker.spawn_failed(worker.spawn(server.url()), "quota_reached")
             worker.send(MSG.ENDED_ACK, ids[0])
+            stage.tunnel(worker, server.url())
+
+    def test_out_of_descriptors(self, server):
+        """New tunnels are refused, old ones stay, and there is no busy waiting."""
+        stage = Stage("api")
+        stage.prepare = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))
+        with stage:
+            assert "max_tunnels = 1000" in stage.logged("limit of open files is 60")
+            worker = stage.worker()
+            ids = []
+            while True:
+                spawn = worker.spawn(server.url())
+                answer = worker.recv()
+                if answer.type != MSG.SPAWNED:
+                    break
+                ids.append(spawn[1])
+            assert answer.type == MSG.SPAWN_FAILED and "open files" in answer.fields[2]
+            assert 3 < len(ids) < 15
+            used = stage.supervisor.cpu_seconds()
+            time.sleep(0.5)
+            assert stage.supervisor.cpu_seconds() - used < 0.1
+            worker.end(ids[0])
+            worker.ended(ids[0], REVOKED)
+            assert stage.visit(ids[1]) == 200
             stage.tunnel(worker, server.url())
 
     def test_same_id_twice(self, stage, server):
@@ -295,198 +315,6 @@ class TestRelayProcess:
         for child in children:
             child.ready()
         assert {worker.expect(MSG.SPAWNED).fields[0] for _ in range(40)} == spawns
-
-
-class TestDial:
-    def test_socket(self, relays, server):
-        relay, _ = relays.tunnel(relays.worker(), server.url())
-        sock, attempts = relay.dial()
-        assert attempts == 1
-        with sock:
-            assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8) == b"\1\0\0\0\0\0\0\0"
-            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-            assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
-            assert not sock.getblocking()
-            sock.settimeout(5)
-            proc.wait_until(lambda: sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0, 5, "")
-            sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-            assert sock.recv(100).startswith(b"HTTP/1.1 200")
-
-    def test_supervisor_keeps_no_copy(self, relays, server):
-        relay, _ = relays.tunnel(relays.worker(), server.url())
-        before = relays.supervisor.descriptors()
-        sockets = [relay.dial()[0] for _ in range(20)]
-        assert relays.supervisor.descriptors() == before
-        for sock in sockets:
-            sock.close()
-
-    def test_no_further_attempt(self, relays, server):
-        relay, _ = relays.tunnel(relays.worker(), server.url())
-        assert relay.dial(1) == REFUSED
-        assert relay.dial(16) == REFUSED
-
-    @pytest.mark.parametrize("address", [
-        "http://169.254.169.254", "http://0.0.0.0:80", "http://[::]:80", "tcp://224.0.0.1:9",
-        "http://[fe80::1]:80", "http://[::ffff:169.254.169.254]:80"])
-    def test_forbidden(self, stage, address):
-        worker = stage.worker()
-        worker.spawn_failed(worker.spawn(address), "backend_forbidden", "refused")
-
-    def test_own_listener(self, stage):
-        worker = stage.worker()
-        spawn = worker.spawn(f"http://127.0.0.1:{stage.port}")
-        worker.spawn_failed(spawn, "backend_forbidden", "refused")
-
-    def test_scoped_token(self, server):
-        with Stage("api", backend_allow=f"127.0.0.1:{server.port}") as stage:
-            worker = stage.worker()
-            stage.tunnel(worker, server.url(), owner=False)
-            worker.spawn_failed(worker.spawn("http://127.0.0.1:1", owner=False),
-                                "backend_forbidden")
-            stage.tunnel(worker, "http://127.0.0.1:1")
-
-
-class TestNames:
-    @pytest.fixture
-    def stage(self):
-        with Stage("api", "relay", "resolve") as stage:
-            yield stage
-
-    def spawn(self, stage, worker, *addresses, port):
-        spawn = worker.spawn(f"http://backend.test:{port}")
-        resolver = stage.child("resolve")
-        assert resolver.asked() == "backend.test"
-        resolver.answer(*addresses)
-        relay = stage.child("relay").start()
-        worker.spawned(spawn)
-        return relay
-
-    @staticmethod
-    def peer(answer):
-        sock, attempts = answer
-        with sock:
-            proc.wait_until(lambda: sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1) != b"\2",
-                            5, "still connecting")
-            try:
-                return sock.getpeername()[0], attempts
-            except OSError:
-                return None, attempts
-
-    def test_real_resolver(self, server):
-        with Stage("api") as stage:
-            worker = stage.worker()
-            _, id_ = stage.tunnel(worker, server.url(host="localhost"))
-            assert stage.visit(id_) == 200
-            assert not stage.children("tunneld-resolve")
-
-    def test_attempts(self, stage, server):
-        """The one asked for last comes first; the others in order; then the name again."""
-        relay = self.spawn(
-            stage, stage.worker(), "127.0.0.2", "127.0.0.3", "127.0.0.1", port=server.port)
-        assert self.peer(relay.dial(0)) == (None, 5)  # three, the first again, the name
-        assert self.peer(relay.dial(1)) == (None, 5)
-        assert self.peer(relay.dial(2)) == ("127.0.0.1", 5)
-        assert self.peer(relay.dial(0)) == ("127.0.0.1", 5)
-        assert self.peer(relay.dial(3)) == (None, 5)
-
-    def test_looked_up_again(self, stage, server):
-        relay = self.spawn(stage, stage.worker(), "127.0.0.2", port=server.port)
-        assert self.peer(relay.dial(0)) == (None, 2)
-        assert relay.dial(1) == REFUSED  # the look-up is not a second old
-        time.sleep(1)
-        for request in (101, 102):
-            relay.send(MSG.DIAL, request, 1)
-        resolver = stage.child("resolve")
-        assert resolver.asked() == "backend.test"
-        resolver.answer("127.0.0.1")
-        for request in (101, 102):
-            message = relay.expect(MSG.DIALED)
-            assert message.fields[0] == request
-            assert self.peer((message.take_socket(), 0))[0] == "127.0.0.1"
-        assert self.peer(relay.dial(0)) == ("127.0.0.1", 2)
-
-    @pytest.mark.parametrize("addresses, reason", [
-        (["127.0.0.2"], REFUSED), (["169.254.169.254"], FORBIDDEN), ([], UNRESOLVED)])
-    def test_looked_up_again_in_vain(self, stage, server, addresses, reason):
-        relay = self.spawn(stage, stage.worker(), "127.0.0.2", port=server.port)
-        time.sleep(1)
-        relay.send(MSG.DIAL, 1, 1)
-        resolver = stage.child("resolve")
-        resolver.asked()
-        if addresses:
-            resolver.answer(*addresses)
-        else:
-            resolver.send(MSG.RESOLVE_FAILED, "no such name")
-        assert relay.expect(MSG.DIAL_FAILED).fields == [1, reason]
-        assert self.peer(relay.dial(0)) == (None, 2)  # the old address is kept
-
-    def test_only_what_is_allowed(self, stage, server):
-        relay = self.spawn(stage, stage.worker(), "169.254.169.254", "0.0.0.0", "127.0.0.1",
-                           port=server.port)
-        assert self.peer(relay.dial(0)) == ("127.0.0.1", 2)
-
-    def test_nothing_allowed(self, stage):
-        worker = stage.worker()
-        spawn = worker.spawn("http://metadata.test")
-        resolver = stage.child("resolve")
-        resolver.asked()
-        resolver.answer("169.254.169.254")
-        worker.spawn_failed(spawn, "backend_forbidden", "refused")
-
-    def test_unknown(self, stage):
-        worker = stage.worker()
-        spawn = worker.spawn("http://nothing.test")
-        resolver = stage.child("resolve")
-        resolver.asked()
-        resolver.send(MSG.RESOLVE_FAILED, "no such name")
-        worker.spawn_failed(spawn, "invalid", "nothing.test .*no such name")
-
-    def test_no_answer(self, stage):
-        worker = stage.worker()
-        spawn = worker.spawn("http://slow.test")
-        resolver = stage.child("resolve")
-        resolver.asked()
-        start = time.monotonic()
-        worker.spawn_failed(spawn, "invalid", "5 seconds")
-        assert 4 < time.monotonic() - start < 6
-        assert resolver.killed()
-
-    def test_dies(self, stage):
-        worker = stage.worker()
-        spawn = worker.spawn("http://slow.test")
-        stage.child("resolve").exit(1)
-        worker.spawn_failed(spawn, "invalid", "without an answer")
-
-    @pytest.mark.parametrize("answer", [
-        (MSG.RESOLVED, b"\0" * 17), (MSG.RESOLVED, b""), (MSG.RESOLVED, b"\0" * 16 * 17), (99,),
-        (MSG.RESOLVE_FAILED, ""), (MSG.READY, 31)])
-    def test_lies(self, stage, answer):
-        worker = stage.worker()
-        spawn = worker.spawn("http://liar.test")
-        resolver = stage.child("resolve")
-        resolver.asked()
-        resolver.send(*answer)
-        worker.spawn_failed(spawn, "invalid")
-        assert resolver.killed()
-        stage.logged("resolver.*protocol violation")
-
-    def test_several_at_once(self, stage):
-        worker = stage.worker()
-        spawns = [worker.spawn(f"http://name{i}.test") for i in range(10)]
-        first = [stage.child("resolve") for _ in range(8)]
-        assert stage.no_child("resolve", 0.2)
-        names = {resolver.asked() for resolver in first}
-        first[0].send(MSG.RESOLVE_FAILED, "no")
-        names.add(stage.child("resolve").asked())
-        assert len(names) == 9
-        for spawn in spawns:
-            worker.end(spawn[1])
-        done = {spawn[1]: 0 for spawn in spawns}
-        while min(done.values()) == 0:
-            message = worker.recv()
-            if message.type == MSG.ENDED:
-                done[message.fields[0]] += 1
-        assert all(resolver.killed() for resolver in first)
 
 
 class TestPages:

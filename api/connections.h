@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+//
+// All connections, and how many there may be. When it is full those give way of whom it is known
+// that they have no claim: idle ones, then those whose request carries no valid token. So visitors
+// who open connections and do nothing cost the owner nothing.
+
+#pragma once
+
+#include "loop.h"
+
+#include <sys/queue.h>
+
+struct connection;
+struct connection_server;
+
+enum connection_kind {
+	CONNECTION_SERVED,  // requests are read and answered
+	CONNECTION_REFUSED, // the same, but there are too many: the server's `begin` sees to it
+	CONNECTION_PAGE,    // answered once, nothing is read
+	CONNECTION_KINDS
+};
+
+enum {
+	CONNECTION_SERVED_MAX = 256,
+	CONNECTION_REFUSED_MAX = 32, // beyond that they are closed without a word
+	CONNECTION_PAGES_MAX = 64,
+	CONNECTION_TUNNEL_PAGES_MAX = 16, // of them for one tunnel
+};
+
+TAILQ_HEAD(connection_list, connection);
+
+struct connections {
+	struct loop *loop;
+	const struct connection_server *server;
+	struct connection_list all;  // oldest first
+	struct connection_list idle; // longest idle first
+	size_t n[CONNECTION_KINDS];
+};
+
+void connections_init(
+	struct connections *set, struct loop *loop, const struct connection_server *server);
+// Closes all; whoever waits is told.
+void connections_deinit(struct connections *set);
+
+// Makes a place, if need be by another *KIND. TUNNEL: of a page. Returns false when there is none.
+bool connections_find_place(
+	struct connections *set, enum connection_kind *kind, const char *tunnel);
+
+// Bytes of answers nobody has taken yet.
+size_t connections_waiting(const struct connections *set);

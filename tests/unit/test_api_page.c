@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+//
+// Pages for every code: complete, alike, and with nothing in them that a browser would run or load.
+
+#include "page.h"
+
+#include "bucket.h"
+#include "http_date.h"
+#include "problem.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+
+static char text[64 * 1024];
+static const char *body;
+
+static void format(const struct page *page)
+{
+	char id[REQUEST_ID_SIZE] = "";
+	CLEANUP(buf_reset) struct buf out;
+	buf_init(&out, sizeof text - 1);
+	assert_int_equal(page_format(&out, page, id), 0);
+	struct span all = buf_span(&out);
+	memcpy(text, all.p, all.n);
+	text[all.n] = '\0';
+	body = strstr(text, "\r\n\r\n");
+	assert_non_null(body);
+	body += 4;
+	assert_int_equal(strlen(id), REQUEST_ID_SIZE - 1);
+	if (page->code != CODE_NONE && !page->to_head)
+		assert_non_null(strstr(body, id));
+}
+
+static size_t announced(void)
+{
+	size_t n = 0;
+	assert_int_equal(sscanf(strstr(text, "Content-Length: "), "Content-Length: %zu", &n), 1);
+	return n;
+}
+
+static unsigned count(const char *in, const char *part)
+{
+	unsigned n = 0;
+	for (const char *p = in; (p = strstr(p, part)) != NULL; p++)
+		n++;
+	return n;
+}
+
+// Every element that is opened is closed, in order.
+static void check_nesting(void)
+{
+	static const char *const empty[] = {"meta", "br", "!DOCTYPE"};
+	char open[32][16], name[16];
+	unsigned depth = 0;
+	for (const char *p = body; (p = strchr(p, '<')) != NULL; p++) {
+		bool closes = p[1] == '/', is_empty = false;
+		assert_int_equal(sscanf(p + 1 + closes, "%15[A-Za-z0-9!]", name), 1);
+		for (size_t i = 0; i < ARRAY_SIZE(empty); i++)
+			is_empty = is_empty || strcmp(name, empty[i]) == 0;
+		if (closes) {
+			assert_true(depth > 0);
+			assert_string_equal(open[--depth], name);
+		} else if (!is_empty) {
+			assert_true(depth < 32);
+			memcpy(open[depth++], name, sizeof name);
+		}
+	}
+	assert_int_equal(depth, 0);
+}
+
+static void check_page(void)
+{
+	static const char *const never[] = {
+		"<script", "src=", "@import", "url(", "http:", "https:", "javascript:", "onclick"};
+	assert_int_equal(announced(), strlen(body));
+	assert_int_equal(strncmp(body, "<!DOCTYPE html>", 15), 0);
+	assert_int_equal(count(body, "<title>"), 1);
+	assert_int_equal(count(body, "<h1>"), 1);
+	assert_int_equal(count(body, "width=device-width"), 1);
+	assert_int_equal(count(body, "prefers-color-scheme:dark"), 1);
+	check_nesting();
+	for (size_t i = 0; i < ARRAY_SIZE(never); i++)
+		if (strstr(body, never[i]) != NULL)
+			fail_msg("%s in %s", never[i], body);
+	assert_non_null(strstr(text, "Content-Security-Policy: default-src 'none'; "));
+	assert_non_null(strstr(text, "\r\nX-Content-Type-Options: nosniff\r\n"));
+	assert_non_null(strstr(text, "\r\nReferrer-Policy: no-referrer\r\n"));
+	assert_non_null(strstr(text, "\r\nCache-Control: no-store\r\n"));
+	assert_non_null(strstr(text, "\r\nContent-Type: text/html; charset=utf-8\r\n"));
+}
+
+static void every_code_has_a_page(void **state)
+{
+	for (int i = CODE_NONE + 1; i < CODES; i++) {
+		const struct code_info *info = code_info((enum code)i);
+		char line[64];
+		format(&(struct page){.code = (enum code)i});
+		snprintf(line, sizeof line, "HTTP/1.1 %u %s\r\n", info->status,
+			http_reason(info->status));
+		assert_int_equal(strncmp(text, line, strlen(line)), 0);
+		snprintf(line, sizeof line, "\r\nTunnel-Error: %s\r\n", info->name);
+		assert_non_null(strstr(text, line));
+		assert_non_null(strstr(text, "\r\nConnection: close\r\n"));
+		assert_non_null(strstr(body, info->title));
+		check_page();
+		assert_int_equal(
+			count(body, "<a href=\"\">"), info->status == 429 || info->status >= 500);
+	}
+}
+
+static void the_front_door(void **state)
+{
+	format(&(struct page){.code = CODE_NONE, .keep_alive = true});
+	assert_int_equal(strncmp(text, "HTTP/1.1 200 OK\r\n", 17), 0);
+	assert_null(strstr(text, "Tunnel-Error"));
+	assert_null(strstr(text, "Connection: close"));
+	check_page();
+}
+
+static void details_are_text(void **state)
+{
+	format(&(struct page){.code = CODE_INTERNAL, .detail = SPAN("<b a=\"1\">&amp;'</b>")});
+	assert_non_null(strstr(body, "<p>&lt;b a=&quot;1&quot;&gt;&amp;amp;'&lt;/b&gt;</p>"));
+	check_page();
+}
+
+static void head_has_the_length_and_no_body(void **state)
+{
+	format(&(struct page){.code = CODE_TUNNEL_OVER});
+	size_t n = announced();
+	format(&(struct page){.code = CODE_TUNNEL_OVER, .to_head = true});
+	assert_int_equal(announced(), n);
+	assert_string_equal(body, "");
+}
+
+static void further_fields(void **state)
+{
+	format(&(struct page){
+		.code = CODE_DRAINING, .retry_after = 77, .fields = SPAN("X-Y: z\r\n")});
+	assert_non_null(strstr(text, "\r\nRetry-After: 77\r\n"));
+	assert_non_null(strstr(text, "\r\nX-Y: z\r\n"));
+}
+
+// ---- Date
+
+static void dates(void **state)
+{
+	static const struct {
+		int64_t seconds;
+		const char *date;
+	} known[] = {
+		{784111777, "Sun, 06 Nov 1994 08:49:37 GMT"}, // the RFC's own example
+		{0, "Thu, 01 Jan 1970 00:00:00 GMT"},
+		{-5, "Thu, 01 Jan 1970 00:00:00 GMT"},
+		{1709164799, "Wed, 28 Feb 2024 23:59:59 GMT"},
+		{1709164800, "Thu, 29 Feb 2024 00:00:00 GMT"},
+		{253402300799, "Fri, 31 Dec 9999 23:59:59 GMT"},
+		{INT64_MAX, "Fri, 31 Dec 9999 23:59:59 GMT"},
+	};
+	char date[HTTP_DATE_SIZE];
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+		http_date_format(known[i].seconds, date);
+		assert_string_equal(date, known[i].date);
+	}
+}
+
+// ---- how fast tunnels may be created
+
+static void buckets(void **state)
+{
+	struct instant now = {1000};
+	struct bucket bucket;
+	bucket_init(&bucket, 60, now);
+	for (int i = 0; i < 60; i++)
+		assert_int_equal(bucket_take(&bucket, now), 0);
+	assert_int_equal(bucket_take(&bucket, now), 1);
+	now = instant_add_ms(now, 999);
+	assert_int_equal(bucket_take(&bucket, now), 1);
+	now = instant_add_ms(now, 1);
+	assert_int_equal(bucket_take(&bucket, now), 0);
+	assert_int_equal(bucket_take(&bucket, now), 1);
+	now = instant_add_ms(now, 3600 * 1000); // a pause fills it, and no more than that
+	for (int i = 0; i < 60; i++)
+		assert_int_equal(bucket_take(&bucket, now), 0);
+	assert_int_equal(bucket_take(&bucket, now), 1);
+
+	bucket_init(&bucket, 1, now);
+	assert_int_equal(bucket_take(&bucket, now), 0);
+	assert_int_equal(bucket_take(&bucket, now), 60);
+	bucket_init(&bucket, 0, now);
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(bucket_take(&bucket, now), 0);
+	bucket_init(&bucket, 1000000, now);
+	for (int i = 0; i < 100000; i++)
+		assert_int_equal(bucket_take(&bucket, now), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_code_has_a_page),
+		cmocka_unit_test(the_front_door),
+		cmocka_unit_test(details_are_text),
+		cmocka_unit_test(head_has_the_length_and_no_body),
+		cmocka_unit_test(further_fields),
+		cmocka_unit_test(dates),
+		cmocka_unit_test(buckets),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
