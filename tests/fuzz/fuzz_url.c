@@ -58,7 +58,7 @@ static void check_url(const struct url *url)
 
 static void check_authority(struct span text)
 {
-	CHECK(text.n > 0 && text.n <= URL_HOST_MAX + 1 + 6);
+	CHECK(text.p != NULL && text.n > 0 && text.n <= URL_HOST_MAX + 1 + 6);
 	for (size_t i = 0; i < text.n; i++) {
 		char c = ascii_lower(text.p[i]);
 		CHECK(c != '\0' && (strchr(name_bytes, c) != NULL || strchr("[]:", c) != NULL));

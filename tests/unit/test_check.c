@@ -5,8 +5,8 @@
 
 #include "check.h"
 
-#include "seal_landlock.h"
 #include "caps.h"
+#include "seal_landlock.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -76,10 +76,10 @@ static void test_what_is_not_there(void **state)
 	int r = check(&wishes);
 
 	assert_true(says("degraded", "descriptors"));
-	if (!caps_can_separate())
-		skip();
-	assert_true(says("missing", "uids"));
-	assert_int_equal(r, 1);
+	// Without root nobody gets a user id of its own, so it does not matter whose they are.
+	if (caps_can_separate())
+		assert_true(says("missing", "uids"));
+	assert_int_equal(r, caps_can_separate() ? 1 : 0);
 }
 
 int main(void)

@@ -9,6 +9,8 @@
 #include <stdarg.h>
 
 #include <cmocka.h>
+
+#include "root_only.h"
 #include <grp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -228,8 +230,6 @@ static void test_half_changed_ids(void **state)
 	struct inspect_report report;
 	pid_t pid;
 
-	if (geteuid() != 0)
-		skip();
 	pid = waiting_child(prepare_other);
 	assert_int_equal(inspect_read(pid, &report), 0);
 	assert_int_equal(report.uid[0], OTHER_ID);
@@ -250,7 +250,7 @@ int main(void)
 		cmocka_unit_test(test_all_lacks_fit_the_line),
 		cmocka_unit_test(test_texts_we_do_not_know),
 		cmocka_unit_test(test_real_child),
-		cmocka_unit_test(test_half_changed_ids),
+		root_unit_test(test_half_changed_ids),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -63,7 +63,7 @@ static void on_ended(struct ipc_channel *c, const char *why)
 	n_closed += !ipc_open(c);
 }
 
-static void on_exhausted(struct ipc_channel *c)
+static void on_exhausted(struct ipc_channel *c, const struct ipc_message *lost)
 {
 	n_exhausted++;
 }

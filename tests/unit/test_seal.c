@@ -7,16 +7,18 @@
 
 #include "seal.h"
 
-#include "seal_landlock.h"
-#include "relay/sandbox.h"
 #include "caps.h"
 #include "inspect.h"
+#include "relay/sandbox.h"
+#include "seal_landlock.h"
 #include "void_dir.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 
 #include <cmocka.h>
+
+#include "root_only.h"
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/filter.h>
@@ -172,8 +174,6 @@ static int inside_own_ids(const void *data)
 
 static void test_own_ids(void **state)
 {
-	if (geteuid() != 0)
-		skip();
 	in_child(inside_own_ids, NULL);
 }
 
@@ -193,8 +193,6 @@ static int inside_root_keeps_uid(const void *data)
 
 static void test_root_without_ids_loses_capabilities(void **state)
 {
-	if (geteuid() != 0)
-		skip();
 	in_child(inside_root_keeps_uid, NULL);
 }
 
@@ -491,8 +489,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_without_own_ids),
-		cmocka_unit_test(test_own_ids),
-		cmocka_unit_test(test_root_without_ids_loses_capabilities),
+		root_unit_test(test_own_ids),
+		root_unit_test(test_root_without_ids_loses_capabilities),
 		cmocka_unit_test(test_files),
 		cmocka_unit_test(test_nothing_outside_is_reached),
 		cmocka_unit_test(test_readable_paths),
