@@ -298,7 +298,7 @@ static void test_exec_failure_is_reported(void **state)
 	char path[] = "/tmp/test-spawn-XXXXXX";
 	CLEANUP(close_p) int dir = -1;
 	CLEANUP(close_p) int fd = -1;
-	struct program garbage;
+	struct program garbage = {0};
 	struct spawn_request request = request_for(&garbage);
 	struct spawn_child child = {.pid = 1, .pidfd = 1};
 	unsigned before;
