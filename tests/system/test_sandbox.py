@@ -101,7 +101,7 @@ def eyes_of_root():
 
 def test_an_empty_root_folder(child):
     with eyes_of_root():
-        inside = os.listdir(f"/proc/{child.pid}/root/")
+        inside = os.listdir(os.path.join("/proc", str(child.pid), "root"))
         if child.role == "tunneld-api":
             assert not [name for name in inside if "db" not in name], inside
         else:
