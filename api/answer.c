@@ -10,23 +10,11 @@
 
 enum { FIELDS_MAX = 1024, DETAIL_MAX = 1024 };
 
-// Appends the field lines every answer has, then FIELDS.
-static int add_fields(struct buf *out, struct span fields)
-{
-	char date[HTTP_DATE_SIZE];
-	http_date_format(wall_now(), date);
-	int r = buf_printf(out, "Date: %s\r\n", date);
-	return r == 0 ? buf_add_span(out, fields) : r;
-}
-
 static int add_head(struct connection *c, unsigned status, struct span fields)
 {
-	int r = buf_printf(&c->out, "HTTP/1.1 %u %s\r\n", status, http_reason(status));
-	if (r == 0)
-		r = add_fields(&c->out, fields);
-	if (r == 0 && !c->keep_alive)
-		r = buf_printf(&c->out, "Connection: close\r\n");
-	return r;
+	int r = buf_printf(&c->out, "HTTP/1.1 %u %s\r\nDate: %s\r\nConnection: close\r\n", status,
+		http_reason(status), http_date_now());
+	return r == 0 ? buf_add_span(&c->out, fields) : r;
 }
 
 void answer_json(struct connection *c, unsigned status, struct span document, struct span fields)
@@ -60,13 +48,12 @@ void answer_problem_full(
 {
 	CLEANUP(buf_reset) struct buf fields;
 	buf_init(&fields, FIELDS_MAX);
-	int r = add_fields(&fields, problem->fields);
+	int r = buf_add_span(&fields, problem->fields);
 	if (r == 0)
 		r = buf_printf(&fields, "X-Content-Type-Options: nosniff\r\n");
 	problem->fields = buf_span(&fields);
 	problem->form = c->form == FORM_STATUS ? FORM_STATUS : FORM_JSON;
 	problem->to_head = c->to_head;
-	problem->keep_alive = c->keep_alive;
 	if (r == 0)
 		r = problem_format(&c->out, problem, request_id);
 	connection_answered(c, r);
@@ -83,24 +70,18 @@ void answer_problem(struct connection *c, enum code code, const char *format, ..
 	answer_problem_full(c, &problem, NULL);
 }
 
-static void answer_page(struct connection *c, struct page *page, struct span more)
+static void answer_page(struct connection *c, const struct page *page)
 {
-	CLEANUP(buf_reset) struct buf fields;
-	buf_init(&fields, FIELDS_MAX);
-	int r = add_fields(&fields, more);
-	page->fields = buf_span(&fields);
-	page->to_head = c->to_head;
-	page->keep_alive = c->keep_alive;
-	if (r == 0)
-		r = page_format(&c->out, page, NULL);
-	connection_answered(c, r);
+	connection_answered(c, page_format(&c->out, page, NULL));
 }
 
 void answer_refusal(struct connection *c, enum code code, unsigned retry_after, struct span fields)
 {
 	if (c->form == FORM_HTML) {
-		struct page page = {.code = code, .retry_after = retry_after};
-		answer_page(c, &page, fields);
+		answer_page(c, &(struct page){.code = code,
+				       .to_head = c->to_head,
+				       .retry_after = retry_after,
+				       .fields = fields});
 		return;
 	}
 	struct problem problem = {.code = code, .retry_after = retry_after, .fields = fields};
@@ -109,6 +90,5 @@ void answer_refusal(struct connection *c, enum code code, unsigned retry_after, 
 
 void answer_front(struct connection *c)
 {
-	struct page page = {.code = CODE_NONE};
-	answer_page(c, &page, (struct span){NULL, 0});
+	answer_page(c, &(struct page){.code = CODE_NONE, .to_head = c->to_head});
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: ISC
 // SPDX-FileCopyrightText: 2026 the tunneld authors
 //
-// Answers to the request a connection has at hand: each call is one complete answer.
+// Answers to the request of a connection: each call is one complete answer.
 
 #pragma once
 
@@ -18,7 +18,7 @@ void answer_empty(struct connection *connection, unsigned status, struct span fi
 void answer_problem(struct connection *connection, enum code code, const char *format, ...)
 	PRINTF(3, 4);
 
-// The same with everything said; `form`, `to_head` and `keep_alive` are filled in here.
+// The same with everything said; `form` and `to_head` are filled in here.
 // REQUEST_ID (may be NULL) gets the id for the log.
 void answer_problem_full(
 	struct connection *connection, struct problem *problem, char request_id[REQUEST_ID_SIZE]);

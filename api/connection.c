@@ -53,17 +53,6 @@ static enum step wait_for(struct connection *c, uint32_t events)
 	return STEP_WAIT;
 }
 
-static void set_idle(struct connection *c, bool idle)
-{
-	if (c->idle == idle)
-		return;
-	c->idle = idle;
-	if (idle)
-		TAILQ_INSERT_TAIL(&c->set->idle, c, idle_link);
-	else
-		TAILQ_REMOVE(&c->set->idle, c, idle_link);
-}
-
 static void forget_request(struct connection *c)
 {
 	request_free(c->request);
@@ -89,30 +78,10 @@ static int fill(struct connection *c)
 
 static void refuse(struct connection *c, enum code code, const char *detail)
 {
-	c->keep_alive = false;
 	answer_problem(c, code, "%s", detail != NULL ? detail : code_info(code)->detail);
 }
 
-// ---- heads
-
-static enum step wait_for_head(struct connection *c)
-{
-	bool idle = buf_len(&c->in) == 0;
-	set_idle(c, idle);
-	if (idle) {
-		set_deadline(c, CONNECTION_IDLE_MS);
-	} else if (!c->head_begun) {
-		c->head_begun = true;
-		set_deadline(c, CONNECTION_HEAD_MS);
-	}
-	return c->state == CONNECTION_BROKEN ? STEP_OVER : wait_for(c, EPOLLIN);
-}
-
-// HTTP/1.0 peers may ask to keep the connection, but some of them do not mean it.
-static bool may_be_kept(const struct http_head *head)
-{
-	return head->keep_alive && head->minor >= 1;
-}
+// ---- the head
 
 // The client waits for this before it sends its body. Nothing is queued ahead of it, so it fits
 // into the socket of any peer that reads.
@@ -128,19 +97,15 @@ static void begin_request(struct connection *c)
 {
 	struct request *request = c->request;
 	const struct http_head *head = &request->head;
-	bool has_body = request_has_body(request);
 	c->to_head = head->method == HTTP_HEAD;
 	c->form = answer_form(head);
 	c->state = CONNECTION_BODY;
-	// Answered before its body was read, the connection cannot go on.
-	c->keep_alive = may_be_kept(head) && !has_body;
 	c->set->server->begin(c, request);
 	if (c->state != CONNECTION_BODY)
 		return;
-	c->keep_alive = may_be_kept(head);
 	set_deadline(c, CONNECTION_BODY_MS);
-	if (request->left <= REQUEST_BODY_MAX && head->expect_continue && has_body &&
-		buf_len(&c->in) == 0)
+	if (head->expect_continue && request_has_body(request) &&
+		request->left <= REQUEST_BODY_MAX && buf_len(&c->in) == 0)
 		send_continue(c);
 }
 
@@ -149,8 +114,6 @@ static void take_head(struct connection *c, size_t size)
 	int r = HTTP_BAD;
 	const char *why = NULL;
 	c->request = request_new(&c->in, size, &r, &why);
-	c->scanned = 0;
-	c->head_begun = false;
 	if (c->request == NULL)
 		c->state = CONNECTION_BROKEN;
 	else if (r == HTTP_OK)
@@ -168,9 +131,8 @@ static enum step step_head(struct connection *c)
 	int r = in.n > 0 ? http_head_find(in.p, in.n, true, &c->scanned, &size) : HTTP_MORE;
 	if (r == HTTP_MORE) {
 		int filled = fill(c);
-		return filled > 0 ? STEP_AGAIN : filled < 0 ? STEP_OVER : wait_for_head(c);
+		return filled > 0 ? STEP_AGAIN : filled < 0 ? STEP_OVER : wait_for(c, EPOLLIN);
 	}
-	set_idle(c, false);
 	if (r == HTTP_OK)
 		take_head(c, size);
 	else
@@ -178,7 +140,7 @@ static enum step step_head(struct connection *c)
 	return STEP_AGAIN;
 }
 
-// ---- bodies
+// ---- the body
 
 static enum step step_body(struct connection *c)
 {
@@ -202,7 +164,7 @@ static enum step step_body(struct connection *c)
 	return STEP_AGAIN;
 }
 
-// ---- answers
+// ---- the answer
 
 void connection_wait(struct connection *c, struct connection_waiter *waiter)
 {
@@ -240,23 +202,17 @@ static enum step step_waiting(struct connection *c)
 
 static enum step answer_sent(struct connection *c)
 {
-	// A peer that has ended its side may be gone altogether: closing will tell whether it has
+	// A peer that has ended its side may be gone altogether: the end will tell whether it has
 	// taken an answer that somebody cares about.
-	if (!c->keep_alive || (c->waiter != NULL && c->peer_ended)) {
-		c->state = CONNECTION_LINGERING;
-		return STEP_AGAIN;
-	}
-	tell_waiter(c, false);
-	c->state = CONNECTION_HEAD;
-	c->form = FORM_JSON;
-	c->to_head = false;
-	c->privileged = false;
-	if (buf_len(&c->in) == 0)
-		return STEP_AGAIN;
-	// Requests sent ahead are answered in turn with those of others.
-	loop_timer_clear(c->set->loop, &c->deadline);
-	loop_task_set(c->set->loop, &c->task);
-	return wait_for(c, 0);
+	if (!c->peer_ended)
+		tell_waiter(c, false);
+	c->state = CONNECTION_LINGERING;
+	c->peer_ended = false;
+	c->privileged = c->waiter != NULL;
+	buf_wipe(&c->in);
+	shutdown(c->watch.fd, SHUT_WR);
+	set_deadline(c, CONNECTION_LINGER_MS);
+	return STEP_AGAIN;
 }
 
 static enum step step_sending(struct connection *c)
@@ -305,14 +261,6 @@ static enum step drain(struct connection *c)
 
 static enum step step_lingering(struct connection *c)
 {
-	if (!c->shut) {
-		c->shut = true;
-		c->peer_ended = false;
-		c->privileged = c->waiter != NULL;
-		buf_wipe(&c->in);
-		shutdown(c->watch.fd, SHUT_WR);
-		set_deadline(c, CONNECTION_LINGER_MS);
-	}
 	if (!c->peer_ended) {
 		enum step step = drain(c);
 		if (step != STEP_AGAIN)
@@ -336,7 +284,6 @@ void connection_close(struct connection *c)
 {
 	struct connections *set = c->set;
 	int fd = c->watch.fd;
-	set_idle(c, false);
 	TAILQ_REMOVE(&set->all, c, link);
 	set->n[c->kind]--;
 	loop_timer_clear(set->loop, &c->deadline);
@@ -387,8 +334,6 @@ static void on_deadline(struct loop_timer *timer)
 	switch (c->state) {
 	case CONNECTION_HEAD:
 	case CONNECTION_BODY:
-		if (c->idle)
-			break;
 		forget_request(c);
 		refuse(c, CODE_REQUEST_TIMEOUT, NULL);
 		return;
@@ -454,8 +399,10 @@ static struct connection *connection_new(struct connections *set, enum connectio
 void connection_serve(struct connections *set, int fd, struct span bytes)
 {
 	struct connection *c = connection_new(set, CONNECTION_SERVED, fd, bytes, NULL);
-	if (c != NULL)
-		run(c);
+	if (c == NULL)
+		return;
+	set_deadline(c, CONNECTION_HEAD_MS);
+	run(c);
 }
 
 struct connection *connection_for_page(struct connections *set, int fd, const char *tunnel)

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: ISC
 // SPDX-FileCopyrightText: 2026 the tunneld authors
 //
-// The server's side of HTTP/1.1 connections: heads and bodies in, answers out, an orderly close.
+// The server's side of an HTTP/1.1 connection: one request in, one answer out, an orderly close. A
+// gate hands a connection over for good, so one that was kept could bring requests that belong to
+// others, and nobody could serve them. What comes behind the request is read and dropped.
 //
 // The one idea: a connection is in one state, and one function per state moves it on until it has
 // to wait. An answer only appends to `out` and says connection_answered(); nothing is sent and
@@ -19,9 +21,8 @@
 
 enum {
 	CONNECTION_ANSWER_MAX = 2 << 20,
-	CONNECTION_HEAD_MS = 10 * 1000,  // from the first byte of a head to its end
+	CONNECTION_HEAD_MS = 10 * 1000,  // from the beginning to the end of the head
 	CONNECTION_BODY_MS = 10 * 1000,  // from the end of the head to that of the body
-	CONNECTION_IDLE_MS = 75 * 1000,  // between requests
 	CONNECTION_STALL_MS = 10 * 1000, // without a byte of an answer taken
 	CONNECTION_LINGER_MS = 2 * 1000, // for the peer's end after ours
 	CONNECTION_LINGER_MAX = 1 << 20, // bytes read and dropped meanwhile
@@ -42,17 +43,17 @@ struct connection_server {
 };
 
 enum connection_state {
-	CONNECTION_HEAD,      // a head is read, or waited for
-	CONNECTION_BODY,      // a body is read
+	CONNECTION_HEAD,      // the head is read
+	CONNECTION_BODY,      // the body is read
 	CONNECTION_WAITING,   // somebody answers later
-	CONNECTION_SENDING,   // an answer is being sent
+	CONNECTION_SENDING,   // the answer is being sent
 	CONNECTION_LINGERING, // all is sent, the peer's end is waited for
 	CONNECTION_BROKEN,
 	CONNECTION_STATES
 };
 
 struct connection {
-	TAILQ_ENTRY(connection) link, idle_link;
+	TAILQ_ENTRY(connection) link;
 	struct connections *set;
 	struct loop_watch watch;
 	struct loop_timer deadline;
@@ -61,20 +62,20 @@ struct connection {
 	enum connection_state state;
 	uint32_t events;
 	struct buf in, out;
-	size_t scanned; // bytes of `in` that were searched for the end of a head
+	size_t scanned; // bytes of `in` that were searched for the end of the head
 	size_t drained; // bytes dropped while lingering
 	struct request *request;
 	struct connection_waiter *waiter;
 	char tunnel[TUNNEL_ID_MAX + 1]; // of a page
-	// How the request at hand wants to be answered.
+	// How the request wants to be answered.
 	enum answer_form form;
-	bool to_head, keep_alive;
+	bool to_head;
 	bool privileged; // set by the server: this request is not given up for others
-	bool idle, head_begun, running, shut, peer_ended, hung_up, lost;
+	bool running, peer_ended, hung_up, lost;
 };
 
-// Serves FD (consumed), from which BYTES have been read already: looks at them at once. Without a
-// place or memory FD is closed.
+// Serves the one request of FD (consumed), from which BYTES have been read already: looks at them
+// at once. Without a place or memory FD is closed.
 void connection_serve(struct connections *set, int fd, struct span bytes);
 
 // A connection of a visitor of TUNNEL that is to be given one answer, by the caller, right away. FD

@@ -10,7 +10,6 @@ void connections_init(
 {
 	*set = (struct connections){.loop = loop, .server = server};
 	TAILQ_INIT(&set->all);
-	TAILQ_INIT(&set->idle);
 }
 
 void connections_deinit(struct connections *set)
@@ -41,8 +40,6 @@ static size_t pages_of(const struct connections *set, const char *tunnel)
 static struct connection *find_victim(struct connections *set)
 {
 	struct connection *c;
-	if (!TAILQ_EMPTY(&set->idle))
-		return TAILQ_FIRST(&set->idle);
 	TAILQ_FOREACH(c, &set->all, link)
 	if (c->kind == CONNECTION_SERVED && !c->privileged)
 		return c;

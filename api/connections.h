@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: ISC
 // SPDX-FileCopyrightText: 2026 the tunneld authors
 //
-// All connections, and how many there may be. When it is full those give way of whom it is known
-// that they have no claim: idle ones, then those whose request carries no valid token. So visitors
-// who open connections and do nothing cost the owner nothing.
+// All connections, and how many there may be. When it is full those give way that have shown no
+// valid token, and those that have been answered. So visitors who open connections and do nothing
+// cost the owner nothing.
 
 #pragma once
 
@@ -15,7 +15,7 @@ struct connection;
 struct connection_server;
 
 enum connection_kind {
-	CONNECTION_SERVED,  // requests are read and answered
+	CONNECTION_SERVED,  // its request is read and answered
 	CONNECTION_REFUSED, // the same, but there are too many: the server's `begin` sees to it
 	CONNECTION_PAGE,    // answered once, nothing is read
 	CONNECTION_KINDS
@@ -33,8 +33,7 @@ TAILQ_HEAD(connection_list, connection);
 struct connections {
 	struct loop *loop;
 	const struct connection_server *server;
-	struct connection_list all;  // oldest first
-	struct connection_list idle; // longest idle first
+	struct connection_list all; // oldest first
 	size_t n[CONNECTION_KINDS];
 };
 

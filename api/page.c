@@ -3,6 +3,7 @@
 
 #include "page.h"
 
+#include "http_date.h"
 #include "problem.h"
 
 enum { PAGE_MAX = 16 * 1024 };
@@ -95,15 +96,16 @@ static int add_front(struct buf *out)
 static int add_head(struct buf *out, const struct page *page, size_t length)
 {
 	unsigned status = page->code == CODE_NONE ? 200 : code_info(page->code)->status;
-	int r = buf_printf(out, "HTTP/1.1 %u %s\r\n", status, http_reason(status));
+	int r = buf_printf(out, "HTTP/1.1 %u %s\r\nDate: %s\r\n", status, http_reason(status),
+		http_date_now());
 	if (r == 0)
 		r = page->code == CODE_NONE ? buf_printf(out, "Cache-Control: no-store\r\n")
 					    : problem_fields(out, page->code, page->retry_after);
 	if (r == 0)
 		r = buf_add_span(out, page->fields);
 	if (r == 0)
-		r = buf_printf(out, "%sContent-Length: %zu\r\n%s\r\n", policy, length,
-			page->keep_alive ? "" : "Connection: close\r\n");
+		r = buf_printf(
+			out, "%sContent-Length: %zu\r\nConnection: close\r\n\r\n", policy, length);
 	return r;
 }
 

@@ -13,11 +13,10 @@ struct page {
 	enum code code;       // CODE_NONE: the front door, 200
 	struct span detail;   // absent: the code's own sentence
 	bool to_head;         // answers HEAD: everything but the body
-	bool keep_alive;      // false adds Connection: close
 	unsigned retry_after; // seconds; 0: the code's own
 	struct span fields;   // further field lines, each with CR LF
 };
 
-// Appends the whole answer, head and body. Returns 0 or buf_add()'s error. REQUEST_ID (may be NULL)
-// as with problem_format().
+// Appends the whole answer, head and body; the connection ends with it. Returns 0 or buf_add()'s
+// error. REQUEST_ID (may be NULL) as with problem_format().
 int page_format(struct buf *out, const struct page *page, char *request_id);

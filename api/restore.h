@@ -22,7 +22,7 @@ enum {
 enum restore_state {
 	RESTORE_WAITING, // for its turn
 	RESTORE_ASKED,   // SPAWN is under way
-	RESTORE_PAUSED,  // it did not work, for now
+	RESTORE_PAUSED,  // it failed in a way that may pass
 };
 
 struct restore {

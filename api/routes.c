@@ -93,7 +93,6 @@ static void begin(struct connection *connection, struct request *request)
 	enum http_method method = request->head.method;
 	bool known = false;
 	if (connection->kind == CONNECTION_REFUSED) {
-		connection->keep_alive = false;
 		answer_refusal(connection, CODE_DRAINING, 1, (struct span){NULL, 0});
 		return;
 	}

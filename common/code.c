@@ -66,8 +66,6 @@ static const struct code_info codes[CODES] = {
 	[CODE_NOT_FOUND] = {"not_found", 404, 0, "Not found", "There is nothing at this address."},
 	[CODE_METHOD_NOT_ALLOWED] = {"method_not_allowed", 405, 0, "Method not allowed",
 		"This address does not support the method of the request."},
-	[CODE_UNSUPPORTED_MEDIA_TYPE] = {"unsupported_media_type", 415, 0, "Not JSON",
-		"Send the body as application/json."},
 	[CODE_REQUEST_TIMEOUT] = {"request_timeout", 408, 0, "The request took too long",
 		"The request did not arrive completely in time."},
 };

@@ -35,7 +35,6 @@ enum code {
 	CODE_INTERNAL,
 	CODE_NOT_FOUND, // a route of the API that does not exist
 	CODE_METHOD_NOT_ALLOWED,
-	CODE_UNSUPPORTED_MEDIA_TYPE,
 	CODE_REQUEST_TIMEOUT, // a body announced to the API that did not come
 	CODES
 };

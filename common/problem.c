@@ -4,6 +4,7 @@
 #include "problem.h"
 
 #include "hex.h"
+#include "http_date.h"
 
 #include <sys/random.h>
 
@@ -97,7 +98,8 @@ static int body_format(struct buf *body, const struct problem *problem, const ch
 static int head_format(struct buf *out, const struct problem *problem, size_t length)
 {
 	const struct code_info *info = code_info(problem->code);
-	int r = buf_printf(out, "HTTP/1.1 %u %s\r\n", info->status, http_reason(info->status));
+	int r = buf_printf(out, "HTTP/1.1 %u %s\r\nDate: %s\r\n", info->status,
+		http_reason(info->status), http_date_now());
 	if (r == 0)
 		r = problem_fields(out, problem->code, problem->retry_after);
 	if (r == 0)

@@ -3,6 +3,8 @@
 
 #include "visitor.h"
 
+#include "http_date.h"
+
 #include <assert.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -235,9 +237,9 @@ void visitor_redirect(struct visitor *visitor, struct span path)
 	CLEANUP(buf_reset) struct buf answer;
 	buf_init(&answer, ANSWER_MAX);
 	int r = buf_printf(&answer,
-		"HTTP/1.1 308 Permanent Redirect\r\nLocation: /t%.*s\r\nContent-Length: 0\r\n"
-		"Connection: close\r\n\r\n",
-		(int)path.n, path.p);
+		"HTTP/1.1 308 Permanent Redirect\r\nDate: %s\r\nLocation: /t%.*s\r\n"
+		"Content-Length: 0\r\nConnection: close\r\n\r\n",
+		http_date_now(), (int)path.n, path.p);
 	if (r == 0)
 		send_answer(visitor, &answer);
 	else

@@ -5,6 +5,7 @@
 // the backend gets to see of it, and on which connection.
 
 #include "access.h"
+#include "http_date.h"
 #include "relay.h"
 #include "rewrite.h"
 #include "visitor.h"
@@ -109,13 +110,13 @@ static enum step forward(struct visitor *visitor, struct span head, struct span 
 // "/t/<id>" without its slash would make every relative link of the page miss the tunnel.
 static enum step redirect_to_slash(struct visitor *visitor, const struct route *route)
 {
-	char text[600];
+	char text[640];
 	bool keep = visitor->x.keep_alive && visitor->x.up.ended;
 	int n = snprintf(text, sizeof text,
-		"HTTP/1.1 308 Permanent Redirect\r\nLocation: %.*s/%.*s\r\nContent-Length: 0\r\n"
-		"%s\r\n",
-		(int)route->prefix.n, route->prefix.p, (int)route->rest.n, route->rest.p,
-		keep ? "" : "Connection: close\r\n");
+		"HTTP/1.1 308 Permanent Redirect\r\nDate: %s\r\nLocation: %.*s/%.*s\r\n"
+		"Content-Length: 0\r\n%s\r\n",
+		http_date_now(), (int)route->prefix.n, route->prefix.p, (int)route->rest.n,
+		route->rest.p, keep ? "" : "Connection: close\r\n");
 	if (n < 0 || (size_t)n >= sizeof text)
 		return refuse(visitor, CODE_BAD_REQUEST, SPAN("The query is too long here."));
 	struct iovec piece = {text, (size_t)n};

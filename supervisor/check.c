@@ -6,10 +6,10 @@
 
 #include "check.h"
 
-#include "seal_landlock.h"
 #include "caps.h"
 #include "inspect.h"
 #include "program.h"
+#include "seal_landlock.h"
 #include "uids.h"
 #include "void_dir.h"
 

@@ -62,8 +62,9 @@ static int tell_next(struct gate *gate)
 		return ipc_post(control, MSG_LISTENER, supervisor->listeners[i], wire_uint(i));
 	}
 	gate->cursor.next = TAILQ_NEXT(tunnel, link);
-	// One that waits for its next relay comes to the end of the list with that.
-	if (tunnel->visitors_fd < 0)
+	// One whose next relay is not there, or not inspected, comes to the end of the list with
+	// that.
+	if (tunnel->state != TUNNEL_LIVE)
 		return IPC_SENT;
 	return ipc_post(control, MSG_ROUTE_ADD, tunnel->visitors_fd, wire_str(span_of(tunnel->id)));
 }

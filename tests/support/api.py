@@ -31,7 +31,7 @@ class Refused(AssertionError):
 
 
 class Api:
-    """Calls on one kept connection, opened again when the daemon has closed it."""
+    """Calls, each on a connection of its own: the API ends it with its answer."""
 
     def __init__(self, port, token, *, host="127.0.0.1", timeout=15):
         self.token = token
@@ -52,17 +52,11 @@ class Api:
             body = json.dumps(body).encode()
             headers.setdefault("Content-Type", "application/json")
         try:
-            return self._call(method, path, body, headers)
-        except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
-            self._connection.close()  # a kept connection the daemon had given up
-            return self._call(method, path, body, headers)
+            self._connection.request(method, path, body, headers)
+            return Answer(self._connection.getresponse())
         except (OSError, http.client.HTTPException):
             self._connection.close()
             raise
-
-    def _call(self, method, path, body, headers):
-        self._connection.request(method, path, body, headers)
-        return Answer(self._connection.getresponse())
 
     def expect(self, status, method, path, body=None, **how):
         answer = self.call(method, path, body, **how)

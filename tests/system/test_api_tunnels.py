@@ -4,6 +4,7 @@
 # Goal: a client makes a tunnel, finds it in the list, looks at it, uses it and ends it.
 
 import datetime
+import json
 import re
 import time
 
@@ -116,8 +117,15 @@ def test_health_and_version_need_no_token(api):
     assert version.status == 200 and re.match(r"\d+\.\d+", version.json()["version"]), version
 
 
-def test_the_api_can_be_used_over_one_kept_connection(daemon):
-    with daemon.connect() as client:
-        for _ in range(10):
-            answer = client.exchange("GET", "/_api/version")
-            assert answer.status == 200, answer
+def test_a_connection_to_the_api_ends_with_its_answer(daemon):
+    for version, fields in (("HTTP/1.1", []), ("HTTP/1.0", [("Connection", "keep-alive")])):
+        with daemon.connect() as client:
+            answer = client.exchange("GET", "/_api/version", fields, version=version)
+            assert (answer.status, answer.fields.get("Connection")) == (200, "close"), answer
+            assert client.ended() == "eof"
+
+
+def test_a_body_sent_as_curl_sends_it(api, backend):
+    body = json.dumps({"backend": backend.url()}).encode()
+    form = [("Content-Type", "application/x-www-form-urlencoded")]
+    assert api.call("POST", "/_api/tunnels", body, fields=form).status == 201

@@ -37,6 +37,7 @@ def _get(tunnel, target, fields):
 
 def marked(answer, status, code):
     assert (answer.status, answer.fields.get("Tunnel-Error")) == (status, code), answer
+    assert len(answer.fields.all("Date")) == 1, answer
 
 
 def test_programs_get_problem_json(refusals):

@@ -5,6 +5,9 @@
 
 #include "problem.h"
 
+#include "clock.h"
+#include "http_date.h"
+
 #include <jansson.h>
 #include <stdio.h>
 
@@ -74,7 +77,8 @@ static void answer_make(struct answer *answer, const struct problem *problem, ch
 	answer->body = (struct span){s.p + size, s.n - size};
 }
 
-static void assert_field(const struct answer *answer, const char *name, const char *expected)
+// The value of a field that is there once at most; absent: {NULL, 0}.
+static struct span field_of(const struct answer *answer, const char *name)
 {
 	const struct http_field *found = NULL;
 	for (size_t i = 0; i < answer->head.n_fields; i++)
@@ -82,10 +86,28 @@ static void assert_field(const struct answer *answer, const char *name, const ch
 			assert_null(found); // never twice
 			found = &answer->head.fields[i];
 		}
-	struct span value = found != NULL ? found->value : (struct span){NULL, 0};
-	if ((expected == NULL) != (found == NULL) || !span_eq(value, span_of(expected)))
+	return found != NULL ? found->value : (struct span){NULL, 0};
+}
+
+static void assert_field(const struct answer *answer, const char *name, const char *expected)
+{
+	struct span value = field_of(answer, name);
+	if ((expected == NULL) != (value.p == NULL) || !span_eq(value, span_of(expected)))
 		fail_msg("%s is \"%.*s\", expected \"%s\"", name, (int)value.n,
-			found != NULL ? value.p : "", expected != NULL ? expected : "(absent)");
+			value.p != NULL ? value.p : "", expected != NULL ? expected : "(absent)");
+}
+
+// Whether Date is one of the seconds from BEFORE until now.
+static void check_date(const struct answer *answer, int64_t before)
+{
+	struct span date = field_of(answer, "Date");
+	char text[HTTP_DATE_SIZE];
+	for (int64_t at = before; at <= wall_now(); at++) {
+		http_date_format(at, text);
+		if (span_eq(date, span_of(text)))
+			return;
+	}
+	fail_msg("Date is \"%.*s\", it is %s", (int)date.n, date.p != NULL ? date.p : "", text);
 }
 
 static json_t *json_of(const struct answer *answer)
@@ -127,7 +149,9 @@ static void check_answer(enum code code, enum answer_form form, bool to_head)
 	const struct problem problem = {.code = code, .form = form, .to_head = to_head};
 	static struct answer answer;
 	char id[REQUEST_ID_SIZE], retry[16];
+	int64_t before = wall_now();
 	answer_make(&answer, &problem, id);
+	check_date(&answer, before);
 	assert_int_equal(answer.head.status, info->status);
 	assert_true(answer.head.reason.n > 0);
 	assert_false(answer.head.keep_alive);
@@ -243,6 +267,52 @@ static void test_an_answer_too_long_is_refused(void **state)
 	buf_reset(&out);
 }
 
+// ---- Date
+
+static void test_known_dates(void **state)
+{
+	static const struct {
+		int64_t seconds;
+		const char *date;
+	} known[] = {
+		{784111777, "Sun, 06 Nov 1994 08:49:37 GMT"}, // the RFC's own example
+		{0, "Thu, 01 Jan 1970 00:00:00 GMT"},
+		{-5, "Thu, 01 Jan 1970 00:00:00 GMT"},
+		{1709164799, "Wed, 28 Feb 2024 23:59:59 GMT"},
+		{1709164800, "Thu, 29 Feb 2024 00:00:00 GMT"},
+		{253402300799, "Fri, 31 Dec 9999 23:59:59 GMT"},
+		{INT64_MAX, "Fri, 31 Dec 9999 23:59:59 GMT"},
+	};
+	char date[HTTP_DATE_SIZE];
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+		http_date_format(known[i].seconds, date);
+		assert_string_equal(date, known[i].date);
+	}
+}
+
+// All days of two centuries and more: leap years, ends of months, days of the week.
+static void test_dates_as_the_c_library_has_them(void **state)
+{
+	char date[HTTP_DATE_SIZE], expected[64];
+	for (time_t at = 0; at < 8000000000; at += 86400 - 1) {
+		struct tm tm;
+		gmtime_r(&at, &tm);
+		strftime(expected, sizeof expected, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+		http_date_format(at, date);
+		assert_string_equal(date, expected);
+	}
+}
+
+static void test_the_date_moves_on(void **state)
+{
+	char first[HTTP_DATE_SIZE];
+	int64_t begun = wall_now();
+	snprintf(first, sizeof first, "%s", http_date_now());
+	while (wall_now() <= begun + 1)
+		assert_int_equal(strlen(http_date_now()), HTTP_DATE_SIZE - 1);
+	assert_string_not_equal(http_date_now(), first);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -254,6 +324,9 @@ int main(void)
 		cmocka_unit_test(test_every_byte_of_a_string),
 		cmocka_unit_test(test_request_ids_differ),
 		cmocka_unit_test(test_an_answer_too_long_is_refused),
+		cmocka_unit_test(test_known_dates),
+		cmocka_unit_test(test_dates_as_the_c_library_has_them),
+		cmocka_unit_test(test_the_date_moves_on),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

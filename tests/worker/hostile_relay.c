@@ -8,8 +8,8 @@
 // try, beginning with '!' if the sandbox must kill it for that and with '=' if it must not, and
 // tries. Having survived it answers "survived". A number past the last try is answered "end".
 
-#include "sandbox_rows.h"
 #include "relay/sandbox.h"
+#include "sandbox_rows.h"
 
 #include <arpa/inet.h>
 #include <linux/bpf.h>

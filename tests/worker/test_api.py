@@ -107,11 +107,10 @@ def test_other_failures_of_the_start(stage):
 
 
 def test_content_type(stage):
+    """A body is JSON whatever is said of it: `curl -d` calls it a form."""
     body = json.dumps(BACKEND).encode()
-    for kind in ("text/plain", "application/x-www-form-urlencoded", "application/jsonx"):
-        problem(stage.call("POST", "/_api/tunnels", body, fields=[("Content-Type", kind)]),
-                415, "unsupported_media_type")
-    for fields in ([], [("Content-Type", "Application/JSON ; charset=utf-8")]):
+    for fields in ([], *([("Content-Type", kind)] for kind in (
+            "application/x-www-form-urlencoded", "text/plain", "Application/JSON ; charset=utf-8"))):
         client = stage.ask("POST", "/_api/tunnels", body, fields=fields)
         stage.spawned(stage.spawn())
         assert client.answer().status == 201

@@ -276,6 +276,7 @@ def test_a_bare_id_is_redirected(stage, path, location):
     answer = client.answer()
     assert (answer.status, answer.fields.get("Location")) == (308, location)
     assert (answer.fields.get("Connection"), answer.body) == ("close", b"")
+    assert len(answer.fields.all("Date")) == 1, answer
     assert client.ended() == "eof"
 
 

@@ -360,6 +360,7 @@ def test_missing_slash_is_redirected(relay):
     visitor = relay.visit(get("?a=b", "Connection: close\r\n"))
     answer = read_all(visitor)
     assert answer.startswith(b"HTTP/1.1 308 ") and f"Location: /t/{ID}/?a=b\r\n".encode() in answer
+    assert answer.count(b"\r\nDate: ") == 1, answer
 
 
 # ---- access

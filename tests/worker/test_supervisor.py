@@ -216,6 +216,7 @@ class TestRelayProcess:
         relay.tell("crash")
         successor = relays.child("relay", 1).start()
         assert time.monotonic() - start < 1
+        assert relay.killed()
         assert successor.config == relay.config
         assert successor.epoch > relay.epoch
         assert struct.unpack("3Q", os.pread(successor.fds[1], 24, 0)) == (5, 0, 9)
@@ -236,6 +237,20 @@ class TestRelayProcess:
             successor.be_real()
             assert client.answer().status == 200
         assert "status 3" in relays.logged("exited")
+
+    def test_new_gate_while_there_is_no_relay(self, server):
+        with Stage("api", "relay", "gate", gates=1) as stage:
+            worker = stage.worker()
+            gate = stage.child("gate").ready()
+            relay, id_ = stage.tunnel(worker, server.url())
+            other = stage.tunnel(worker, server.url())[1]
+            relay.exit(1)
+            successor = stage.child("relay")
+            gate.exit(1)
+            gate = stage.child("gate").ready()
+            gate.setup(routes=[other])
+            successor.ready()
+            assert gate.expect(MSG.ROUTE_ADD).fields == [id_]
 
     def test_ends_on_time_between_two_relays(self, relays, server):
         worker = relays.worker()

@@ -325,7 +325,7 @@ class TestWorker:
         others.spawn(server.url())
         orphan = stage.child("relay")
         others.exit(0)
-        assert orphan.killed()
+        assert orphan.killed(2)
 
     def test_spawns_and_ends_without_end(self, stage, server, others):
         spawns = [others.spawn(server.url()) for _ in range(300)]
@@ -401,7 +401,7 @@ class TestWorkerIsAway:
         worker.spawn(server.url())
         relay = stage.child("relay")
         worker.exit(0)
-        assert relay.killed()
+        assert relay.killed(2)
         worker = stage.worker()
         assert worker.silent(0.2)
 

@@ -117,6 +117,14 @@ class TestStart:
                 if proc.ROOT:
                     assert "200" not in os.listdir(f"/proc/{stage.process.pid}/fd")
 
+    def test_is_closed_to_others(self):
+        """Not dumpable: its /proc files are root's, whoever started it."""
+        with Stage("api") as stage:
+            stage.worker()
+            assert os.stat(f"/proc/{stage.process.pid}/environ").st_uid == 0
+            if proc.ROOT:
+                assert os.readlink(f"/proc/{stage.process.pid}/cwd") == "/"
+
     def test_children_hold_what_they_need(self, server):
         with Stage() as stage:
             proc.wait_until(lambda: daemon.Daemon.ready(stage), 10, "not ready")
