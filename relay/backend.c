@@ -113,6 +113,7 @@ void backend_release(struct backend *backend)
 {
 	struct relay *relay = backend->relay;
 	backend->visitor = NULL;
+	backend->used = true;
 	if (relay->n_idle >= POOL_MAX || !backend_is_idle(backend)) {
 		backend_free(backend);
 		return;

@@ -45,6 +45,11 @@ enum budget_verdict budget_request(struct budget *budget, struct instant now)
 	return BUDGET_OK;
 }
 
+bool budget_requests_gone(const struct budget *budget)
+{
+	return !requests_left(budget);
+}
+
 void budget_finished(struct budget *budget)
 {
 	budget->unfinished--;

@@ -29,6 +29,8 @@ enum budget_verdict {
 
 // One more request wants in. BUDGET_OK accepts it: budget_finished() must follow once.
 enum budget_verdict budget_request(struct budget *budget, struct instant now);
+// Whether the last request has been accepted: connections end behind their answers.
+bool budget_requests_gone(const struct budget *budget);
 void budget_finished(struct budget *budget);
 
 // The name of the budget that is used up so that the tunnel is to end now, once; else NULL.

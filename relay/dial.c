@@ -100,10 +100,11 @@ static int answered(struct relay *relay, uint64_t request, struct dial **ret)
 	if (*ret != NULL)
 		(*ret)->slot = 0;
 	struct dial *next = dials->head;
-	if (next != NULL) {
-		dequeue(dials, next);
-		return ask(relay, next, (int)slot);
-	}
+	if (next == NULL)
+		return 0;
+	dequeue(dials, next);
+	if (ask(relay, next, (int)slot) < 0)
+		visitor_dial_failed(container_of(next, struct visitor, dial), DIAL_EXHAUSTED);
 	return 0;
 }
 

@@ -124,7 +124,7 @@ static enum step answer_final(
 	bool unlength = head->body == HTTP_BODY_CHUNKED || head->body == HTTP_BODY_CLOSE;
 	bool chunked = unlength && !x->old;
 	// A body that is still on its way up when the answer comes is not waited for.
-	x->keep_alive = x->keep_alive && x->up.ended;
+	x->keep_alive = x->keep_alive && x->up.ended && !budget_requests_gone(&relay->budget);
 	x->reusable = head->keep_alive && head->body != HTTP_BODY_CLOSE;
 	size_t n = rewrite_response(&(struct rewrite_response){.head = head,
 					    .chunked = chunked,
@@ -337,6 +337,8 @@ enum step exchange_bytes_step(struct visitor *visitor)
 {
 	struct stream *ours = &visitor->stream, *theirs = &visitor->backend->stream;
 	enum step step = bytes_down(visitor);
+	if (step == STEP_AGAIN && ours->shut && theirs->broken)
+		theirs->shut = true; // ended, then reset: it takes nothing any more
 	if (step == STEP_AGAIN)
 		step = bytes_up(visitor);
 	if (step != STEP_WAIT || !ours->shut || !theirs->shut)

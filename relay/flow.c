@@ -110,6 +110,13 @@ static int pass(struct flow *flow, struct relay *relay, struct stream *source, s
 	int r = unframe(flow, data, &body, &used);
 	if (r != GO_ON)
 		return r;
+	size_t room = relay_bytes_left(relay, body);
+	if (room < body) { // the tunnel ends here: what is left of its budget, and no end of a body
+		flow->ended = false;
+		count(flow, relay, room);
+		r = emit(flow, sink, lead, (struct span){data.p, room});
+		return r == GO_ON ? (int)FLOW_WAIT : r;
+	}
 	count(flow, relay, body);
 	r = emit(flow, sink, lead, (struct span){data.p, body});
 	if (r == GO_ON && used < data.n && buf_add(&source->in, data.p + used, data.n - used) < 0)

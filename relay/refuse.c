@@ -43,7 +43,9 @@ enum step refuse(struct visitor *visitor, enum code code, struct span detail)
 		return visitor_drop(visitor);
 	if (x->form == FORM_HTML && page_out(visitor, code))
 		return visitor_drop(visitor); // only our copy of the descriptor
-	bool keep = x->keep_alive && x->up.ended;
+	// Who has not been let in does not keep a place.
+	bool keep = x->keep_alive && x->up.ended && visitor->admitted &&
+		    !budget_requests_gone(&visitor->relay->budget);
 	struct problem problem = {
 		.code = code,
 		.detail = detail,

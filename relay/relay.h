@@ -42,6 +42,7 @@ struct relay {
 	struct pipes pipes;
 	struct backend *idle; // backend connections nobody uses (backend_reuse = shared)
 	unsigned n_idle;
+	unsigned n_admitted; // visitors that have passed access control once: the limit is theirs
 	unsigned n_descriptors; // sockets held, for the headroom below
 	unsigned most_descriptors;
 	struct loop_timer exhausted; // until visitors are looked at again after descriptors ran out

@@ -59,14 +59,18 @@ static struct objection object(
 	struct relay *relay = visitor->relay;
 	if (access->refused != CODE_NONE)
 		return (struct objection){access->refused, NULL};
-	if (counter_get(&relay->counters->open) > relay->config.max_connections)
+	if (!visitor->admitted && relay->n_admitted >= relay->config.max_connections)
 		return (struct objection){CODE_TOO_MANY_CONNECTIONS, NULL};
+	relay->n_admitted += !visitor->admitted;
+	visitor->admitted = true;
 	if (relay->config.backend.scheme == URL_TCP &&
 		!(head->upgrade && visitor->x.up.ended &&
 			http_list_has(head->upgrade_protocols, SPAN("tcp"))))
 		return (struct objection){CODE_BAD_REQUEST,
 			"This tunnel carries raw TCP: enter it with `Connection: Upgrade` and "
 			"`Upgrade: tcp`."};
+	if (relay_bytes_left(relay, 1) == 0)
+		return (struct objection){CODE_TUNNEL_OVER, NULL};
 	switch (budget_request(&relay->budget, relay->loop.now)) {
 	case BUDGET_OK: break;
 	case BUDGET_TOO_FAST: return (struct objection){CODE_RATE_LIMITED, NULL};

@@ -73,6 +73,7 @@ enum step visitor_drop(struct visitor *visitor)
 	visitor->backend = backend_free(visitor->backend);
 	exchange_deinit(visitor);
 	counter_add(&relay->counters->open, UINT64_MAX); // minus one
+	relay->n_admitted -= visitor->admitted;
 	relay_descriptor_closed(relay);
 	free(visitor);
 	return STEP_GONE;
@@ -100,7 +101,11 @@ enum step visitor_finish(struct visitor *visitor)
 {
 	visitor->backend = backend_free(visitor->backend);
 	visitor->unread |= !visitor->x.up.ended || buf_len(&visitor->stream.in) > 0;
+	// Still unfinished for the budget: the end of the tunnel would cut what is on its way.
+	bool accepted = visitor->x.accepted;
+	visitor->x.accepted = false;
 	exchange_deinit(visitor);
+	visitor->x.accepted = accepted;
 	visitor->state = VISITOR_CLOSING;
 	visitor->ticks = 0;
 	return visitor_deadline(visitor, TICK_MS, STEP_AGAIN);
@@ -174,13 +179,12 @@ static enum step keep(struct visitor *visitor, const char *bytes, size_t n)
 
 // The bytes are taken out of the stream while a request is made of them: what follows its head is
 // put back.
-static enum step feed_buffered(struct visitor *visitor)
+static enum step feed_buffered(struct visitor *visitor, bool *incomplete)
 {
 	struct buf in = visitor->stream.in;
 	buf_init(&visitor->stream.in, in.cap);
-	bool incomplete;
-	enum step step = feed(visitor, in.base + in.start, buf_len(&in), &incomplete);
-	if (incomplete)
+	enum step step = feed(visitor, in.base + in.start, buf_len(&in), incomplete);
+	if (*incomplete)
 		visitor->stream.in = in;
 	else
 		buf_reset(&in);
@@ -198,6 +202,8 @@ static enum step head_read(struct visitor *visitor)
 {
 	struct stream *stream = &visitor->stream;
 	struct relay *relay = visitor->relay;
+	bool incomplete;
+	enum step step;
 	if (!stream->readable)
 		return STEP_WAIT;
 	if (buf_len(&stream->in) > 0) {
@@ -206,13 +212,13 @@ static enum step head_read(struct visitor *visitor)
 		if (n <= 0)
 			return at_end_of_requests(visitor, n);
 		buf_added(&stream->in, (size_t)n);
-		return feed_buffered(visitor);
+		step = feed_buffered(visitor, &incomplete);
+		return incomplete ? STEP_AGAIN : step; // READ_LEAST bytes need not be all there is
 	}
 	ssize_t n = stream_read(stream, relay->scratch, RELAY_SCRATCH);
 	if (n <= 0)
 		return at_end_of_requests(visitor, n);
-	bool incomplete;
-	enum step step = feed(visitor, relay->scratch, (size_t)n, &incomplete);
+	step = feed(visitor, relay->scratch, (size_t)n, &incomplete);
 	return incomplete ? keep(visitor, relay->scratch, (size_t)n) : step;
 }
 
@@ -226,8 +232,9 @@ static enum step head_step(struct visitor *visitor)
 	if (visitor->backend != NULL && !backend_is_idle(visitor->backend))
 		visitor->backend = backend_free(visitor->backend);
 	if (visitor->scanned == 0 && buf_len(&visitor->stream.in) > 0) {
-		enum step step = feed_buffered(visitor); // sent behind the last request
-		if (step != STEP_WAIT || visitor->state != VISITOR_HEAD)
+		bool incomplete; // sent behind the last request
+		enum step step = feed_buffered(visitor, &incomplete);
+		if (!incomplete)
 			return step;
 		step = visitor_deadline(visitor, visitor->relay->head_timeout_ms, STEP_WAIT);
 		if (step != STEP_WAIT)

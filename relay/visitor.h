@@ -58,6 +58,7 @@ struct visitor {
 	size_t scanned; // of stream.in, by http_head_find()
 	size_t drained; // bytes thrown away while CLOSING
 	uint8_t ticks;  // of the timer, while CLOSING
+	bool admitted;  // has passed access control once: counts against limits.connections
 	bool unread;    // bytes of a refused request may still come: to be drained at the end
 	uint8_t peer[PEER_SIZE];
 	uint8_t listener;

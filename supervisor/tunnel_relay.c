@@ -14,7 +14,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
-enum { RELAY_VISITORS_FD = 4, RELAY_COUNTERS_FD = 5, RELAY_QUEUE_MAX = 1024 };
+enum { RELAY_VISITORS_FD = 4, RELAY_COUNTERS_FD = 5, RELAY_QUEUE_MAX = 8 * 1024 };
 
 // ---- counters
 

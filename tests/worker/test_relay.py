@@ -5,11 +5,13 @@
 # backend: what it asks for, what it passes on, what it does when any of them misbehaves.
 
 import contextlib
+import fcntl
 import hashlib
 import mmap
 import os
 import socket
 import struct
+import termios
 import threading
 import time
 
@@ -363,6 +365,26 @@ def test_missing_slash_is_redirected(relay):
     assert answer.count(b"\r\nDate: ") == 1, answer
 
 
+@pytest.mark.parametrize("first", (10, 1000, 4096, 9000))
+def test_large_head_in_two_parts_on_a_kept_connection(relay, first):
+    """More of it waits than one read takes, and no further event comes."""
+    visitor = relay.visit(get("/1"))
+    backend = relay.accept()
+    read_head(backend)
+    backend.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+    read_head(visitor)
+    head = get("/2", f"Cookie: a={'x' * 7000}\r\nX-Large: {'y' * 7000}\r\n")
+    visitor.sendall(head[:first])
+    wait_until(lambda: taken(visitor), "the first part has been read")
+    visitor.sendall(head[first:])
+    assert read_head(backend)[0][0] == "GET /2 HTTP/1.1"
+
+
+def taken(sock):
+    """Whether everything sent has been acknowledged, which on loopback is when it has been queued."""
+    return int.from_bytes(fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)), "little") == 0
+
+
 # ---- access
 
 def authorized(fields, path="/"):
@@ -437,6 +459,25 @@ def test_connection_limit():
         [backend.close() for backend in backends]
 
 
+def test_connections_without_the_secret_take_no_place():
+    with Relay(auth="bearer", connections=3) as relay:
+        right = f"Authorization: Bearer {SECRET}\r\n"
+        visitor = relay.visit(get("/1", right))
+        backend = relay.accept()
+        read_head(backend)
+        backend.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+        read_head(visitor)
+        strangers = [relay.visit(get()) for _ in range(5)]
+        for stranger in strangers:
+            lines, _ = read_head(stranger)
+            assert lines[0].startswith("HTTP/1.1 401") and "Connection: close" in lines
+        visitor.sendall(get("/2", right))
+        assert read_head(backend)[0][0] == "GET /2 HTTP/1.1"
+        other = relay.visit(get("/3", right))
+        assert read_head(relay.accept())[0][0] == "GET /3 HTTP/1.1"
+        other.close()
+
+
 def test_request_budget_is_served_to_the_last_request_and_then_reported():
     with Relay(requests=2) as relay:
         visitor = relay.visit(get("/1"))
@@ -450,8 +491,39 @@ def test_request_budget_is_served_to_the_last_request_and_then_reported():
             lines, rest = read_head(visitor)
             assert read_exactly(visitor, 2, rest) == b"ok"
         assert relay.expect(MSG.USED_UP).fields == ["requests"]
-        visitor.sendall(get("/3", "Connection: close\r\n"))
-        assert b"Tunnel-Error: tunnel_over" in read_all(visitor)
+        assert "Connection: close" in lines and closed(visitor) == "end"
+        late = relay.visit(get("/3", "Connection: close\r\n"))
+        assert b"Tunnel-Error: tunnel_over" in read_all(late)
+
+
+def test_last_answer_of_a_request_budget_arrives_whole():
+    """However slowly it is read: the end is reported when it has been delivered."""
+    body = os.urandom(3_000_000)
+    with Relay(requests=1) as relay:
+        visitor = relay.visit(get("/1"))
+        backend = relay.accept()
+        read_head(backend)
+        sender = Sender(backend, False, b"HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n" + body)
+        assert relay.silent(0.3), "reported while most of it is still on its way"
+        lines, got = read_head(visitor)
+        assert read_exactly(visitor, len(body), got) == body
+        sender.join()
+        assert relay.expect(MSG.USED_UP).fields == ["requests"]
+
+
+def test_byte_budget_is_exact_for_bytes_that_came_with_a_head():
+    with Relay(size=10) as relay:
+        visitor = relay.visit(get("/", "Content-Length: 40000\r\n", "POST") + bytes(40000))
+        backend = relay.accept()
+        lines, got = read_head(backend)
+        assert read_exactly(backend, 10, got) == bytes(10)
+        assert relay.expect(MSG.USED_UP).fields == ["bytes"]
+        backend.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            backend.recv(1)
+        late = relay.visit(get("/", "Connection: close\r\n"))
+        assert b"Tunnel-Error: tunnel_over" in read_all(late)
+        visitor.close()
 
 
 def test_byte_budget():
