@@ -7,14 +7,19 @@
 
 static const struct code_info codes[CODES] = {
 	[CODE_TUNNEL_UNKNOWN] = {"tunnel_unknown", 404, 0, "No such tunnel",
-		"There is no tunnel at this address. Check the link for missing characters."},
+		"There is no tunnel at this address. Check the link for missing characters.",
+		"destination_not_found"},
 	[CODE_TUNNEL_OVER] = {"tunnel_over", 410, 0, "This tunnel is over",
-		"The tunnel at this address has ended. Ask whoever shared it for a new one."},
+		"The tunnel at this address has ended. Ask whoever shared it for a new one.",
+		"destination_unavailable"},
 	[CODE_AUTH_REQUIRED] = {"auth_required", 401, 0, "A secret is needed",
-		"This tunnel asks for the secret that was shared together with its address.",
+		"This tunnel asks for the secret that was shared together with its address. Programs send "
+		"it as `Authorization: Bearer SECRET`; a browser can ask for it only where the tunnel was "
+		"made with basic authentication.",
 		"http_request_denied"},
 	[CODE_AUTH_FAILED] = {"auth_failed", 401, 0, "The secret is not right",
-		"The secret sent with this request is not the one of this tunnel.",
+		"The secret sent with this request is not the one of this tunnel. Check it for missing "
+		"characters, or ask whoever shared it.",
 		"http_request_denied"},
 	[CODE_RATE_LIMITED] = {"rate_limited", 429, 1, "Too many requests",
 		"Requests come faster than is allowed here. Try again in a moment.",

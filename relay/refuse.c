@@ -28,9 +28,15 @@ static int answer(struct visitor *visitor, const struct problem *problem)
 {
 	CLEANUP(buf_reset) struct buf text;
 	buf_init(&text, 16 * 1024);
-	int r = problem_format(&text, problem, NULL);
+	char request_id[REQUEST_ID_SIZE];
+	int r = problem_format(&text, problem, request_id);
 	if (r < 0)
 		return r;
+	// What went wrong on our side or behind us is what somebody will ask about.
+	const struct code_info *info = code_info(problem->code);
+	if (info->status >= 500)
+		relay_log(visitor->relay, 2, "answered %u %s, request_id %s", info->status,
+			info->name, request_id);
 	struct iovec piece = {(void *)(uintptr_t)buf_span(&text).p, buf_len(&text)};
 	return stream_send(&visitor->stream, &piece, 1);
 }
