@@ -43,9 +43,17 @@ void answer_empty(struct connection *c, unsigned status, struct span fields)
 	connection_answered(c, r);
 }
 
-void answer_problem_full(
-	struct connection *c, struct problem *problem, char request_id[REQUEST_ID_SIZE])
+// The end of an answer that tells about CODE.
+static void finish(struct connection *c, int r, enum code code, const char *request_id)
 {
+	if (r == 0 && code != CODE_NONE && code_info(code)->status >= 500)
+		c->set->server->failed(c, code, request_id);
+	connection_answered(c, r);
+}
+
+void answer_problem_full(struct connection *c, struct problem *problem)
+{
+	char request_id[REQUEST_ID_SIZE];
 	CLEANUP(buf_reset) struct buf fields;
 	buf_init(&fields, FIELDS_MAX);
 	int r = buf_add_span(&fields, problem->fields);
@@ -56,7 +64,7 @@ void answer_problem_full(
 	problem->to_head = c->to_head;
 	if (r == 0)
 		r = problem_format(&c->out, problem, request_id);
-	connection_answered(c, r);
+	finish(c, r, problem->code, request_id);
 }
 
 void answer_problem(struct connection *c, enum code code, const char *format, ...)
@@ -67,12 +75,14 @@ void answer_problem(struct connection *c, enum code code, const char *format, ..
 	vsnprintf(detail, sizeof detail, format, ap);
 	va_end(ap);
 	struct problem problem = {.code = code, .detail = span_of(detail)};
-	answer_problem_full(c, &problem, NULL);
+	answer_problem_full(c, &problem);
 }
 
 static void answer_page(struct connection *c, const struct page *page)
 {
-	connection_answered(c, page_format(&c->out, page, NULL));
+	char request_id[REQUEST_ID_SIZE];
+	int r = page_format(&c->out, page, request_id);
+	finish(c, r, page->code, request_id);
 }
 
 void answer_refusal(struct connection *c, enum code code, unsigned retry_after, struct span fields)
@@ -85,7 +95,7 @@ void answer_refusal(struct connection *c, enum code code, unsigned retry_after, 
 		return;
 	}
 	struct problem problem = {.code = code, .retry_after = retry_after, .fields = fields};
-	answer_problem_full(c, &problem, NULL);
+	answer_problem_full(c, &problem);
 }
 
 void answer_front(struct connection *c)

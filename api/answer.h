@@ -19,9 +19,7 @@ void answer_problem(struct connection *connection, enum code code, const char *f
 	PRINTF(3, 4);
 
 // The same with everything said; `form` and `to_head` are filled in here.
-// REQUEST_ID (may be NULL) gets the id for the log.
-void answer_problem_full(
-	struct connection *connection, struct problem *problem, char request_id[REQUEST_ID_SIZE]);
+void answer_problem_full(struct connection *connection, struct problem *problem);
 
 // CODE in the form the asker can read: a page, problem+json or the bare status.
 void answer_refusal(

@@ -40,6 +40,8 @@ struct connection_server {
 	void (*begin)(struct connection *connection, struct request *request);
 	// All has come. Answers, or waits. REQUEST is gone afterwards.
 	void (*handle)(struct connection *connection, struct request *request);
+	// It was answered with CODE, a status of 500 or more: for the log.
+	void (*failed)(struct connection *connection, enum code code, const char *request_id);
 };
 
 enum connection_state {

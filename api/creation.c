@@ -183,7 +183,7 @@ static void answer_failed(struct creation *creation, enum code code, struct span
 	if (r < 0)
 		buf_reset(&members);
 	struct problem problem = {.code = code, .detail = detail, .members = buf_span(&members)};
-	answer_problem_full(connection, &problem, NULL);
+	answer_problem_full(connection, &problem);
 }
 
 static void on_failed(struct creation *creation, const struct ipc_message *answer_message)
@@ -236,7 +236,7 @@ static bool is_refused(struct worker *worker, struct connection *connection)
 		struct problem problem = {.code = CODE_RATE_LIMITED,
 			.detail = SPAN("Tunnels are created faster than this server allows."),
 			.retry_after = wait_s};
-		answer_problem_full(connection, &problem, NULL);
+		answer_problem_full(connection, &problem);
 		return true;
 	}
 	int r = store_tunnels_count(worker->store, &n);

@@ -76,18 +76,12 @@ static void end_here(struct worker *worker, const char *id)
 	deletions_done(worker, id, r < 0);
 }
 
-static void on_answer(struct pending *pending, const struct ipc_message *message)
+// The answer to END is ENDED, which names the tunnel: this is only about one that does not come.
+static void on_late(struct pending *pending, const struct ipc_message *message)
 {
 	struct deletion *deletion = container_of(pending, struct deletion, end);
 	struct worker *worker = deletion->worker;
-	char id[TUNNEL_ID_MAX + 1];
-	memcpy(id, deletion->id, sizeof id);
-	if (message != NULL) { // SPAWN_FAILED: the supervisor knows no such tunnel
-		if (creation_find(worker, id) == NULL)
-			end_here(worker, id);
-		return; // else what is said about the creation follows
-	}
-	worker_log(worker, LOG_ERROR, "the supervisor did not end tunnel %s in time", id);
+	worker_log(worker, LOG_ERROR, "the supervisor did not end tunnel %s in time", deletion->id);
 	struct connection *connection = deletion->connection;
 	deletion_free(deletion);
 	if (connection != NULL)
@@ -97,8 +91,8 @@ static void on_answer(struct pending *pending, const struct ipc_message *message
 
 static bool send_end(struct deletion *deletion)
 {
-	uint64_t request = pending_start(&deletion->worker->pendings, &deletion->end, MSG_END,
-		WORKER_PATIENCE_MS, on_answer);
+	uint64_t request = pending_start(
+		&deletion->worker->pendings, &deletion->end, MSG_END, WORKER_PATIENCE_MS, on_late);
 	return request != 0 &&
 	       worker_send_end(deletion->worker, request, deletion->id, END_REVOKED);
 }

@@ -13,7 +13,6 @@
 #include <stdio.h>
 
 enum {
-	LIST_MOST = 1000,            // tunnels in one answer
 	LIST_DOCUMENT_MAX = 3 << 19, // bytes of it
 	LIST_WAITING_MAX = 16 << 20, // of answers nobody takes, before no more lists are made
 	COUNTERS_PATIENCE_MS = 2000,
@@ -27,9 +26,7 @@ static bool is_ready(struct worker *worker, struct connection *connection)
 	return worker->sync.done;
 }
 
-// ---- POST /_api/tunnels
-
-static void answer_invalid(struct connection *connection, struct span errors)
+static void answer_invalid(struct connection *connection, const char *summary, struct span errors)
 {
 	CLEANUP(buf_reset) struct buf members;
 	buf_init(&members, TUNNEL_REQUEST_SAID_MAX + 64);
@@ -38,9 +35,12 @@ static void answer_invalid(struct connection *connection, struct span errors)
 		r = buf_add_span(&members, errors);
 	if (r < 0)
 		buf_reset(&members);
-	struct problem problem = {.code = CODE_INVALID, .members = buf_span(&members)};
-	answer_problem_full(connection, &problem, NULL);
+	struct problem problem = {
+		.code = CODE_INVALID, .detail = span_of(summary), .members = buf_span(&members)};
+	answer_problem_full(connection, &problem);
 }
+
+// ---- POST /_api/tunnels
 
 // What Content-Type says does not matter: programs that send it by habit mean JSON all the same.
 void handle_create(struct worker *worker, struct connection *connection, struct request *request)
@@ -62,71 +62,14 @@ void handle_create(struct worker *worker, struct connection *connection, struct 
 		answer_problem(connection, CODE_BAD_REQUEST, "%.*s", (int)buf_len(&said),
 			buf_span(&said).p);
 		break;
-	case TUNNEL_REQUEST_INVALID: answer_invalid(connection, buf_span(&said)); break;
+	case TUNNEL_REQUEST_INVALID:
+		answer_invalid(connection, wanted.summary, buf_span(&said));
+		break;
 	default: answer_problem(connection, CODE_INTERNAL, "Out of memory."); break;
 	}
 }
 
 // ---- GET /_api/tunnels
-
-struct list_query {
-	enum tunnel_state state; // 0: all
-	unsigned limit;
-	int64_t before;
-};
-
-// A decimal number from 1 to MAX without sign or leading zero; 0 if TEXT is none.
-static int64_t parse_number(struct span text, int64_t max)
-{
-	int64_t n = 0;
-	for (size_t i = 0; i < text.n; i++) {
-		if (text.p[i] < '0' || text.p[i] > '9' || (i == 0 && text.p[i] == '0'))
-			return 0;
-		if (n > (max - (text.p[i] - '0')) / 10)
-			return 0;
-		n = n * 10 + (text.p[i] - '0');
-	}
-	return n;
-}
-
-// Returns NULL, or what is wrong.
-static const char *read_parameter(struct list_query *query, struct span name, struct span value)
-{
-	if (span_eq(name, SPAN("state"))) {
-		query->state = tunnel_state_parse(value);
-		bool all = span_eq(value, SPAN("all"));
-		return query->state != 0 || all ? NULL
-						: "state: must be all or the name of a state.";
-	}
-	if (span_eq(name, SPAN("limit"))) {
-		query->limit = (unsigned)parse_number(value, LIST_MOST);
-		return query->limit != 0 ? NULL : "limit: must be a number from 1 to 1000.";
-	}
-	if (span_eq(name, SPAN("cursor"))) {
-		query->before = parse_number(value, INT64_MAX);
-		return query->before != 0 ? NULL : "cursor: must be one that a list has named.";
-	}
-	return "There are no query parameters but state, limit and cursor.";
-}
-
-static const char *read_query(struct list_query *query, struct span text)
-{
-	const char *wrong = NULL;
-	while (text.n > 0 && wrong == NULL) {
-		const char *and = memchr(text.p, '&', text.n);
-		size_t n = and != NULL ? (size_t)(and-text.p) : text.n;
-		const char *equals = memchr(text.p, '=', n);
-		size_t name_n = equals != NULL ? (size_t)(equals - text.p) : n;
-		struct span value = {NULL, 0};
-		if (equals != NULL)
-			value = (struct span){equals + 1, n - name_n - 1};
-		if (n > 0)
-			wrong = read_parameter(query, (struct span){text.p, name_n}, value);
-		size_t used = MIN(n + 1, text.n);
-		text = (struct span){text.p + used, text.n - used};
-	}
-	return wrong;
-}
 
 struct list {
 	struct buf document;
@@ -152,7 +95,7 @@ static bool add_to_list(const struct tunnel *tunnel, void *arg)
 }
 
 // One more than wanted is read, to know whether there is a next page.
-static int make_list(struct worker *worker, const struct list_query *query, struct list *list)
+static int make_list(struct worker *worker, const struct tunnel_query *query, struct list *list)
 {
 	int r = buf_printf(&list->document, "[");
 	if (r == 0)
@@ -166,7 +109,7 @@ static int make_list(struct worker *worker, const struct list_query *query, stru
 }
 
 static void answer_list(
-	struct connection *connection, const struct list_query *query, const struct list *list)
+	struct connection *connection, const struct tunnel_query *query, const struct list *list)
 {
 	char fields[256];
 	int n = 0;
@@ -181,10 +124,16 @@ static void answer_list(
 
 void handle_list(struct worker *worker, struct connection *connection, struct request *request)
 {
-	struct list_query query = {TUNNEL_ACTIVE, LIST_MOST, INT64_MAX};
-	const char *wrong = read_query(&query, request->query);
-	if (wrong != NULL) {
-		answer_problem(connection, CODE_INVALID, "%s", wrong);
+	struct tunnel_query query;
+	CLEANUP(buf_reset) struct buf said;
+	buf_init(&said, TUNNEL_REQUEST_SAID_MAX);
+	int r = tunnel_query_parse(&query, request->query, &said);
+	if (r < 0) {
+		answer_problem(connection, CODE_INTERNAL, "Out of memory.");
+		return;
+	}
+	if (r == TUNNEL_REQUEST_INVALID) {
+		answer_invalid(connection, query.summary, buf_span(&said));
 		return;
 	}
 	if (connections_waiting(&worker->connections) > LIST_WAITING_MAX) {

@@ -41,8 +41,8 @@ void pending_stop(struct pending *pending)
 static bool answers(enum message answer, enum message asked)
 {
 	switch ((int)answer) {
-	case MSG_SPAWNED: return asked == MSG_SPAWN;
-	case MSG_SPAWN_FAILED: return asked == MSG_SPAWN || asked == MSG_END;
+	case MSG_SPAWNED:
+	case MSG_SPAWN_FAILED: return asked == MSG_SPAWN;
 	case MSG_COUNTERS: return asked == MSG_COUNTERS_GET;
 	default: return false;
 	}

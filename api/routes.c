@@ -52,36 +52,38 @@ static const char *method_name(enum http_method method)
 	}
 }
 
-// Writes the Allow field of a path: "Allow: ...\r\n".
-static struct span format_allow(struct span path, char *out, size_t size)
+// Writes the methods of a path, as for Allow.
+static void format_methods(struct span path, char *out, size_t size)
 {
 	struct span id;
-	int n = snprintf(out, size, "Allow: OPTIONS");
+	int n = snprintf(out, size, "OPTIONS");
 	for (size_t i = 0; i < ARRAY_SIZE(routes); i++)
 		if (matches(routes[i].path, path, &id))
 			n += snprintf(
 				out + n, size - (size_t)n, ", %s", method_name(routes[i].method));
-	n += snprintf(out + n, size - (size_t)n, "\r\n");
-	return (struct span){out, (size_t)n};
 }
 
 static void answer_wrong_method(struct connection *connection, const struct request *request)
 {
-	char allow[128];
-	struct span fields = format_allow(request->path, allow, sizeof allow);
+	char methods[64], allow[128], detail[128];
+	format_methods(request->path, methods, sizeof methods);
+	int n = snprintf(allow, sizeof allow, "Allow: %s\r\n", methods);
+	struct span fields = {allow, (size_t)n};
 	if (request->head.method == HTTP_OPTIONS) {
 		answer_empty(connection, 204, fields);
 		return;
 	}
-	struct problem problem = {.code = CODE_METHOD_NOT_ALLOWED, .fields = fields};
-	answer_problem_full(connection, &problem, NULL);
+	snprintf(detail, sizeof detail, "This address supports these methods: %s.", methods);
+	struct problem problem = {
+		.code = CODE_METHOD_NOT_ALLOWED, .detail = span_of(detail), .fields = fields};
+	answer_problem_full(connection, &problem);
 }
 
 static void answer_no_token(struct connection *connection)
 {
 	struct problem problem = {.code = CODE_TOKEN_INVALID,
 		.fields = SPAN("WWW-Authenticate: Bearer realm=\"tunneld\"\r\n")};
-	answer_problem_full(connection, &problem, NULL);
+	answer_problem_full(connection, &problem);
 }
 
 // ---- the server
@@ -127,4 +129,12 @@ static void handle(struct connection *connection, struct request *request)
 	route->handle(worker, connection, request);
 }
 
-const struct connection_server routes_server = {begin, handle};
+static void failed(struct connection *connection, enum code code, const char *request_id)
+{
+	struct worker *worker = container_of(connection->set, struct worker, connections);
+	const struct code_info *info = code_info(code);
+	worker_log(worker, code == CODE_INTERNAL ? LOG_ERROR : LOG_INFO,
+		"answered %u %s, request_id %s", info->status, info->name, request_id);
+}
+
+const struct connection_server routes_server = {begin, handle, failed};

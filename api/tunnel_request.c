@@ -9,6 +9,7 @@
 
 #include "problem.h"
 
+#include <ctype.h>
 #include <jansson.h>
 #include <stdio.h>
 
@@ -16,51 +17,85 @@
 
 enum { NAME_SHOWN_MAX = 128 }; // bytes of an unknown member's name that go into a pointer
 
+// What is wrong, as a JSON array that goes into `errors`.
+struct findings {
+	struct buf *said;
+	unsigned n;
+	int failed; // errno of a buffer that could not grow
+	char first[TUNNEL_SUMMARY_SIZE - 32];
+};
+
 struct reader {
 	struct tunnel_request *request;
 	const struct tunnel_bounds *bounds;
-	struct buf *said;
-	unsigned n_errors;
-	int failed; // errno of a buffer that could not grow
+	struct findings findings;
 };
 
 // ---- saying what is wrong
 
-static void keep_failure(struct reader *reader, int r)
+static void keep_failure(struct findings *findings, int r)
 {
 	if (r < 0)
-		reader->failed = r;
+		findings->failed = r;
 }
 
-// Appends PREFIX and NAME as a JSON pointer (RFC 6901: ~ and / are escaped).
-static void pointer_add(struct reader *reader, const char *prefix, struct span name)
+// WHERE stands in front of the first DETAIL unless it is empty.
+static void keep_first(struct findings *findings, struct span where, const char *detail)
+{
+	if (where.n == 0)
+		snprintf(findings->first, sizeof findings->first, "%s", detail);
+	else
+		snprintf(findings->first, sizeof findings->first, "%.*s: %c%s", (int)where.n,
+			where.p, ascii_lower(detail[0]), detail + 1);
+}
+
+// DETAIL is a sentence. KIND, which names WHERE: "pointer" or "parameter".
+static void finding_add(
+	struct findings *findings, const char *kind, struct span where, const char *detail)
+{
+	if (findings->n++ >= TUNNEL_REQUEST_ERRORS_MAX)
+		return;
+	keep_failure(findings,
+		buf_printf(findings->said, "%s{\"%s\":", findings->n > 1 ? "," : "[", kind));
+	keep_failure(findings, problem_string(findings->said, where));
+	keep_failure(findings, buf_printf(findings->said, ",\"detail\":"));
+	keep_failure(findings, problem_string(findings->said, span_of(detail)));
+	keep_failure(findings, buf_printf(findings->said, "}"));
+}
+
+// Returns TUNNEL_REQUEST_OK when there are none, _INVALID, or a negative errno. SUMMARY: the first,
+// and how many more.
+static int findings_end(struct findings *findings, char summary[TUNNEL_SUMMARY_SIZE])
+{
+	if (findings->failed < 0)
+		return findings->failed;
+	if (findings->n == 0)
+		return TUNNEL_REQUEST_OK;
+	int n = snprintf(summary, TUNNEL_SUMMARY_SIZE, "%s", findings->first);
+	if (findings->n > 1)
+		snprintf(summary + n, TUNNEL_SUMMARY_SIZE - (size_t)n, " (and %u more)",
+			findings->n - 1);
+	int r = buf_printf(findings->said, "]");
+	return r < 0 ? r : TUNNEL_REQUEST_INVALID;
+}
+
+// PREFIX ("" or "/limits") and NAME are written as a JSON pointer (RFC 6901: ~ and / are escaped).
+// A NAME of {NULL, 0} is the whole document.
+static void error_add(
+	struct reader *reader, const char *prefix, struct span name, const char *detail)
 {
 	char text[16 + 2 * NAME_SHOWN_MAX];
-	size_t n = (size_t)snprintf(text, sizeof text, "%s/", prefix);
+	size_t n = name.p != NULL ? (size_t)snprintf(text, sizeof text, "%s/", prefix) : 0;
 	for (size_t i = 0; i < name.n && n + 2 < sizeof text; i++) {
 		bool escaped = name.p[i] == '~' || name.p[i] == '/';
 		if (escaped)
 			text[n++] = '~';
 		text[n++] = name.p[i] == '~' ? '0' : name.p[i] == '/' ? '1' : name.p[i];
 	}
-	keep_failure(reader, problem_string(reader->said, (struct span){text, n}));
-}
-
-// PREFIX: "" or "/limits". A NAME of {NULL, 0} is the whole document.
-static void error_add(
-	struct reader *reader, const char *prefix, struct span name, const char *detail)
-{
-	if (reader->n_errors++ >= TUNNEL_REQUEST_ERRORS_MAX)
-		return;
-	keep_failure(reader,
-		buf_printf(reader->said, "%s{\"pointer\":", reader->n_errors > 1 ? "," : "["));
-	if (name.p == NULL)
-		keep_failure(reader, buf_printf(reader->said, "\"\""));
-	else
-		pointer_add(reader, prefix, name);
-	keep_failure(reader, buf_printf(reader->said, ",\"detail\":"));
-	keep_failure(reader, problem_string(reader->said, span_of(detail)));
-	keep_failure(reader, buf_printf(reader->said, "}"));
+	struct span pointer = {text, n};
+	if (reader->findings.n == 0)
+		keep_first(&reader->findings, pointer, detail);
+	finding_add(&reader->findings, "pointer", pointer, detail);
 }
 
 static void unknown_add(struct reader *reader, const char *prefix, struct span name)
@@ -130,16 +165,22 @@ static void read_limit(struct reader *reader, struct span name, json_t *value)
 static void read_backend(struct reader *reader, const char *name, json_t *value)
 {
 	struct url url;
-	const char *why = "Must be a text such as \"http://127.0.0.1:3000\".";
+	const char *why;
+	char detail[256];
 	struct span text = text_of(value);
-	if (text.p == NULL || url_parse(&url, text, &why) != 0) {
-		error_add(reader, "", span_of(name), why);
+	if (text.p == NULL) {
+		error_add(reader, "", span_of(name),
+			"Must be a text such as \"http://127.0.0.1:3000\".");
+		return;
+	}
+	if (url_parse(&url, text, &why) != 0) {
+		snprintf(detail, sizeof detail, "%c%s.", toupper((unsigned char)why[0]), why + 1);
+		error_add(reader, "", span_of(name), detail);
 		return;
 	}
 	if (url.scheme == URL_HTTPS) {
 		error_add(reader, "", span_of(name),
-			"https and wss backends are not served by this server; use http, ws or "
-			"tcp.");
+			"https and wss backends are not supported yet; use http, ws or tcp.");
 		return;
 	}
 	url_format(&url, reader->request->backend, sizeof reader->request->backend);
@@ -283,13 +324,80 @@ int tunnel_request_parse(struct tunnel_request *request, struct span body,
 		int r = say_not_json(said, body, &error);
 		return r < 0 ? r : TUNNEL_REQUEST_NOT_JSON;
 	}
-	struct reader reader = {.request = request, .bounds = bounds, .said = said};
+	struct reader reader = {.request = request, .bounds = bounds, .findings.said = said};
 	read_document(&reader, document);
 	json_decref(document);
-	if (reader.failed < 0)
-		return reader.failed;
-	if (reader.n_errors == 0)
-		return TUNNEL_REQUEST_OK;
-	int r = buf_printf(said, "]");
-	return r < 0 ? r : TUNNEL_REQUEST_INVALID;
+	return findings_end(&reader.findings, request->summary);
+}
+
+// ---- the query of a list
+
+static void parameter_add(struct findings *findings, struct span name, const char *detail)
+{
+	if (findings->n == 0)
+		keep_first(findings, (struct span){NULL, 0}, detail);
+	finding_add(findings, "parameter", name, detail);
+}
+
+// A decimal number from 1 to MAX without sign or leading zero; 0 if TEXT is none.
+static int64_t parse_number(struct span text, int64_t max)
+{
+	int64_t n = 0;
+	for (size_t i = 0; i < text.n; i++) {
+		if (text.p[i] < '0' || text.p[i] > '9' || (i == 0 && text.p[i] == '0'))
+			return 0;
+		if (n > (max - (text.p[i] - '0')) / 10)
+			return 0;
+		n = n * 10 + (text.p[i] - '0');
+	}
+	return n;
+}
+
+static void read_parameter(
+	struct findings *findings, struct tunnel_query *query, struct span name, struct span value)
+{
+	char detail[NAME_SHOWN_MAX + 96];
+	if (span_eq(name, SPAN("state"))) {
+		query->state = tunnel_state_parse(value);
+		if (query->state == 0 && !span_eq(value, SPAN("all")))
+			parameter_add(findings, name,
+				"state must be all, starting, active, expired, revoked, exhausted "
+				"or failed.");
+	} else if (span_eq(name, SPAN("limit"))) {
+		query->limit = (unsigned)parse_number(value, TUNNEL_QUERY_MOST);
+		if (query->limit == 0)
+			parameter_add(
+				findings, name, "limit must be a whole number from 1 to 1000.");
+	} else if (span_eq(name, SPAN("cursor"))) {
+		query->before = parse_number(value, INT64_MAX);
+		if (query->before == 0)
+			parameter_add(findings, name, "cursor must be one that a list has named.");
+	} else {
+		name.n = MIN(name.n, (size_t)NAME_SHOWN_MAX);
+		snprintf(detail, sizeof detail,
+			"\"%.*s\" is no parameter: there are state, limit and cursor.", (int)name.n,
+			name.p);
+		parameter_add(findings, name, detail);
+	}
+}
+
+int tunnel_query_parse(struct tunnel_query *query, struct span text, struct buf *said)
+{
+	struct findings findings = {.said = said};
+	*query = (struct tunnel_query){
+		.state = TUNNEL_ACTIVE, .limit = TUNNEL_QUERY_MOST, .before = INT64_MAX};
+	while (text.n > 0) {
+		const char *and = memchr(text.p, '&', text.n);
+		size_t n = and != NULL ? (size_t)(and-text.p) : text.n;
+		const char *equals = memchr(text.p, '=', n);
+		size_t name_n = equals != NULL ? (size_t)(equals - text.p) : n;
+		struct span value = {NULL, 0};
+		if (equals != NULL)
+			value = (struct span){equals + 1, n - name_n - 1};
+		if (n > 0)
+			read_parameter(&findings, query, (struct span){text.p, name_n}, value);
+		size_t used = MIN(n + 1, text.n);
+		text = (struct span){text.p + used, text.n - used};
+	}
+	return findings_end(&findings, query->summary);
 }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: ISC
 // SPDX-FileCopyrightText: 2026 the tunneld authors
 //
-// The JSON of POST /_api/tunnels: read once, all that is wrong with it said at once.
+// What is asked of /_api/tunnels, the JSON of POST and the query of GET: read once, all that is
+// wrong with it said at once.
 
 #pragma once
 
 #include "buf.h"
-#include "tunnel_config.h"
+#include "tunnel.h"
 
 // What this server allows.
 struct tunnel_bounds {
@@ -14,6 +15,8 @@ struct tunnel_bounds {
 	uint64_t max_connections; // at once; 0: no limit
 	uint64_t request_rate;    // a second; 0: no limit
 };
+
+enum { TUNNEL_SUMMARY_SIZE = 640 };
 
 struct tunnel_request {
 	char backend[URL_TEXT_MAX]; // canonical
@@ -23,6 +26,8 @@ struct tunnel_request {
 	enum tunnel_prefix prefix;
 	// At least 1 where given; 0: no limit. Not given: the server's.
 	uint64_t max_connections, max_requests, max_bytes, request_rate;
+	char summary[TUNNEL_SUMMARY_SIZE]; // TUNNEL_REQUEST_INVALID: the first mistake, how many
+					   // more
 };
 
 enum tunnel_request_outcome {
@@ -36,3 +41,17 @@ enum tunnel_request_outcome {
 enum { TUNNEL_REQUEST_ERRORS_MAX = 32, TUNNEL_REQUEST_SAID_MAX = 48 * 1024 };
 int tunnel_request_parse(struct tunnel_request *request, struct span body,
 	const struct tunnel_bounds *bounds, struct buf *said);
+
+// Which tunnels a list is to have.
+enum { TUNNEL_QUERY_MOST = 1000 };
+struct tunnel_query {
+	enum tunnel_state state; // 0: all
+	unsigned limit;
+	int64_t before;                    // of this `seq`
+	char summary[TUNNEL_SUMMARY_SIZE]; // as above
+};
+
+// Reads what is behind the `?`. Returns TUNNEL_REQUEST_OK, TUNNEL_REQUEST_INVALID (*SAID as above,
+// of
+// {"parameter","detail"}) or -ENOMEM.
+int tunnel_query_parse(struct tunnel_query *query, struct span text, struct buf *said);

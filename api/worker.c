@@ -9,7 +9,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { LOG_TEXT_MAX = 1024 };
+enum { LOG_TEXT_MAX = 1024, EXPIRY_JITTER_S = 2 };
 
 // ---- messages to the supervisor
 
@@ -82,7 +82,11 @@ void worker_note_deadline(struct worker *worker, struct tunnel *tunnel, uint64_t
 	left_us = MAX(0, left_us);
 	tunnel->deadline_us = (int64_t)deadline_us;
 	tunnel->remaining_ms = left_us / 1000;
-	tunnel->expires_at = wall_now() + (left_us + 500000) / 1000000;
+	int64_t expires_at = wall_now() + (left_us + 500000) / 1000000;
+	// Two clocks are read: the end of a restored tunnel would differ by a second from what was
+	// told before.
+	if (llabs(expires_at - tunnel->expires_at) > EXPIRY_JITTER_S)
+		tunnel->expires_at = expires_at;
 	memcpy(tunnel->boot_id, worker->settings.boot_id, sizeof tunnel->boot_id);
 }
 

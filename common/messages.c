@@ -116,7 +116,7 @@ const struct message_type message_types[] = {
 		API, PHASE_RUN, FD_NEVER, FIELDS(REQUEST, U("deadline_us", INT64_MAX))},
 	{MSG_ENDED_ACK, "ENDED_ACK", "The end of this tunnel is stored.", API, SUP, PHASE_RUN,
 		FD_NEVER, FIELDS(ID)},
-	{MSG_SPAWN_FAILED, "SPAWN_FAILED", "There is no such tunnel now: a code and a sentence.",
+	{MSG_SPAWN_FAILED, "SPAWN_FAILED", "The tunnel was not started: a code and a sentence.",
 		SUP, API, PHASE_RUN, FD_NEVER,
 		FIELDS(REQUEST, U("code", CODES - 1), S("detail", 0, 512))},
 	{MSG_SNAPSHOT, "SNAPSHOT",

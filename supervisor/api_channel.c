@@ -423,13 +423,6 @@ int api_init(struct api *api, struct supervisor *supervisor)
 	return visitors_make(api);
 }
 
-void api_deinit(struct api *api)
-{
-	child_deinit(&api->child);
-	close_p(&api->visitors_in);
-	close_p(&api->visitors_out);
-}
-
 void api_stop(struct api *api)
 {
 	if (child_ready(&api->child))

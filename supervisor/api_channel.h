@@ -28,7 +28,6 @@ struct api {
 
 // Returns 0 or a negative errno.
 int api_init(struct api *api, struct supervisor *supervisor);
-void api_deinit(struct api *api);
 
 // Sends what it has to be told and has not been yet.
 void api_tell(struct api *api);

@@ -55,11 +55,6 @@ void child_start(struct child *child)
 	set_timer(child, CHILD_READY_MS);
 }
 
-void child_deinit(struct child *child)
-{
-	loop_timer_clear(&child->supervisor->loop, &child->timer);
-}
-
 static void on_timer(struct loop_timer *timer)
 {
 	struct child *child = container_of(timer, struct child, timer);

@@ -52,7 +52,6 @@ struct child {
 void child_init(struct child *child, struct supervisor *supervisor, const struct child_kind *kind);
 // Starts it, or, if that fails now, tries again after a pause.
 void child_start(struct child *child);
-void child_deinit(struct child *child);
 
 static inline bool child_ready(const struct child *child)
 {

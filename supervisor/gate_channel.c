@@ -62,11 +62,12 @@ static int tell_next(struct gate *gate)
 		return ipc_post(control, MSG_LISTENER, supervisor->listeners[i], wire_uint(i));
 	}
 	gate->cursor.next = TAILQ_NEXT(tunnel, link);
-	// One whose next relay is not there, or not inspected, comes to the end of the list with
-	// that.
-	if (tunnel->state != TUNNEL_LIVE)
+	if (tunnel_over(tunnel))
 		return IPC_SENT;
-	return ipc_post(control, MSG_ROUTE_ADD, tunnel->visitors_fd, wire_str(span_of(tunnel->id)));
+	// One whose next relay is not there, or not inspected, comes to the end of the list with
+	// that; until then its visitors wait at a channel that leads nowhere.
+	int fd = tunnel->state == TUNNEL_LIVE ? tunnel->visitors_fd : supervisor->gates.dead_end;
+	return ipc_post(control, MSG_ROUTE_ADD, fd, wire_str(span_of(tunnel->id)));
 }
 
 // Sends until all is told or the gate's socket is full.
@@ -178,6 +179,13 @@ static const struct child_kind kind = {.describe = describe, .ready = ready, .go
 
 int gates_init(struct gates *gates, struct supervisor *supervisor, size_t n)
 {
+	int pair[2];
+	int r = ipc_pair(pair);
+
+	if (r < 0)
+		return r;
+	close(pair[1]);
+	gates->dead_end = pair[0];
 	gates->items = calloc(n, sizeof *gates->items);
 	if (gates->items == NULL)
 		return -ENOMEM;
@@ -209,12 +217,4 @@ void gates_kill(struct gates *gates)
 {
 	for (size_t i = 0; i < gates->n; i++)
 		process_kill(&gates->items[i].child.process);
-}
-
-void gates_deinit(struct gates *gates)
-{
-	for (size_t i = 0; i < gates->n; i++)
-		child_deinit(&gates->items[i].child);
-	free(gates->items);
-	*gates = (struct gates){0};
 }

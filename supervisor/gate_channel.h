@@ -24,14 +24,14 @@ struct gate {
 struct gates {
 	struct gate *items;
 	size_t n;
+	int dead_end; // a channel nobody receives from: what a relay that has died leaves behind
 };
 
-// Prepares N gates. Returns 0 or -ENOMEM.
+// Prepares N gates. Returns 0 or a negative errno.
 int gates_init(struct gates *gates, struct supervisor *supervisor, size_t n);
 void gates_start(struct gates *gates);
 bool gates_proven(const struct gates *gates);
 void gates_kill(struct gates *gates);
-void gates_deinit(struct gates *gates);
 
 // A tunnel has been put into LIST_LIVING: tells all gates.
 void gates_route_add(struct gates *gates);

@@ -5,6 +5,7 @@
 
 #include "check.h"
 #include "options.h"
+#include "prepare.h"
 #include "spawn.h"
 #include "supervisor.h"
 
@@ -27,7 +28,7 @@ static int check(const struct options *options)
 	const struct check_wishes wishes = {
 		.uid_base = options->relay_uid_base,
 		.n_relays = options->max_tunnels + UIDS_SPARE,
-		.descriptors = 3 * (uint64_t)options->max_tunnels + 64,
+		.descriptors = prepare_descriptors(options),
 	};
 
 	return check_print(stdout, &wishes);

@@ -240,6 +240,25 @@ static struct span key_of_variable(struct span name, char key[OPTION_NAME_MAX + 
 	return (struct span){key, name.n - skip};
 }
 
+// KEY is what the name stands for, absent if it has not that form.
+static void complain_unknown_variable(
+	struct parse *parse, const struct place *place, struct span key)
+{
+	const struct option_def *nearest = key.n > 0 ? option_nearest(key) : NULL;
+	char name[OPTION_NAME_MAX + 1];
+	size_t n = 0;
+
+	if (nearest == NULL) {
+		complain(parse, place, NULL,
+			"there is no such setting: tunneld --help lists the keys");
+		return;
+	}
+	for (char c; (c = nearest->name[n]) != '\0'; n++)
+		name[n] = c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+	complain(parse, place, NULL, "there is no such setting: did you mean " ENV_PREFIX "%.*s?",
+		(int)n, name);
+}
+
 static void parse_variable(struct parse *parse, char *variable)
 {
 	struct place place = {.source = FROM_ENVIRONMENT};
@@ -252,13 +271,9 @@ static void parse_variable(struct parse *parse, char *variable)
 	struct span key = key_of_variable(place.variable, buffer);
 	const struct option_def *def = option_find(key);
 	if (def == NULL) {
-		const struct option_def *nearest = key.n > 0 ? option_nearest(key) : NULL;
 		if (!is_printable(place.variable))
 			place.variable = SPAN(ENV_PREFIX "...");
-		complain(parse, &place, NULL, "there is no such setting: %s%s%s",
-			nearest != NULL ? "did you mean the one for '"
-					: "tunneld --help lists the keys",
-			nearest != NULL ? nearest->name : "", nearest != NULL ? "'?" : "");
+		complain_unknown_variable(parse, &place, key);
 		return;
 	}
 	assign(parse, &place, key, trimmed(span_of(equals + 1)));

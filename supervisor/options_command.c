@@ -45,8 +45,8 @@ static int take_option(
 			optopt == 'c' ? "the name of a file" : "key=value");
 		break;
 	default:
-		r = buf_printf(errors, "there is no option '%.*s': tunneld --help lists them\n",
-			(int)strcspn(text, "="), text);
+		r = buf_printf(
+			errors, "there is no option '%.*s'\n", (int)strcspn(text, "="), text);
 		break;
 	}
 	return r != 0 ? r : OPTIONS_INVALID;

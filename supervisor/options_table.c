@@ -45,7 +45,7 @@ const struct option_def option_table[OPTION_KEYS] = {
 		KEY(backend_allow),
 		.type = OPTION_RULES,
 		.computed = "empty, they may have none",
-		.help = "networks that scoped tokens may have as backends (list)",
+		.help = "networks that scoped tokens may have as backends (list); no effect yet",
 		.manual =
 			"Each entry is an address or a network, with a port or without:\n"
 			".Ql 10.0.0.0/8 ,\n"
@@ -56,7 +56,10 @@ const struct option_def option_table[OPTION_KEYS] = {
 			"An IPv6 address that stands for an IPv4 one\n"
 			".Pq mapped, NAT64, 6to4\n"
 			"is judged as that.\n"
-			"The owner token is not bound by this list.\n",
+			"The owner token is not bound by this list.\n"
+			"There are no scoped tokens yet, so this key has no effect.\n"
+			".Cm backend_deny\n"
+			"restricts the owner token.\n",
 	},
 	{
 		KEY(backend_deny),
@@ -250,14 +253,20 @@ const struct option_def option_table[OPTION_KEYS] = {
 		.type = OPTION_WORD,
 		.fallback = "require",
 		.words = {{"require", SANDBOX_REQUIRE}, {"best-effort", SANDBOX_BEST_EFFORT}},
-		.help = "whether a relay without its sandbox is refused",
+		.help = "whether a process without its sandbox is refused",
 		.manual =
 			"With\n"
 			".Ql require\n"
-			"no tunnel starts unless seccomp and no_new_privs are in force in its process.\n"
+			"no process that\n"
+			".Xr tunneld 8\n"
+			"has started is given work unless the kernel shows it with the user and group\n"
+			"id meant for it, no other groups, no capabilities, no_new_privs, and a seccomp\n"
+			"filter.\n"
+			"Where processes have no user ids of their own, ids and groups are not looked\n"
+			"at.\n"
 			"With\n"
 			".Ql best-effort\n"
-			"it starts, and what is missing is logged.\n",
+			"it is given work, and what is missing is logged.\n",
 	},
 	{
 		KEY(state_dir),

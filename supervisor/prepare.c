@@ -24,15 +24,22 @@
 // behind, dials under way.
 enum { DESCRIPTORS_SPARE = 64, DESCRIPTORS_PER_TUNNEL = 3 };
 
+// What a step may return besides 0 and a negative errno: it has logged what is wrong.
+enum { STEP_EXPLAINED = 1 };
+
 struct preparation {
 	struct supervisor *supervisor;
 	struct options *options;
 };
 
+uint64_t prepare_descriptors(const struct options *options)
+{
+	return (uint64_t)options->max_tunnels * DESCRIPTORS_PER_TUNNEL + DESCRIPTORS_SPARE;
+}
+
 static int raise_descriptors(struct preparation *p)
 {
-	const uint64_t wanted =
-		(uint64_t)p->options->max_tunnels * DESCRIPTORS_PER_TUNNEL + DESCRIPTORS_SPARE;
+	const uint64_t wanted = prepare_descriptors(p->options);
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
@@ -72,7 +79,7 @@ static int choose_uids(struct preparation *p)
 		log_error("user ids %u to %u have to be tunneld's alone, but there is %s: set "
 			  "relay_uid_base to the start of a free range",
 			base, base + UID_RELAYS + n - 1, who);
-		return -EBUSY;
+		return STEP_EXPLAINED;
 	default: supervisor->separate = true; return uids_init(&supervisor->uids, base, n);
 	}
 }
@@ -89,15 +96,21 @@ static int open_folders(struct preparation *p)
 	if (r >= 0)
 		r = supervisor->state_fd = state_dir_open_api(
 			supervisor->state_dir_fd, path, supervisor_uid(supervisor, UID_API), why);
+	if (r == -EWOULDBLOCK) { // of its lock; strerror() would only confuse
+		log_error("state_dir %s is in use by another tunneld", path);
+		return STEP_EXPLAINED;
+	}
 	if (r < 0) {
 		log_error("%s", why);
-		return r;
+		return STEP_EXPLAINED;
 	}
 	r = supervisor->void_fd = void_dir_open();
-	if (r < 0)
+	if (r < 0) {
 		log_error(
 			"no place for an empty folder in /run, /tmp or /dev/shm: %s", strerror(-r));
-	return MIN(r, 0);
+		return STEP_EXPLAINED;
+	}
+	return 0;
 }
 
 static int take_token(struct preparation *p)
@@ -113,12 +126,14 @@ static int take_token(struct preparation *p)
 			log_error("api_token: %s", why);
 	} else {
 		r = token_from_file(&token, options->api_token_file, &why);
-		if (r != 0)
-			log_error("api_token_file %s %s", options->api_token_file,
-				r < 0 ? strerror(-r) : why);
+		if (r < 0)
+			log_error("api_token_file %s cannot be read or made: %s",
+				options->api_token_file, strerror(-r));
+		else if (r != 0)
+			log_error("api_token_file %s %s", options->api_token_file, why);
 	}
 	if (r != 0)
-		return r < 0 ? r : -EINVAL;
+		return STEP_EXPLAINED;
 	if (options->api_token == NULL && token.created)
 		log_info("owner token written to %s", options->api_token_file);
 	options_forget_token(options);
@@ -148,7 +163,7 @@ static int load_programs(struct preparation *p)
 		if (r < 0) {
 			log_error("%s, which must lie beside tunneld, cannot be loaded: %s",
 				roles[role].name, strerror(-r));
-			return r;
+			return STEP_EXPLAINED;
 		}
 		log_info("%s sha256=%s seccomp_sha256=%s", program->name, program->sha256,
 			roles[role].filter);
@@ -183,6 +198,20 @@ static bool has_v4_twin(const struct options_addresses *all, const struct sockad
 	return false;
 }
 
+// What to do about ERROR, to be put behind it.
+static const char *listen_advice(const struct sockaddr *address, int error)
+{
+	const struct sockaddr_in *in = (const void *)address;
+	const struct sockaddr_in6 *in6 = (const void *)address;
+	bool v6 = address->sa_family == AF_INET6;
+
+	if (error == EADDRINUSE)
+		return "; choose another address with -o listen=ADDRESS:PORT";
+	if (error == EACCES && ntohs(v6 ? in6->sin6_port : in->sin_port) < 1024)
+		return "; ports below 1024 need root or CAP_NET_BIND_SERVICE";
+	return "";
+}
+
 static int open_listeners(struct preparation *p)
 {
 	struct supervisor *supervisor = p->supervisor;
@@ -197,9 +226,9 @@ static int open_listeners(struct preparation *p)
 		int fd = listener_open(wanted, only_v6);
 		if (fd < 0) {
 			char text[LISTENER_TEXT_MAX];
-			log_error("cannot listen on %s: %s", listener_format(wanted, text),
-				strerror(-fd));
-			return fd;
+			log_error("cannot listen on %s: %s%s", listener_format(wanted, text),
+				strerror(-fd), listen_advice(wanted, -fd));
+			return STEP_EXPLAINED;
 		}
 		supervisor->listeners[supervisor->n_listeners++] = fd;
 		if (getsockname(fd, (struct sockaddr *)address, &size) < 0)
@@ -236,7 +265,7 @@ static int drop_privileges(struct preparation *p)
 
 int prepare(struct supervisor *supervisor, struct options *options)
 {
-	// The first five need nothing but what the last gives up.
+	// The last one gives up privileges that those before it may need.
 	static const struct {
 		const char *what;
 		int (*run)(struct preparation *p);
@@ -258,5 +287,5 @@ int prepare(struct supervisor *supervisor, struct options *options)
 		if (r < 0)
 			log_error("cannot start: %s: %s", steps[i].what, strerror(-r));
 	}
-	return r;
+	return r == STEP_EXPLAINED ? -ECANCELED : r;
 }

@@ -10,6 +10,9 @@
 
 struct supervisor;
 
+// Descriptors that tunneld may need at once with these settings, see RLIMIT_NOFILE.
+uint64_t prepare_descriptors(const struct options *options);
+
 // Fills in what the supervisor has for its whole life. Logs what is wrong. Returns 0 or a negative
-// errno.
+// errno, -ECANCELED for mistakes that were logged in full.
 int prepare(struct supervisor *supervisor, struct options *options);

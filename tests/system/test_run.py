@@ -70,9 +70,55 @@ def test_the_token_is_shown_once_and_kept_for_the_owner_alone(started, tmp_path)
     process, printed = started()
     path = tmp_path / "var" / "owner-token"
     token = path.read_text().strip()
-    assert path.stat().st_mode & 0o777 == 0o600 and len(token) >= 43
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert re.fullmatch("tnl_[a-z2-7]{52}", token), "the form of those tunneld makes"
     assert printed.count(token) == 1, printed
     process.terminate()
     assert process.wait(10) == 0
     process, printed = started()
     assert token not in printed and path.read_text().strip() == token, printed
+
+
+def _run(folder, *arguments, **environment):
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("TUNNELD_")}
+    return subprocess.run([TOP / "scripts/run", *arguments], cwd=folder, env=clean | environment,
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=110)
+
+
+def test_a_token_in_the_environment_is_refused(tmp_path):
+    """The line it prints would not work."""
+    answer = _run(tmp_path, TUNNELD_API_TOKEN="x" * 43)
+    assert answer.returncode == 2 and answer.stdout == "", answer
+    assert answer.stderr == ("scripts/run: unset TUNNELD_API_TOKEN, the token is kept in "
+                             f"{tmp_path}/var/owner-token\n"), answer.stderr
+    assert not (tmp_path / "var").exists()
+
+
+@pytest.mark.parametrize("option", ["--help", "--version", "--check"])
+def test_questions_go_straight_to_tunneld(tmp_path, option):
+    answer = _run(tmp_path, option)
+    assert answer.returncode == 0 and answer.stdout != "", answer
+    assert "Share" not in answer.stdout and "token:" not in answer.stdout, answer.stdout
+    assert not (tmp_path / "var").exists()
+
+
+def test_the_address_of_a_file_counts(tmp_path):
+    folder = tmp_path / "a folder"
+    folder.mkdir()
+    port = free_port()
+    (folder / "my.conf").write_text(f"listen = 127.0.0.1:{port}\n")
+    output = folder / "output"
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("TUNNELD_")}
+    with open(output, "wb") as file:
+        process = subprocess.Popen([TOP / "scripts/run", "-c", "my.conf"], cwd=folder, env=environment,
+                                   stdin=subprocess.DEVNULL, stdout=file, stderr=file)
+    try:
+        proc.wait_until(lambda: process.poll() is not None or "ready:" in output.read_text(), 110,
+                        output.read_text)
+        printed = output.read_text()
+        assert process.poll() is None, printed
+        assert f"listening on 127.0.0.1:{port}" in printed, printed
+        assert "http://ADDRESS/_api/tunnels" in printed and "8080" not in printed, printed
+    finally:
+        process.terminate()
+        assert process.wait(10) == 0

@@ -102,11 +102,18 @@ def start_beside(daemon, **options):
     return run(*words, TUNNELD_API_TOKEN=TOKEN)
 
 
+def told(answer):
+    """The lines of its log that are errors: one mistake, one line."""
+    return [line for line in answer.stderr.splitlines() if " error" in line]
+
+
 def test_a_taken_port_is_named():
     with Daemon() as daemon:
         answer = start_beside(daemon, state_dir=f"{daemon.folder}/other")
         assert answer.returncode not in (0, 2), answer
-        assert str(daemon.port) in answer.stderr, answer.stderr
+        (line,) = told(answer)
+        assert line.endswith(f"cannot listen on 127.0.0.1:{daemon.port}: Address already in use; "
+                             "choose another address with -o listen=ADDRESS:PORT"), line
 
 
 def test_a_state_folder_in_use_is_refused():
@@ -114,7 +121,22 @@ def test_a_state_folder_in_use_is_refused():
     with Daemon() as daemon:
         answer = start_beside(daemon, listen=f"127.0.0.1:{free_port()}")
         assert answer.returncode not in (0, 2), answer
-        assert f"{daemon.folder}/state" in answer.stderr, answer.stderr
+        (line,) = told(answer)
+        assert line.endswith(f"state_dir {daemon.folder}/state is in use by another tunneld"), line
+
+
+def test_a_token_file_that_cannot_be_made_is_named(tmp_path):
+    path = tmp_path / "no" / "token"
+    answer = run("-o", f"api_token_file={path}", "-o", f"state_dir={tmp_path}/state")
+    assert answer.returncode == 1, answer
+    (line,) = told(answer)
+    assert line.endswith(f"api_token_file {path} cannot be read or made: No such file or directory"), line
+
+
+def test_an_unknown_option_is_told_with_one_hint():
+    answer = run("--nonsense")
+    assert answer.returncode == 2, answer
+    assert "--nonsense" in answer.stderr and answer.stderr.count("--help") == 1, answer.stderr
 
 
 def test_several_listeners():

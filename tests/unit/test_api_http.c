@@ -66,7 +66,15 @@ static void handle(struct connection *c, struct request *request)
 		answer_body(c, body);
 }
 
-static const struct connection_server server = {begin, handle};
+static char failed_id[REQUEST_ID_SIZE];
+
+static void failed(struct connection *c, enum code code, const char *request_id)
+{
+	assert_true(code_info(code)->status >= 500);
+	memcpy(failed_id, request_id, sizeof failed_id);
+}
+
+static const struct connection_server server = {begin, handle, failed};
 
 // ---- running the loop until nothing happens any more
 
@@ -478,6 +486,8 @@ static void a_page_is_answered_once(void **state)
 	assert_non_null(strstr(text, "Retry-After: 9\r\n"));
 	assert_non_null(strstr(text, "X-More: y\r\n"));
 	assert_non_null(strstr(text, "</html>\n<end>"));
+	assert_int_equal(strlen(failed_id), REQUEST_ID_SIZE - 1);
+	assert_non_null(strstr(text, failed_id));
 	assert_string_equal(asked, "");
 }
 

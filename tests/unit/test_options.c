@@ -206,15 +206,15 @@ static void test_order_of_places(void **state)
 static void test_environment(void **state)
 {
 	bad_variable("TUNNELD_MAX_TUNELS=1",
-		"environment TUNNELD_MAX_TUNELS: there is no such setting: did you mean the one for "
-		"'max_tunnels'?\n");
+		"environment TUNNELD_MAX_TUNELS: there is no such setting: did you mean "
+		"TUNNELD_MAX_TUNNELS?\n");
 	bad_variable("TUNNELD_=1",
 		"environment TUNNELD_: there is no such setting: tunneld --help lists the keys\n");
 	bad_variable("TUNNELD_gates=1",
 		"environment TUNNELD_gates: there is no such setting: tunneld --help lists the keys\n");
 	bad_variable("TUNNELD_GA\x1bTES=1",
 		"environment TUNNELD_...: there is no such setting: did you mean "
-		"the one for 'gates'?\n");
+		"TUNNELD_GATES?\n");
 	bad_variable("TUNNELD_GATES=",
 		"environment TUNNELD_GATES: a value is missing: remove the setting to "
 		"have the default\n");
@@ -397,13 +397,10 @@ static void bad_command(char *const *argv, const char *expected)
 
 static void test_bad_command_lines(void **state)
 {
-	bad_command(ARGV(A("--nonsense")),
-		"there is no option '--nonsense': tunneld --help lists them\n");
-	bad_command(ARGV(A("--token=" TOKEN)),
-		"there is no option '--token': tunneld --help lists them\n");
-	bad_command(ARGV(A("--check=yes")),
-		"there is no option '--check': tunneld --help lists them\n");
-	bad_command(ARGV(A("-x")), "there is no option '-x': tunneld --help lists them\n");
+	bad_command(ARGV(A("--nonsense")), "there is no option '--nonsense'\n");
+	bad_command(ARGV(A("--token=" TOKEN)), "there is no option '--token'\n");
+	bad_command(ARGV(A("--check=yes")), "there is no option '--check'\n");
+	bad_command(ARGV(A("-x")), "there is no option '-x'\n");
 	bad_command(ARGV(A("-c")), "option -c: write the name of a file behind it\n");
 	bad_command(ARGV(A("-o")), "option -o: write key=value behind it\n");
 	bad_command(

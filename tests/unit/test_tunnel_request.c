@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: ISC
 // SPDX-FileCopyrightText: 2026 the tunneld authors
 //
-// The JSON of POST /_api/tunnels: what is taken, and that everything wrong is named at once.
+// What is asked of /_api/tunnels: what is taken, and that everything wrong is named at once.
 
 #include "tunnel_request.h"
 
@@ -66,6 +66,7 @@ static void refuse_span(struct span body, const char *pointers)
 		const char *detail = json_string_value(json_object_get(error, "detail"));
 		assert_non_null(pointer);
 		assert_true(detail != NULL && strlen(detail) > 10);
+		assert_int_equal(detail[strlen(detail) - 1], '.');
 		assert_int_equal(json_object_size(error), 2);
 		n += (size_t)snprintf(
 			found + n, sizeof found - n, "%s%s", i > 0 ? " " : "", pointer);
@@ -269,6 +270,59 @@ static void all_at_once_in_order(void **state)
 		"/nope /timeout /auth /limits/z /name /backend");
 }
 
+static void the_first_mistake_is_the_summary(void **state)
+{
+	refuse("{\"backend\":\"http://h:0\"}", "/backend");
+	assert_string_equal(request.summary,
+		"/backend: a port is a number from 1 to 65535 without leading zeros.");
+	assert_non_null(memmem(buf_span(&said).p, buf_len(&said), "\"A port is", 10));
+	refuse("{\"timeout\":0,\"backend\":1,\"x\":1}", "/timeout /backend /x");
+	assert_string_equal(
+		request.summary, "/timeout: must be a whole number from 1 to 86400. (and 2 more)");
+	refuse("[]", "");
+	assert_string_equal(request.summary, "The document must be an object.");
+}
+
+// TEXT is refused with ERRORS, or taken when that is NULL.
+static struct tunnel_query query_of(const char *text, const char *errors)
+{
+	struct tunnel_query query;
+	buf_reset(&said);
+	int r = tunnel_query_parse(&query, span_of(text), &said);
+	assert_int_equal(r, errors != NULL ? TUNNEL_REQUEST_INVALID : TUNNEL_REQUEST_OK);
+	assert_int_equal(buf_add(&said, "", 1), 0);
+	assert_string_equal(buf_span(&said).p, errors != NULL ? errors : "");
+	return query;
+}
+
+static void queries(void **state)
+{
+	struct tunnel_query query = query_of("", NULL);
+	assert_int_equal(query.state, TUNNEL_ACTIVE);
+	assert_int_equal(query.limit, 1000);
+	assert_true(query.before == INT64_MAX);
+	query = query_of("&cursor=9223372036854775807&&limit=1&state=all", NULL);
+	assert_int_equal(query.state, 0);
+	assert_int_equal(query.limit, 1);
+	query = query_of("limit=1001&cursor=0",
+		"[{\"parameter\":\"limit\",\"detail\":\"limit must be a whole number from 1 to "
+		"1000.\"},"
+		"{\"parameter\":\"cursor\",\"detail\":\"cursor must be one that a list has "
+		"named.\"}]");
+	assert_string_equal(
+		query.summary, "limit must be a whole number from 1 to 1000. (and 1 more)");
+	char text[4096];
+	memset(text, 'a', sizeof text - 1);
+	text[sizeof text - 1] = '\0';
+	for (size_t i = 200; i + 1 < sizeof text; i += 2)
+		text[i] = '&';
+	buf_reset(&said);
+	assert_int_equal(tunnel_query_parse(&query, span_of(text), &said), TUNNEL_REQUEST_INVALID);
+	json_t *errors = json_loadb(buf_span(&said).p, buf_len(&said), 0, NULL);
+	assert_int_equal(json_array_size(errors), TUNNEL_REQUEST_ERRORS_MAX);
+	json_decref(errors);
+}
+
 static void pointers_are_escaped(void **state)
 {
 	refuse("{\"backend\":\"http://h\",\"a/b~c\":1,\"~1\":2,\"\\\"\":3,\"\\u0001\":4}",
@@ -316,6 +370,8 @@ int main(void)
 		cmocka_unit_test(limits),
 		cmocka_unit_test(the_servers_own_limits_are_the_most),
 		cmocka_unit_test(all_at_once_in_order),
+		cmocka_unit_test(the_first_mistake_is_the_summary),
+		cmocka_unit_test(queries),
 		cmocka_unit_test(pointers_are_escaped),
 		cmocka_unit_test(names_and_errors_are_bounded),
 	};

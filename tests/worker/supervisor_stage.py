@@ -250,7 +250,8 @@ class Stage(daemon.Daemon):
     """ROLES are played by the test; the other programs are the real ones."""
 
     def __init__(self, *roles, **options):
-        super().__init__(**options)
+        # One gate: with two, the second may not be there yet when the first serves already.
+        super().__init__(**{"gates": 1} | options)
         self.allowed_in_log = "protocol violation"
         self.folder.chmod(0o755)
         self._programs(roles)

@@ -88,6 +88,10 @@ def test_everything_wrong_is_said_at_once(stage):
     assert {error["pointer"] for error in said["errors"]} == {
         "/backend", "/timeout", "/auth", "/name", "/prefix", "/origin", "/limits/connections",
         "/limits/bytes", "/limits/z", "/nope"}, said
+    assert said["detail"] == (
+        "/backend: https and wss backends are not supported yet; use http, ws or tcp. (and 9 more)")
+    said = problem(stage.call("POST", "/_api/tunnels", BACKEND | {"timeout": 0}), 422, "invalid")
+    assert said["detail"] == "/timeout: must be a whole number from 1 to 86400."
 
 
 def test_what_the_supervisor_finds_wrong_has_a_pointer_too(stage):
@@ -103,7 +107,10 @@ def test_other_failures_of_the_start(stage):
     client = stage.ask("POST", "/_api/tunnels", BACKEND)
     spawn = stage.spawn()
     stage.worker.send(MSG.SPAWN_FAILED, spawn.request, code("internal"), "")
-    assert "errors" not in client.problem(500, "internal")
+    said = client.problem(500, "internal")
+    assert "errors" not in said
+    stage.stop()
+    assert stage.log().count(f"[0] answered 500 internal, request_id {said['request_id']}") == 1
 
 
 def test_content_type(stage):
@@ -184,8 +191,9 @@ def test_two_deletes_of_one_tunnel(stage):
 def test_delete_of_what_the_supervisor_does_not_know(stage):
     made = stage.create()
     client = stage.ask("DELETE", f"/_api/tunnels/{made['id']}")
-    request = stage.expect(MSG.END).fields[0]
-    stage.worker.send(MSG.SPAWN_FAILED, request, code("tunnel_unknown"), "")
+    stage.expect(MSG.END)
+    stage.ended(made["id"], REVOKED)
+    stage.acknowledged(made["id"])
     assert client.answer().status == 200
     assert stage.state(made["id"]) == "revoked"
 
@@ -308,7 +316,13 @@ def test_lists(stage):
         answer = stage.call("GET", target)
     assert pages == [newest_first[:2], newest_first[2:4], newest_first[4:]]
     for wrong in ("?limit=0", "?limit=1001", "?limit=-1", "?cursor=x", "?state=x", "?x=1", "?limit"):
-        problem(stage.call("GET", "/_api/tunnels" + wrong), 422, "invalid")
+        (error,) = problem(stage.call("GET", "/_api/tunnels" + wrong), 422, "invalid")["errors"]
+        assert error["parameter"] == re.match(r"\?(\w+)", wrong)[1]
+    said = problem(stage.call("GET", "/_api/tunnels?x=1&state=x&limit=0"), 422, "invalid")
+    assert [error["parameter"] for error in said["errors"]] == ["x", "state", "limit"]
+    assert said["errors"][1]["detail"] == (
+        "state must be all, starting, active, expired, revoked, exhausted or failed.")
+    assert said["detail"] == '"x" is no parameter: there are state, limit and cursor. (and 2 more)'
     assert b"secret" not in stage.call("GET", "/_api/tunnels").body
 
 
@@ -380,7 +394,8 @@ def test_methods_and_routes(stage):
             ("POST", "/_api/version", {"GET", "HEAD", "OPTIONS"}),
             ("TRACE", "/healthz", {"GET", "HEAD", "OPTIONS"})]:
         answer = stage.call(method, path)
-        problem(answer, 405, "method_not_allowed")
+        said = problem(answer, 405, "method_not_allowed")
+        assert all(method in said["detail"] for method in allow), said
         assert set(answer.fields.get("Allow").split(", ")) == allow, answer
     answer = stage.call("OPTIONS", "/_api/tunnels", token=None)
     assert answer.status == 204 and "POST" in answer.fields.get("Allow"), answer

@@ -79,6 +79,18 @@ def test_same_boot(folder, finish):
         assert stage.state(first.id) == "active"
 
 
+def test_the_end_that_was_told_does_not_jitter(folder, finish):
+    """It is worked out of two clocks: a second more or less is no other end."""
+    (tunnel,) = cast(folder, finish, 60)
+    told = rows(folder, "SELECT expires_at FROM tunnels")[0]["expires_at"]
+    with Stage(folder) as stage:
+        again = stage.spawn()
+        stage.worker.send(MSG.SPAWNED, again.request, again.deadline_us + 1_200_000)
+        stage.stop()
+    (row,) = rows(folder, "SELECT expires_at, deadline_us FROM tunnels")
+    assert row == {"expires_at": told, "deadline_us": again.deadline_us + 1_200_000}
+
+
 def test_other_boot(folder, finish):
     """The smaller of the time left by the wall clock and of that last written down."""
     smaller, larger, over = cast(folder, finish, 600, 600, 600)

@@ -179,9 +179,10 @@ class TestLife:
     def test_out_of_descriptors(self, server):
         """New tunnels are refused, old ones stay, and there is no busy waiting."""
         stage = Stage("api")
-        stage.prepare = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))
+        # Not less: the kernel also holds it against all descriptors this user has under way.
+        stage.prepare = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (400, 400))
         with stage:
-            assert "max_tunnels = 1000" in stage.logged("limit of open files is 60")
+            assert "max_tunnels = 1000" in stage.logged("limit of open files is 400")
             worker = stage.worker()
             ids = []
             while True:
@@ -191,7 +192,7 @@ class TestLife:
                     break
                 ids.append(spawn[1])
             assert answer.type == MSG.SPAWN_FAILED and "open files" in answer.fields[2]
-            assert 3 < len(ids) < 15
+            assert 80 < len(ids) < 130
             used = stage.supervisor.cpu_seconds()
             time.sleep(0.5)
             assert stage.supervisor.cpu_seconds() - used < 0.1
@@ -223,7 +224,7 @@ class TestRelayProcess:
         with relays.connect() as client:  # gates know the new one
             client.request("GET", f"/t/{id_}/")
             successor.visitor()[0].close()
-        assert "SIGSEGV" in relays.logged("died of")
+        assert "SIGKILL" in relays.logged("died of")
 
     def test_visitors_wait_for_the_next_relay(self, relays, server):
         worker = relays.worker()
@@ -248,9 +249,26 @@ class TestRelayProcess:
             successor = stage.child("relay")
             gate.exit(1)
             gate = stage.child("gate").ready()
-            gate.setup(routes=[other])
+            gate.setup(routes=[id_, other])
             successor.ready()
             assert gate.expect(MSG.ROUTE_ADD).fields == [id_]
+
+    def test_visitors_of_a_new_gate_wait_for_the_next_relay(self, server):
+        with Stage("api", "relay", "gate", gates=1) as stage:
+            worker = stage.worker()
+            stage.child("gate").be_real()
+            relay, id_ = stage.tunnel(worker, server.url())
+            relay.exit(1)
+            successor = stage.child("relay")
+            assert relay.killed()
+            (gate,) = stage.gates()
+            gate.signal(signal.SIGKILL)
+            stage.child("gate").be_real()
+            with stage.connect() as client:
+                client.request("GET", f"/t/{id_}/")
+                assert quiet(client.sock)
+                successor.be_real()
+                assert client.answer().status == 200
 
     def test_ends_on_time_between_two_relays(self, relays, server):
         worker = relays.worker()
@@ -313,10 +331,11 @@ class TestRelayProcess:
         _, other = stage.tunnel(worker, server.url())
         first, second = stage.relays()
         first.signal(signal.SIGKILL)
+        proc.wait_until(lambda: not first.alive(), 1, "it is still there")
         proc.wait_until(lambda: len(stage.relays()) == 2, 1, "no new relay")
         assert stage.visit(id_) == 200
         assert stage.visit(other) == 200
-        assert second in stage.relays() or first in stage.relays()
+        assert second.alive()
 
     def test_many_at_once(self, relays, server):
         """Only so many are on their way at once, the others take their turn."""

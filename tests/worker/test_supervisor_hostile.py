@@ -53,6 +53,8 @@ def descriptors():
         held and held.close()
 
 
+LATE_US = 300_000  # this process competes with what it measures; test_ends.py has the tight bound
+
 # Whatever role sends it on its control channel.
 ANYBODY = {
     "garbage": lambda c: c.raw(b"garbage"),
@@ -210,7 +212,7 @@ class TestRelay:
         except OSError:
             pass
         others.ended(spawn[1], EXPIRED)
-        assert boottime_us() - deadline < 100_000
+        assert boottime_us() - deadline < LATE_US
         assert liar.killed()
         stage.logged(f"{id_}: does not read its channel")
 
@@ -227,7 +229,7 @@ class TestRelay:
             for _ in range(50):
                 liar.recv().close()
                 dialled += 1
-        assert boottime_us() - deadline < 100_000
+        assert boottime_us() - deadline < LATE_US
         others.ended(spawn[1], EXPIRED)
         assert dialled > 100
 
