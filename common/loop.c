@@ -73,7 +73,7 @@ static void deliver(struct loop *loop)
 		struct loop_watch *watch = loop->events[i].data.ptr;
 		watch->batch = (uint32_t)i + 1;
 	}
-	for (int i = 0; i < loop->n_events; i++) {
+	for (int i = 0; i < loop->n_events && !loop->stopped; i++) {
 		struct loop_watch *watch = loop->events[i].data.ptr;
 		if (watch == NULL)
 			continue; // removed by an earlier callback of this batch
@@ -166,7 +166,8 @@ void loop_timer_clear(struct loop *loop, struct loop_timer *timer)
 
 static void expire(struct loop *loop)
 {
-	while (loop->n_timers > 0 && instant_reached(loop->now, loop->heap[0]->key)) {
+	while (!loop->stopped && loop->n_timers > 0 &&
+		instant_reached(loop->now, loop->heap[0]->key)) {
 		struct loop_timer *timer = loop->heap[0];
 		if (!instant_reached(loop->now, timer->due)) {
 			timer->key = timer->due; // was moved to a later time meanwhile
@@ -212,7 +213,8 @@ static void run_tasks(struct loop *loop)
 	while (list != NULL) {
 		struct loop_task *task = list;
 		loop_task_clear(task);
-		task->run(task);
+		if (!loop->stopped)
+			task->run(task);
 	}
 }
 

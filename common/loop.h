@@ -54,6 +54,8 @@ void loop_deinit(struct loop *loop);
 
 // Runs until loop_stop(); returns its status, or a negative errno when epoll itself fails.
 int loop_run(struct loop *loop);
+// After it nothing is called any more, in the same round neither: what its caller has taken apart
+// is not met again.
 void loop_stop(struct loop *loop, int status);
 
 // Watches FD (borrowed) for EVENTS (EPOLLIN, EPOLLOUT, EPOLLET, EPOLLEXCLUSIVE ...).

@@ -414,6 +414,41 @@ static void test_the_status_is_returned(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+static void stop_here(struct peer *peer)
+{
+	loop_stop(&peer->fixture->loop, 7);
+}
+
+static void never_task(struct loop_task *task)
+{
+	fail_msg("a task ran after loop_stop()");
+}
+
+static void never_timer(struct loop_timer *timer)
+{
+	fail_msg("a timer expired after loop_stop()");
+}
+
+// Whoever stops the loop may have taken apart what other callbacks of the same round would use.
+static void test_nothing_is_called_after_stop(void **state)
+{
+	struct fixture *f = *state;
+	struct loop_timer timer = {.expired = never_timer};
+	struct loop_task task = {.run = never_task};
+	for (size_t i = 0; i < PAIRS; i++) {
+		f->peers[i].then = stop_here;
+		assert_int_equal(write(f->peers[i].far, "x", 1), 1);
+	}
+	assert_int_equal(loop_timer_set(&f->loop, &timer, instant_now()), 0);
+	loop_task_set(&f->loop, &task);
+	assert_int_equal(loop_run(&f->loop), 7);
+	unsigned called = 0;
+	for (size_t i = 0; i < PAIRS; i++)
+		called += f->peers[i].n_events;
+	assert_int_equal(called, 1);
+	loop_timer_clear(&f->loop, &timer);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -432,6 +467,7 @@ int main(void)
 		TEST(test_a_task_runs_once_a_round),
 		TEST(test_a_task_may_clear_another),
 		TEST(test_the_status_is_returned),
+		TEST(test_nothing_is_called_after_stop),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
