@@ -213,7 +213,9 @@ static void run_tasks(struct loop *loop)
 	while (list != NULL) {
 		struct loop_task *task = list;
 		loop_task_clear(task);
-		if (!loop->stopped)
+		if (loop->stopped)
+			loop_task_set(loop, task); // stays set, is not run
+		else
 			task->run(task);
 	}
 }
