@@ -45,7 +45,7 @@ static int caps_write(const struct caps *caps)
 
 uint64_t caps_effective(void)
 {
-	struct caps caps;
+	struct caps caps = {0};
 
 	return caps_read(&caps) == 0 ? caps.effective : 0;
 }
@@ -73,7 +73,7 @@ static int drop_bounding(uint64_t keep)
 int caps_drop(bool bind_service)
 {
 	uint64_t keep = separate | (bind_service ? CAP(NET_BIND_SERVICE) : 0);
-	struct caps caps, now;
+	struct caps caps = {0}, now = {0};
 	int r = caps_read(&caps);
 
 	if (r < 0)
