@@ -229,8 +229,11 @@ static enum step head_step(struct visitor *visitor)
 		return visitor_drop(visitor);
 	if (r == STREAM_PENDING)
 		return STEP_WAIT; // no further request before the last answer is out
-	if (visitor->backend != NULL && !backend_is_idle(visitor->backend))
-		visitor->backend = backend_free(visitor->backend);
+	// Asked only when epoll has told of something: a request that needs it asks once more.
+	struct backend *backend = visitor->backend;
+	if (backend != NULL && (backend->stream.readable || backend->stream.broken) &&
+		!backend_is_idle(backend))
+		visitor->backend = backend_free(backend);
 	if (visitor->scanned == 0 && buf_len(&visitor->stream.in) > 0) {
 		bool incomplete; // sent behind the last request
 		enum step step = feed_buffered(visitor, &incomplete);

@@ -11,6 +11,8 @@
 #include <stdarg.h>
 
 #include <cmocka.h>
+
+#include "root_only.h"
 #include <fcntl.h>
 #include <grp.h>
 #include <signal.h>
@@ -173,15 +175,11 @@ static void test_with_the_ids_of_the_supervisor(void **state)
 
 static void test_with_own_ids(void **state)
 {
-	if (geteuid() != 0)
-		skip();
 	live_twice(true, false);
 }
 
 static void test_without_root(void **state)
 {
-	if (geteuid() != 0)
-		skip();
 	live_twice(false, true);
 }
 
@@ -189,8 +187,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_with_the_ids_of_the_supervisor),
-		cmocka_unit_test(test_with_own_ids),
-		cmocka_unit_test(test_without_root),
+		root_unit_test(test_with_own_ids),
+		root_unit_test(test_without_root),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

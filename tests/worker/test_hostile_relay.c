@@ -16,6 +16,8 @@
 #include <stdarg.h>
 
 #include <cmocka.h>
+
+#include "root_only.h"
 #include <fcntl.h>
 #include <grp.h>
 #include <signal.h>
@@ -143,8 +145,6 @@ static void try_all(bool own_ids)
 
 static void test_with_own_ids(void **state)
 {
-	if (geteuid() != 0)
-		skip();
 	try_all(true);
 }
 
@@ -160,8 +160,6 @@ static void test_without_root(void **state)
 	int status;
 	pid_t pid;
 
-	if (geteuid() != 0)
-		skip();
 	fflush(NULL);
 	pid = fork();
 	if (pid == 0) {
@@ -195,9 +193,9 @@ static int tear_down(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_with_own_ids),
+		root_unit_test(test_with_own_ids),
 		cmocka_unit_test(test_with_the_ids_of_the_supervisor),
-		cmocka_unit_test(test_without_root),
+		root_unit_test(test_without_root),
 	};
 
 	folder = argc > 1 ? argv[1] : NULL;

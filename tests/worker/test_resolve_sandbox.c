@@ -12,6 +12,8 @@
 
 #include <arpa/inet.h>
 #include <cmocka.h>
+
+#include "root_only.h"
 #include <fcntl.h>
 #include <net/if.h>
 #include <netdb.h>
@@ -246,8 +248,6 @@ static void test_with_the_ids_of_the_supervisor(void **state)
 
 static void test_with_own_ids(void **state)
 {
-	if (geteuid() != 0)
-		skip();
 	test_in_the_world(true);
 }
 
@@ -255,7 +255,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_with_the_ids_of_the_supervisor),
-		cmocka_unit_test(test_with_own_ids),
+		root_unit_test(test_with_own_ids),
 	};
 	alarm(60);
 	return cmocka_run_group_tests(tests, NULL, NULL);
