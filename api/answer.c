@@ -78,6 +78,31 @@ void answer_problem(struct connection *c, enum code code, const char *format, ..
 	answer_problem_full(c, &problem);
 }
 
+static void answer_invalid(struct connection *c, const char *summary, struct span errors)
+{
+	CLEANUP(buf_reset) struct buf members;
+	buf_init(&members, FINDINGS_SAID_MAX + 64);
+	int r = buf_printf(&members, ",\"errors\":");
+	if (r == 0)
+		r = buf_add_span(&members, errors);
+	if (r < 0)
+		buf_reset(&members);
+	struct problem problem = {
+		.code = CODE_INVALID, .detail = span_of(summary), .members = buf_span(&members)};
+	answer_problem_full(c, &problem);
+}
+
+void answer_findings(struct connection *c, int outcome, const char *summary, struct span said)
+{
+	switch (outcome) {
+	case FINDINGS_INVALID: answer_invalid(c, summary, said); break;
+	case FINDINGS_NOT_JSON:
+		answer_problem(c, CODE_BAD_REQUEST, "%.*s", (int)said.n, said.p);
+		break;
+	default: answer_problem(c, CODE_INTERNAL, "Out of memory."); break;
+	}
+}
+
 static void answer_page(struct connection *c, const struct page *page)
 {
 	char request_id[REQUEST_ID_SIZE];

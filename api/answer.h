@@ -6,6 +6,7 @@
 #pragma once
 
 #include "connection.h"
+#include "findings.h"
 
 // A JSON document. FIELDS: further field lines, each with CR LF; {NULL, 0}: none.
 void answer_json(
@@ -20,6 +21,11 @@ void answer_problem(struct connection *connection, enum code code, const char *f
 
 // The same with everything said; `form` and `to_head` are filled in here.
 void answer_problem_full(struct connection *connection, struct problem *problem);
+
+// What a request was found to be: OUTCOME is one of findings_outcome (but FINDINGS_NONE) or a
+// negative errno.
+void answer_findings(
+	struct connection *connection, int outcome, const char *summary, struct span said);
 
 // CODE in the form the asker can read: a page, problem+json or the bare status.
 void answer_refusal(

@@ -26,20 +26,6 @@ static bool is_ready(struct worker *worker, struct connection *connection)
 	return worker->sync.done;
 }
 
-static void answer_invalid(struct connection *connection, const char *summary, struct span errors)
-{
-	CLEANUP(buf_reset) struct buf members;
-	buf_init(&members, TUNNEL_REQUEST_SAID_MAX + 64);
-	int r = buf_printf(&members, ",\"errors\":");
-	if (r == 0)
-		r = buf_add_span(&members, errors);
-	if (r < 0)
-		buf_reset(&members);
-	struct problem problem = {
-		.code = CODE_INVALID, .detail = span_of(summary), .members = buf_span(&members)};
-	answer_problem_full(connection, &problem);
-}
-
 // ---- POST /_api/tunnels
 
 // What Content-Type says does not matter: programs that send it by habit mean JSON all the same.
@@ -53,20 +39,14 @@ void handle_create(struct worker *worker, struct connection *connection, struct 
 	};
 	CLEANUP(buf_reset) struct buf said;
 	struct tunnel_request wanted;
-	buf_init(&said, TUNNEL_REQUEST_SAID_MAX);
+	buf_init(&said, FINDINGS_SAID_MAX);
 	if (!is_ready(worker, connection))
 		return;
-	switch (tunnel_request_parse(&wanted, buf_span(&request->body), &bounds, &said)) {
-	case TUNNEL_REQUEST_OK: creation_start(worker, connection, &wanted); break;
-	case TUNNEL_REQUEST_NOT_JSON:
-		answer_problem(connection, CODE_BAD_REQUEST, "%.*s", (int)buf_len(&said),
-			buf_span(&said).p);
-		break;
-	case TUNNEL_REQUEST_INVALID:
-		answer_invalid(connection, wanted.summary, buf_span(&said));
-		break;
-	default: answer_problem(connection, CODE_INTERNAL, "Out of memory."); break;
-	}
+	int r = tunnel_request_parse(&wanted, buf_span(&request->body), &bounds, &said);
+	if (r == FINDINGS_NONE)
+		creation_start(worker, connection, &wanted);
+	else
+		answer_findings(connection, r, wanted.summary, buf_span(&said));
 }
 
 // ---- GET /_api/tunnels
@@ -126,14 +106,10 @@ void handle_list(struct worker *worker, struct connection *connection, struct re
 {
 	struct tunnel_query query;
 	CLEANUP(buf_reset) struct buf said;
-	buf_init(&said, TUNNEL_REQUEST_SAID_MAX);
+	buf_init(&said, FINDINGS_SAID_MAX);
 	int r = tunnel_query_parse(&query, request->query, &said);
-	if (r < 0) {
-		answer_problem(connection, CODE_INTERNAL, "Out of memory.");
-		return;
-	}
-	if (r == TUNNEL_REQUEST_INVALID) {
-		answer_invalid(connection, query.summary, buf_span(&said));
+	if (r != FINDINGS_NONE) {
+		answer_findings(connection, r, query.summary, buf_span(&said));
 		return;
 	}
 	if (connections_waiting(&worker->connections) > LIST_WAITING_MAX) {

@@ -6,7 +6,7 @@
 
 #pragma once
 
-#include "buf.h"
+#include "findings.h"
 #include "tunnel.h"
 
 // What this server allows.
@@ -16,8 +16,6 @@ struct tunnel_bounds {
 	uint64_t request_rate;    // a second; 0: no limit
 };
 
-enum { TUNNEL_SUMMARY_SIZE = 640 };
-
 struct tunnel_request {
 	char backend[URL_TEXT_MAX]; // canonical
 	uint64_t timeout_s;
@@ -26,19 +24,11 @@ struct tunnel_request {
 	enum tunnel_prefix prefix;
 	// At least 1 where given; 0: no limit. Not given: the server's.
 	uint64_t max_connections, max_requests, max_bytes, request_rate;
-	char summary[TUNNEL_SUMMARY_SIZE]; // TUNNEL_REQUEST_INVALID: the first mistake, how many
-					   // more
+	char summary[FINDINGS_SUMMARY_SIZE]; // FINDINGS_INVALID
 };
 
-enum tunnel_request_outcome {
-	TUNNEL_REQUEST_OK = 0,
-	TUNNEL_REQUEST_NOT_JSON = 1, // *SAID is a sentence that says where
-	TUNNEL_REQUEST_INVALID = 2,  // *SAID is a JSON array of {"pointer","detail"} (RFC 6901)
-};
-
-// Reads BODY. Returns an outcome or -ENOMEM; SAID (empty, of a cap of TUNNEL_REQUEST_SAID_MAX or
-// more) is only added to for the two refusals. At most TUNNEL_REQUEST_ERRORS_MAX are named.
-enum { TUNNEL_REQUEST_ERRORS_MAX = 32, TUNNEL_REQUEST_SAID_MAX = 48 * 1024 };
+// Reads BODY. Returns an enum findings_outcome or -ENOMEM; SAID (empty, of a cap of
+// FINDINGS_SAID_MAX or more) is only added to for the two refusals.
 int tunnel_request_parse(struct tunnel_request *request, struct span body,
 	const struct tunnel_bounds *bounds, struct buf *said);
 
@@ -47,11 +37,9 @@ enum { TUNNEL_QUERY_MOST = 1000 };
 struct tunnel_query {
 	enum tunnel_state state; // 0: all
 	unsigned limit;
-	int64_t before;                    // of this `seq`
-	char summary[TUNNEL_SUMMARY_SIZE]; // as above
+	int64_t before;                      // of this `seq`
+	char summary[FINDINGS_SUMMARY_SIZE]; // FINDINGS_INVALID
 };
 
-// Reads what is behind the `?`. Returns TUNNEL_REQUEST_OK, TUNNEL_REQUEST_INVALID (*SAID as above,
-// of
-// {"parameter","detail"}) or -ENOMEM.
+// Reads what is behind the `?`. Returns FINDINGS_NONE, FINDINGS_INVALID or -ENOMEM.
 int tunnel_query_parse(struct tunnel_query *query, struct span text, struct buf *said);

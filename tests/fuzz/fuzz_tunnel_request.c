@@ -47,7 +47,7 @@ static void check_errors(struct span said)
 
 	CHECK(json_is_array(errors));
 	CHECK(json_array_size(errors) >= 1);
-	CHECK(json_array_size(errors) <= TUNNEL_REQUEST_ERRORS_MAX);
+	CHECK(json_array_size(errors) <= FINDINGS_MAX);
 	json_array_foreach(errors, i, error)
 	{
 		const char *pointer = json_string_value(json_object_get(error, "pointer"));
@@ -70,16 +70,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	struct tunnel_request request;
 	struct buf said;
 
-	buf_init(&said, TUNNEL_REQUEST_SAID_MAX);
+	buf_init(&said, FINDINGS_SAID_MAX);
 	int r = tunnel_request_parse(
 		&request, (struct span){(const char *)data, n}, &bounds, &said);
 	switch (r) {
-	case TUNNEL_REQUEST_OK: check_taken(&request); break;
-	case TUNNEL_REQUEST_NOT_JSON: check_sentence(buf_span(&said)); break;
-	case TUNNEL_REQUEST_INVALID: check_errors(buf_span(&said)); break;
+	case FINDINGS_NONE: check_taken(&request); break;
+	case FINDINGS_NOT_JSON: check_sentence(buf_span(&said)); break;
+	case FINDINGS_INVALID: check_errors(buf_span(&said)); break;
 	default: CHECK(r == -ENOMEM);
 	}
-	CHECK((r == TUNNEL_REQUEST_OK) == (buf_len(&said) == 0));
+	CHECK((r == FINDINGS_NONE) == (buf_len(&said) == 0));
 	buf_reset(&said);
 	return 0;
 }

@@ -20,7 +20,7 @@ static struct buf said;
 
 static int setup(void **state)
 {
-	buf_init(&said, TUNNEL_REQUEST_SAID_MAX);
+	buf_init(&said, FINDINGS_SAID_MAX);
 	return 0;
 }
 
@@ -44,9 +44,9 @@ static int parse(const char *body)
 static void take(const char *body)
 {
 	int r = parse(body);
-	if (r != TUNNEL_REQUEST_OK)
+	if (r != FINDINGS_NONE)
 		print_error("%s: %.*s\n", body, (int)buf_len(&said), buf_span(&said).p);
-	assert_int_equal(r, TUNNEL_REQUEST_OK);
+	assert_int_equal(r, FINDINGS_NONE);
 	assert_int_equal(buf_len(&said), 0);
 }
 
@@ -57,7 +57,7 @@ static void refuse_span(struct span body, const char *pointers)
 	char found[8192] = "";
 	size_t n = 0, i;
 	json_t *error;
-	assert_int_equal(parse_span(body), TUNNEL_REQUEST_INVALID);
+	assert_int_equal(parse_span(body), FINDINGS_INVALID);
 	json_t *errors = json_loadb(buf_span(&said).p, buf_len(&said), 0, NULL);
 	assert_true(json_is_array(errors));
 	json_array_foreach(errors, i, error)
@@ -93,7 +93,7 @@ static void refuse_member(const char *name, const char *value)
 
 static void not_json_span(struct span body, const char *part)
 {
-	assert_int_equal(parse_span(body), TUNNEL_REQUEST_NOT_JSON);
+	assert_int_equal(parse_span(body), FINDINGS_NOT_JSON);
 	char sentence[256];
 	snprintf(sentence, sizeof sentence, "%.*s", (int)buf_len(&said), buf_span(&said).p);
 	if (strstr(sentence, part) == NULL)
@@ -289,7 +289,7 @@ static struct tunnel_query query_of(const char *text, const char *errors)
 	struct tunnel_query query;
 	buf_reset(&said);
 	int r = tunnel_query_parse(&query, span_of(text), &said);
-	assert_int_equal(r, errors != NULL ? TUNNEL_REQUEST_INVALID : TUNNEL_REQUEST_OK);
+	assert_int_equal(r, errors != NULL ? FINDINGS_INVALID : FINDINGS_NONE);
 	assert_int_equal(buf_add(&said, "", 1), 0);
 	assert_string_equal(buf_span(&said).p, errors != NULL ? errors : "");
 	return query;
@@ -317,9 +317,9 @@ static void queries(void **state)
 	for (size_t i = 200; i + 1 < sizeof text; i += 2)
 		text[i] = '&';
 	buf_reset(&said);
-	assert_int_equal(tunnel_query_parse(&query, span_of(text), &said), TUNNEL_REQUEST_INVALID);
+	assert_int_equal(tunnel_query_parse(&query, span_of(text), &said), FINDINGS_INVALID);
 	json_t *errors = json_loadb(buf_span(&said).p, buf_len(&said), 0, NULL);
-	assert_int_equal(json_array_size(errors), TUNNEL_REQUEST_ERRORS_MAX);
+	assert_int_equal(json_array_size(errors), FINDINGS_MAX);
 	json_decref(errors);
 }
 
@@ -348,9 +348,9 @@ static void names_and_errors_are_bounded(void **state)
 		n += (size_t)snprintf(body + n, sizeof body - n, "%02d\":1", i);
 	}
 	body[n++] = '}';
-	assert_int_equal(parse_span((struct span){body, n}), TUNNEL_REQUEST_INVALID);
+	assert_int_equal(parse_span((struct span){body, n}), FINDINGS_INVALID);
 	json_t *errors = json_loadb(buf_span(&said).p, buf_len(&said), 0, NULL);
-	assert_int_equal(json_array_size(errors), TUNNEL_REQUEST_ERRORS_MAX);
+	assert_int_equal(json_array_size(errors), FINDINGS_MAX);
 	json_decref(errors);
 }
 
