@@ -8,6 +8,11 @@
 #include "answer.h"
 #include "worker.h"
 
+static const char openapi_bytes[] = {
+#include "openapi_bytes.h"
+};
+const struct span openapi_document = {openapi_bytes, sizeof openapi_bytes};
+
 static void answer_status(struct connection *connection, const char *status)
 {
 	CLEANUP(buf_reset) struct buf document;
@@ -47,6 +52,11 @@ void handle_version(struct worker *worker, struct connection *connection, struct
 		answer_problem(connection, CODE_INTERNAL, "Out of memory.");
 	else
 		answer_json(connection, 200, buf_span(&document), (struct span){NULL, 0});
+}
+
+void handle_openapi(struct worker *worker, struct connection *connection, struct request *request)
+{
+	answer_json(connection, 200, openapi_document, (struct span){NULL, 0});
 }
 
 void handle_front(struct worker *worker, struct connection *connection, struct request *request)

@@ -16,10 +16,17 @@ static const struct route routes[] = {
 	{HTTP_GET, "/_api/tunnels/{id}", true, handle_show},
 	{HTTP_DELETE, "/_api/tunnels/{id}", true, handle_delete},
 	{HTTP_GET, "/_api/version", false, handle_version},
+	{HTTP_GET, "/_api/openapi.json", false, handle_openapi},
 	{HTTP_GET, "/healthz", false, handle_health},
 	{HTTP_GET, "/readyz", false, handle_ready},
 	{HTTP_GET, "/", false, handle_front},
 };
+
+const struct route *routes_table(size_t *n)
+{
+	*n = ARRAY_SIZE(routes);
+	return routes;
+}
 
 // Whether PATH is what PATTERN describes; *ID is then what stands for {id}.
 static bool matches(const char *pattern, struct span path, struct span *id)

@@ -17,4 +17,7 @@ struct route {
 		struct worker *worker, struct connection *connection, struct request *request);
 };
 
+// The whole table, N rows: tests compare it with openapi.json.
+const struct route *routes_table(size_t *n);
+
 extern const struct connection_server routes_server;

@@ -9,7 +9,7 @@ import http.client
 import json
 import urllib.parse
 
-from . import wire
+from . import openapi, wire
 
 
 class Answer:
@@ -53,10 +53,12 @@ class Api:
             headers.setdefault("Content-Type", "application/json")
         try:
             self._connection.request(method, path, body, headers)
-            return Answer(self._connection.getresponse())
+            answer = Answer(self._connection.getresponse())
         except (OSError, http.client.HTTPException):
             self._connection.close()
             raise
+        openapi.check(method, path, headers, body, answer.status, answer.fields, answer.body)
+        return answer
 
     def expect(self, status, method, path, body=None, **how):
         answer = self.call(method, path, body, **how)

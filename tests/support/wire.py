@@ -9,7 +9,7 @@ import select
 import socket
 import time
 
-from . import pattern
+from . import openapi, pattern
 
 CHUNK_LINE_MAX = 1024
 HEAD_MAX = 256 << 10
@@ -295,6 +295,7 @@ class Client(Stream):
             sock.close()
             raise
         super().__init__(sock)
+        self.asked = []
         self.host = f"{address[0]}:{address[1]}"
 
     def request(self, method, target, fields=(), body=None, *, chunked=False, version="HTTP/1.1"):
@@ -307,6 +308,7 @@ class Client(Stream):
         elif body is not None:
             fields.append(("Content-Length", str(len(body))))
         lines = "".join(f"{name}: {value}\r\n" for name, value in fields)
+        self.asked.append((method, target, [name for name, _ in fields], None if chunked else body))
         self.send(f"{method} {target} {version}\r\n{lines}\r\n".encode("latin-1"))
         if chunked:
             for piece in body or ():
@@ -333,6 +335,8 @@ class Client(Stream):
         body = bytearray()
         answer.read(sink or body.extend)
         answer.body = bytes(body)
+        if self.asked and (asked := self.asked.pop(0))[1].startswith("/_api/"):
+            openapi.check(*asked, answer.status, answer.fields, answer.body)
         return answer
 
     def exchange(self, method, target, fields=(), body=None, **how):

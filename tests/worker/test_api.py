@@ -241,8 +241,8 @@ def test_every_change_of_state_is_audited(stage, folder):
     client = stage.ask("POST", "/_api/tunnels", BACKEND)
     spawn = stage.spawn()
     failed = spawn.id
-    stage.worker.send(MSG.SPAWN_FAILED, spawn.request, code("backend_refused"), "no such host")
-    client.problem(502, "backend_refused")
+    stage.worker.send(MSG.SPAWN_FAILED, spawn.request, code("invalid"), "no such host")
+    client.problem(422, "invalid")
     stage.ended(kept, EXPIRED)
     stage.acknowledged(kept)
     stage.stop()
