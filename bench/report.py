@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: ISC
+# SPDX-FileCopyrightText: 2026 the tunneld authors
+#
+# The table of what was measured beside what is wanted, in Markdown.
+#
+# Figures are medians over the rounds. Ratios are medians of the ratio within each round: a machine
+# that others use too changes its speed between rounds more than within one.
+
+import statistics
+
+HEAD = ("load", "nginx", "haproxy", "tunneld", "ratio", "CPU ratio", "wanted", "verdict")
+
+
+class Results:
+    """What run.py collected, as load -> target -> round -> values."""
+
+    def __init__(self, records):
+        self.loads = {}
+        for record in records:
+            rounds = self.loads.setdefault(record["load"], {}).setdefault(record["target"], {})
+            rounds[record["round"]] = record["values"]
+
+    def rounds(self, load, target):
+        return self.loads.get(load, {}).get(target, {})
+
+    def median(self, load, target, key):
+        values = [values[key] for values in self.rounds(load, target).values()]
+        return statistics.median(values) if values else None
+
+    def ratio(self, load, target, other, key):
+        mine, theirs = self.rounds(load, target), self.rounds(load, other)
+        ratios = [mine[n][key] / theirs[n][key] for n in mine if n in theirs]
+        return statistics.median(ratios) if ratios else None
+
+    def noise(self):
+        return [values["noise"] for targets in self.loads.values() for rounds in targets.values()
+                for values in rounds.values() if "noise" in values]
+
+
+def met(checks):
+    return "met" if all(checks) else "missed"
+
+
+class Rate:
+    """Throughput and processor time beside the faster of the rivals."""
+
+    def __init__(self, load, title, figure, *, rivals, tunneld="tunneld", shown=(), rate, cpu):
+        self.load, self.title, self.figure = load, title, figure
+        self.rivals, self.tunneld, self.shown = rivals, tunneld, shown
+        self.rate, self.cpu = rate, cpu
+
+    def cell(self, results, names):
+        for name in names:
+            rate = results.median(self.load, name, "rate")
+            if rate is not None:
+                return self.figure(rate, results.median(self.load, name, "cpu"))
+        return "-"
+
+    def cells(self, results):
+        rates = {name: results.median(self.load, name, "rate") for name in self.rivals}
+        rates = {name: rate for name, rate in rates.items() if rate is not None}
+        if not rates or not results.rounds(self.load, self.tunneld):
+            return None
+        best = max(rates, key=rates.get)
+        ratio = results.ratio(self.load, self.tunneld, best, "rate")
+        cpu = results.ratio(self.load, self.tunneld, best, "cpu")
+        of = lambda peer: [name for name in (*self.rivals, *self.shown) if name.startswith(peer)]
+        return [
+            self.title, self.cell(results, of("nginx")), self.cell(results, of("haproxy")),
+            self.cell(results, [self.tunneld]), f"{ratio:.2f}", f"{cpu:.2f}",
+            f">= {self.rate:.2f}, CPU <= {self.cpu:.2f}", met([ratio >= self.rate, cpu <= self.cpu])]
+
+
+class Latency:
+    """What a proxy adds to one exchange with the backend itself."""
+
+    def added(self, results, name, key):
+        direct = results.rounds("latency", "direct")
+        rounds = results.rounds("latency", name)
+        added = [rounds[n][key] - direct[n][key] for n in rounds if n in direct]
+        return statistics.median(added) if added else None
+
+    def cells(self, results):
+        added = {name: [self.added(results, name, key) for key in ("p50", "p99")]
+                 for name in ("nginx", "haproxy", "tunneld")}
+        if None in added["nginx"] + added["tunneld"]:
+            return None
+        ratios = [mine / theirs for mine, theirs in zip(added["tunneld"], added["nginx"])]
+        cpu = results.ratio("latency", "tunneld", "nginx", "cpu")
+        show = lambda pair: "-" if None in pair else f"{pair[0]:.0f} / {pair[1]:.0f} us"
+        return ["added latency, one connection, p50 / p99", *map(show, added.values()),
+                " / ".join(f"{ratio:.2f}" for ratio in ratios), f"{cpu:.2f}", "<= 1.00",
+                met([ratio <= 1 for ratio in ratios])]
+
+
+class Limit:
+    """One figure of tunneld's that must not be more than LIMIT; rivals are only shown."""
+
+    def __init__(self, load, title, unit, limit, value):
+        self.load, self.title, self.unit, self.limit, self.value = load, title, unit, limit, value
+
+    def cells(self, results):
+        figures = {}
+        for name in ("nginx", "haproxy", "tunneld"):
+            values = [self.value(values) for values in results.rounds(self.load, name).values()]
+            figures[name] = statistics.median(values) if values else None
+        if figures["tunneld"] is None:
+            return None
+        show = lambda value: "-" if value is None else f"{value:.3g} {self.unit}".strip()
+        return [self.title, *map(show, figures.values()), "-", "-", f"<= {show(self.limit)}",
+                met([figures["tunneld"] <= self.limit])]
+
+
+def per_100k(rate, cpu):
+    return f"{rate / 1e3:.1f} k/s, {cpu * 1e5:.2f}"
+
+
+def per_gib(rate, cpu):
+    return f"{rate / 1e9:.2f} GB/s, {cpu:.2f}"
+
+
+NO_KEEPALIVE = "nginx, no upstream keep-alive"
+SPLICE = "haproxy, splice"
+
+ROWS = [
+    Rate("keep", "small GET, 64 keep-alive connections", per_100k,
+         rivals=["nginx", "haproxy"], rate=1.05, cpu=0.9),
+    Rate("close", "a connection per request, `backend_reuse = shared`", per_100k,
+         rivals=["nginx", "haproxy"], tunneld="tunneld, shared", rate=0.9, cpu=1.25),
+    Rate("close", "a connection per request, default; nginx without upstream keep-alive", per_100k,
+         rivals=[NO_KEEPALIVE], rate=0.9, cpu=1.25),
+    Rate("download", "1 GiB download; haproxy with splice", per_gib,
+         rivals=[SPLICE], shown=["nginx"], rate=1, cpu=1),
+    Rate("upload", "1 GiB upload; haproxy with splice", per_gib,
+         rivals=[SPLICE], shown=["nginx"], rate=1, cpu=1),
+    Rate("websocket", "WebSocket echo, 64 connections, 32 bytes; ratio to nginx", per_100k,
+         rivals=["nginx"], shown=["haproxy"], rate=1, cpu=1),
+    Latency(),
+    Limit("idle", "5,000 idle WebSockets, PSS of each", "KiB", 2, lambda v: v["pss"]),
+    Limit("start", "one more idle tunnel, PSS", "KiB", 100, lambda v: v["pss"]),
+    Limit("start", "start to sealed and ready, in starts of an empty static program", "", 1.5,
+          lambda v: v["relay_us"] / v["empty_us"]),
+    Limit("start", "POST to 201, p50", "ms", 5, lambda v: v["post"] * 1e3),
+    Limit("many", "5,000 tunnels, PSS of all processes", "MiB", 600, lambda v: v["pss"] / 1024),
+]
+
+
+def line(cells):
+    return "| " + " | ".join(cells) + " |"
+
+
+def table(records):
+    results = Results(records)
+    rows = [row.cells(results) for row in ROWS]
+    lines = [line(HEAD), "|---|" + "---|" * (len(HEAD) - 1)]
+    lines += [line(cells) for cells in rows if cells]
+    noise = results.noise()
+    if noise:
+        lines += ["", f"Other programs used {statistics.median(noise):.2f} cores during the median "
+                      f"measurement, {max(noise):.2f} during the worst."]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: ISC
+# SPDX-FileCopyrightText: 2026 the tunneld authors
+#
+# What is measured: the backend itself, nginx and haproxy as Debian has them, tunneld. Each has one
+# process that accepts, no request log, and time limits that never strike.
+
+import pathlib
+import shutil
+import socket
+import subprocess
+import tempfile
+
+from support import daemon, proc
+
+NGINX = """
+daemon off; worker_processes 1; worker_rlimit_nofile 20000;
+pid {folder}/pid; error_log {folder}/log crit;
+events {{ worker_connections 16000; use epoll; }}
+http {{
+  access_log off; tcp_nodelay on; client_max_body_size 0;
+  keepalive_requests 1000000000; keepalive_timeout 3600;
+  client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
+  fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+  proxy_buffers 8 64k; proxy_busy_buffers_size 128k; proxy_max_temp_file_size 0;
+  proxy_request_buffering off; client_body_buffer_size 64k;
+  map $http_upgrade $backend_connection {{ default upgrade; '' '{connection}'; }}
+  upstream backend {{ server 127.0.0.1:{backend}; {keepalive} }}
+  server {{
+    listen 127.0.0.1:{port} backlog=4096;
+    location / {{
+      proxy_pass http://backend; proxy_http_version 1.1; proxy_set_header Host $host;
+      proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $backend_connection;
+      proxy_read_timeout 3600; proxy_send_timeout 3600;
+    }}
+  }}
+}}
+"""
+
+HAPROXY = """
+global
+  nbthread 1
+  maxconn {connections}
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 1h
+  timeout server 1h
+  timeout tunnel 1h
+  http-reuse always
+  {options}
+frontend visitors
+  bind 127.0.0.1:{port} backlog 4096
+  default_backend all
+backend all
+  server one 127.0.0.1:{backend}
+"""
+
+
+def listening(process, port):
+    assert process.poll() is None, f"{process.args} exited with {process.returncode}"
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+class Program:
+    """A process that listens on a port of its own; stop() ends it."""
+
+    path, fields = "", ()
+
+    def __init__(self, name):
+        self.name = name
+        self.port = daemon.free_port()
+        self.process = None
+
+    def run(self, *command):
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        proc.wait_until(lambda: listening(self.process, self.port), 10, f"{self.name} listens")
+
+    def start(self):
+        raise NotImplementedError
+
+    def stop(self):
+        if self.process:
+            self.process.terminate()
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait(10)
+            self.process = None
+
+    def processes(self):
+        return [proc.Process(self.process.pid), *proc.children(self.process.pid)]
+
+
+class Backend(Program):
+    """The target `direct` as well: no proxy at all."""
+
+    def __init__(self):
+        super().__init__("direct")
+
+    def start(self):
+        self.run(daemon.BUILD / "bench/bench-backend", str(self.port))
+
+
+class Peer(Program):
+    """A proxy with a configuration file in a folder of its own."""
+
+    def __init__(self, name, backend):
+        super().__init__(name)
+        self.backend = backend
+        self.folder = None
+
+    def configure(self, template, **values):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="bench-"))
+        self.folder.chmod(0o755)
+        path = self.folder / "configuration"
+        path.write_text(template.format(
+            folder=self.folder, port=self.port, backend=self.backend.port, **values))
+        return path
+
+    def stop(self):
+        super().stop()
+        if self.folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Nginx(Peer):
+    def __init__(self, name, backend, *, keepalive=True):
+        super().__init__(name, backend)
+        self.keepalive = keepalive
+
+    def start(self):
+        path = self.configure(
+            NGINX, connection="" if self.keepalive else "close",
+            keepalive="keepalive 256; keepalive_requests 1000000000;" if self.keepalive else "")
+        self.run("nginx", "-e", self.folder / "log", "-p", self.folder, "-c", path)
+
+
+class Haproxy(Peer):
+    def __init__(self, name, backend, *, splice=False):
+        super().__init__(name, backend)
+        self.splice = splice
+
+    def start(self):
+        # The size of its pipe pool follows from maxconn.
+        options = "option splice-request\n  option splice-response" if self.splice else ""
+        path = self.configure(HAPROXY, options=options, connections=1000 if self.splice else 9000)
+        self.run("haproxy", "-db", "-f", path)
+
+
+class Tunneld:
+    """As root, sealed, with one gate and one tunnel that wants a bearer secret."""
+
+    def __init__(self, name, backend, *, tunnels=1, **options):
+        self.name, self.backend, self.tunnels, self.options = name, backend, tunnels, options
+        self.daemon = None
+
+    def start(self):
+        self.daemon = daemon.Daemon(
+            gates="1", max_tunnels=str(self.tunnels + 100), max_connections_per_tunnel="10000",
+            **self.options)
+        self.daemon.start()
+        self.port = self.daemon.port
+        tunnel = self.create()
+        self.path, self.fields = tunnel.prefix, [": ".join(tunnel.bearer()[0])]
+
+    def create(self):
+        return self.daemon.api.create(
+            f"http://127.0.0.1:{self.backend.port}", auth="bearer", timeout=3600)
+
+    def stop(self):
+        if self.daemon:
+            self.daemon.close()
+            self.daemon = None
+
+    def processes(self):
+        return self.daemon.everyone()
+
+
+def make(backend):
+    """All there are, by name."""
+    every = [
+        backend,
+        Nginx("nginx", backend),
+        Nginx("nginx, no upstream keep-alive", backend, keepalive=False),
+        Haproxy("haproxy", backend),
+        Haproxy("haproxy, splice", backend, splice=True),
+        Tunneld("tunneld", backend),
+        Tunneld("tunneld, shared", backend, backend_reuse="shared"),
+    ]
+    return {target.name: target for target in every}
