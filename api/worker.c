@@ -131,6 +131,7 @@ static void read_settings(struct settings *settings, const struct wire_value *fi
 	settings->request_rate = fields[8].number;
 	settings->create_rate = fields[9].number;
 	settings->retention_s = fields[10].number;
+	settings->failure_rate = (uint32_t)fields[11].number;
 }
 
 static int on_setup(struct ipc_channel *channel, struct ipc_message *message)

@@ -49,6 +49,7 @@ struct settings {
 	uint64_t max_connections, request_rate; // of a tunnel
 	uint64_t create_rate;                   // a minute
 	uint64_t retention_s;
+	uint32_t failure_rate; // a minute and address
 };
 
 struct worker {

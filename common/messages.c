@@ -70,7 +70,7 @@ const struct message_type message_types[] = {
 		SUP, RELAY, PHASE_START, FD_NEVER,
 		FIELDS(X("config", 1, 4096), HASH("secret_hash"), U("head_timeout_ms", MS),
 			U("idle_timeout_ms", MS), U("connect_timeout_ms", MS),
-			S("public_url", 0, 300))},
+			S("public_url", 0, 300), U("failure_rate", 1000000))},
 	{MSG_DIAL, "DIAL",
 		"Asks for a connection to the backend; attempt 0 is the address that was asked for last.",
 		RELAY, SUP, PHASE_RUN, FD_NEVER, FIELDS(REQUEST, U("attempt", ADDRESSES_MAX))},
@@ -79,7 +79,7 @@ const struct message_type message_types[] = {
 		SUP, RELAY, PHASE_RUN, FD_ALWAYS, FIELDS(REQUEST, U("addresses", ADDRESSES_MAX))},
 	{MSG_PAGE_OUT, "PAGE_OUT",
 		"A visitor connection that needs a page: the code, whether it was a HEAD request, seconds "
-		"for Retry-After.",
+		"for Retry-After. With `auth_failed` these say that failures came too fast: a 429.",
 		RELAY, SUP, PHASE_RUN, FD_ALWAYS,
 		FIELDS(U("code", CODES - 1), B("to_head"), U("retry_after", SECONDS))},
 	{MSG_DIAL_FAILED, "DIAL_FAILED", "There is no connection; why, as `dial_failure`.", SUP,
@@ -93,7 +93,8 @@ const struct message_type message_types[] = {
 			S("boot_id", 36, 36), U("max_tunnels", 1000000),
 			U("max_timeout_s", SECONDS), U("default_timeout_s", SECONDS),
 			U("max_connections", 1000000), U("request_rate", 1000000),
-			U("create_rate", 1000000), U("retention_s", SECONDS))},
+			U("create_rate", 1000000), U("retention_s", SECONDS),
+			U("failure_rate", 1000000))},
 	{MSG_SPAWN, "SPAWN",
 		"Starts a tunnel: its settings (CONFIG is made of them), life, and for a tunnel that lived "
 		"before its BOOTTIME deadline (0: none) and counters.",

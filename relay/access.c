@@ -3,6 +3,9 @@
 
 #include "access.h"
 
+#include "clock.h"
+#include "cookie.h"
+
 enum { BASIC_MAX = 1024 };
 
 static bool secret_is(const struct secret_hash *wanted, struct span secret)
@@ -25,19 +28,45 @@ static bool credential_ok(
 	return ok;
 }
 
-struct access_verdict access_check(
-	enum tunnel_auth auth, const struct secret_hash *secret, const struct http_head *request)
+// What the Cookie fields of REQUEST say.
+static enum cookie_verdict cookies_check(const struct tunnel_config *config,
+	const struct secret_hash *secret, const struct http_head *request)
 {
-	if (auth == AUTH_NONE)
+	enum cookie_verdict verdict = COOKIE_ABSENT;
+	for (size_t i = 0; i < request->n_fields && verdict != COOKIE_RIGHT; i++) {
+		const struct http_field *field = &request->fields[i];
+		if (field->id != HTTP_COOKIE || !cookie_maybe_ours(field->value))
+			continue;
+		enum cookie_verdict said =
+			cookie_check(field->value, config->id, secret, wall_now());
+		verdict = MAX(verdict, said);
+	}
+	return verdict;
+}
+
+static const struct access_verdict failed = {.refused = CODE_AUTH_FAILED};
+
+struct access_verdict access_check(const struct tunnel_config *config,
+	const struct secret_hash *secret, const struct http_head *request)
+{
+	if (config->auth == AUTH_NONE)
 		return (struct access_verdict){.authorization = true};
 	const struct http_field *own = http_head_field(request, HTTP_X_TUNNEL_AUTHORIZATION);
-	const struct http_field *field =
-		own != NULL ? own : http_head_field(request, HTTP_AUTHORIZATION);
-	if (field == NULL)
-		return (struct access_verdict){.refused = CODE_AUTH_REQUIRED};
-	if (!credential_ok(auth, secret, field->value))
-		return (struct access_verdict){.refused = CODE_AUTH_FAILED};
-	return (struct access_verdict){.authorization = own != NULL};
+	if (own != NULL && !credential_ok(config->auth, secret, own->value))
+		return failed;
+	if (own != NULL)
+		return (struct access_verdict){.authorization = true};
+	const struct http_field *field = http_head_field(request, HTTP_AUTHORIZATION);
+	if (field != NULL && credential_ok(config->auth, secret, field->value))
+		return (struct access_verdict){.authorization = false};
+	enum cookie_verdict cookie = COOKIE_ABSENT;
+	if (config->auth == AUTH_BEARER)
+		cookie = cookies_check(config, secret, request);
+	if (cookie == COOKIE_RIGHT)
+		return (struct access_verdict){.authorization = true};
+	if (field != NULL || cookie == COOKIE_WRONG)
+		return failed;
+	return (struct access_verdict){.refused = CODE_AUTH_REQUIRED};
 }
 
 struct span access_challenge(enum tunnel_auth auth)

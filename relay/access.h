@@ -17,9 +17,11 @@ struct access_verdict {
 
 // X-Tunnel-Authorization, when present, is the one that counts; Authorization is then the
 // backend's. Bearer mode takes `Bearer S`, basic mode `Basic base64(anyone:S)`. The secret is
-// compared by its hash, in constant time.
-struct access_verdict access_check(
-	enum tunnel_auth auth, const struct secret_hash *secret, const struct http_head *request);
+// compared by its hash, in constant time. In bearer mode the tunnel cookie (cookie.h) will do as
+// well, when X-Tunnel-Authorization is absent; an Authorization that is not the secret is then the
+// backend's.
+struct access_verdict access_check(const struct tunnel_config *config,
+	const struct secret_hash *secret, const struct http_head *request);
 
 // The WWW-Authenticate line, with CR LF, that goes with a refusal in this mode.
 struct span access_challenge(enum tunnel_auth auth);

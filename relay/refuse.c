@@ -14,13 +14,13 @@ static bool is_auth(enum code code)
 }
 
 // Hands the connection to the API worker. Returns false when that is not possible now.
-static bool page_out(struct visitor *visitor, enum code code)
+static bool page_out(struct visitor *visitor, enum code code, unsigned wait_s)
 {
 	struct relay *relay = visitor->relay;
 	if (buf_len(&visitor->stream.out) > 0)
 		return false;
 	return ipc_post(&relay->control, MSG_PAGE_OUT, visitor->stream.watch.fd, wire_uint(code),
-		       wire_bool(visitor->x.to_head), wire_uint(0)) == IPC_SENT;
+		       wire_bool(visitor->x.to_head), wire_uint(wait_s)) == IPC_SENT;
 }
 
 // Returns 0 or a negative errno.
@@ -44,21 +44,31 @@ static int answer(struct visitor *visitor, const struct problem *problem)
 enum step refuse(struct visitor *visitor, enum code code, struct span detail)
 {
 	struct exchange *x = &visitor->x;
+	struct relay *relay = visitor->relay;
 	visitor->backend = backend_free(visitor->backend);
 	if (x->answering)
 		return visitor_drop(visitor);
-	if (x->form == FORM_HTML && page_out(visitor, code))
+	unsigned wait_s = 0;
+	if (code == CODE_AUTH_FAILED)
+		wait_s = failures_note(&relay->failures, visitor->peer, relay->loop.now);
+	if (x->form == FORM_HTML && page_out(visitor, code, wait_s))
 		return visitor_drop(visitor); // only our copy of the descriptor
+	if (wait_s > 0) {
+		code = CODE_RATE_LIMITED;
+		detail = SPAN(
+			"Too many wrong secrets came from your address. A right one is let in all the same.");
+	}
 	// Who has not been let in does not keep a place.
 	bool keep = x->keep_alive && x->up.ended && visitor->admitted &&
-		    !budget_requests_gone(&visitor->relay->budget);
+		    !budget_requests_gone(&relay->budget);
 	struct problem problem = {
 		.code = code,
 		.detail = detail,
 		.form = x->form == FORM_STATUS ? FORM_STATUS : FORM_JSON,
 		.to_head = x->to_head,
 		.keep_alive = keep,
-		.fields = is_auth(code) ? access_challenge(visitor->relay->config.auth)
+		.retry_after = wait_s,
+		.fields = is_auth(code) ? access_challenge(relay->config.auth)
 					: (struct span){NULL, 0},
 	};
 	if (answer(visitor, &problem) < 0)

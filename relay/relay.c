@@ -65,6 +65,7 @@ static int on_setup(struct ipc_channel *channel, struct ipc_message *message)
 	r = public_url_parse(relay, f[5].bytes);
 	if (r < 0)
 		return r;
+	relay->failures.per_minute = (uint32_t)f[6].number;
 	backend_authority(relay);
 	relay->prefix_length = (size_t)snprintf(
 		relay->prefix_text, sizeof relay->prefix_text, "/t/%s", relay->config.id);

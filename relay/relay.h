@@ -9,6 +9,7 @@
 #include "budget.h"
 #include "counters.h"
 #include "dial.h"
+#include "failures.h"
 #include "ipc.h"
 #include "pipes.h"
 #include "secret.h"
@@ -38,6 +39,7 @@ struct relay {
 
 	struct counters *counters; // shared with the supervisor
 	struct budget budget;
+	struct failures failures; // wrong credentials
 	struct dials dials;
 	struct pipes pipes;
 	struct backend *idle; // backend connections nobody uses (backend_reuse = shared)

@@ -149,7 +149,7 @@ static enum step request_route(
 {
 	struct relay *relay = visitor->relay;
 	struct exchange *x = &visitor->x;
-	struct access_verdict access = access_check(relay->config.auth, &relay->secret, head);
+	struct access_verdict access = access_check(&relay->config, &relay->secret, head);
 	struct objection objection = object(visitor, head, &access);
 	if (objection.code != CODE_NONE)
 		return refuse_with_rest(visitor, objection.code, span_of(objection.detail), rest);

@@ -4,6 +4,7 @@
 #include "rewrite.h"
 
 #include "code.h"
+#include "cookie.h"
 #include "peer.h"
 
 // ---- appending with one check at the end
@@ -87,6 +88,12 @@ static bool claims_our_error(const struct http_field *field)
 	return field->id == HTTP_OTHER && span_eq_nocase(field->name, SPAN("Tunnel-Error"));
 }
 
+// Sets a cookie whose name is ours: it could take a visitor's place in the tunnel away.
+static bool claims_our_cookie(const struct http_field *field)
+{
+	return field->id == HTTP_SET_COOKIE && cookie_is_ours(field->value);
+}
+
 // CGI turns it into HTTP_PROXY, which programs take for their proxy setting.
 static bool is_httpoxy(const struct http_field *field)
 {
@@ -128,6 +135,31 @@ static void put_forwarding(struct head_out *out, const struct rewrite_request *r
 	put(out, SPAN("\r\nVia: 1.1 tunneld\r\n"));
 }
 
+// A Cookie field without those cookies that are ours. The others stay byte for byte.
+static void put_cookie(struct head_out *out, const struct http_field *field)
+{
+	struct span rest = field->value, piece;
+	char *start = out->p;
+	bool first = true;
+	if (!cookie_maybe_ours(field->value)) {
+		put_field(out, field->name, field->value);
+		return;
+	}
+	put(out, field->name);
+	put(out, SPAN(": "));
+	while (cookie_next(&rest, &piece)) {
+		if (cookie_is_ours(piece))
+			continue;
+		if (!first)
+			put(out, SPAN(";"));
+		put(out, piece);
+		first = false;
+	}
+	put(out, SPAN("\r\n"));
+	if (first)
+		out->p = start; // nothing is left of it
+}
+
 static void put_request_framing(struct head_out *out, const struct rewrite_request *r)
 {
 	if (r->head->body == HTTP_BODY_LENGTH)
@@ -154,7 +186,10 @@ size_t rewrite_request(const struct rewrite_request *r, char *bytes, size_t size
 			continue;
 		if (field->id == HTTP_AUTHORIZATION && !r->authorization)
 			continue;
-		put_field(&out, field->name, field->value);
+		if (field->id == HTTP_COOKIE)
+			put_cookie(&out, field);
+		else
+			put_field(&out, field->name, field->value);
 	}
 	put_forwarding(&out, r);
 	put_request_framing(&out, r);
@@ -195,7 +230,8 @@ size_t rewrite_response(const struct rewrite_response *r, char *bytes, size_t si
 	put(&out, SPAN("\r\n"));
 	for (size_t i = 0; i < r->head->n_fields; i++) {
 		const struct http_field *field = &r->head->fields[i];
-		if (is_hop(field) || response_fates[field->id] == DROP || claims_our_error(field))
+		if (is_hop(field) || response_fates[field->id] == DROP || claims_our_error(field) ||
+			claims_our_cookie(field))
 			continue;
 		put_field(&out, field->name, field->value);
 	}

@@ -393,7 +393,8 @@ static int ready(struct child *child)
 		wire_str(span_of(supervisor->boot_id)), wire_uint(options->max_tunnels),
 		wire_uint(options->max_timeout), wire_uint(options->default_timeout),
 		wire_uint(options->max_connections_per_tunnel), wire_uint(options->request_rate),
-		wire_uint(options->create_rate), wire_uint(options->retention));
+		wire_uint(options->create_rate), wire_uint(options->retention),
+		wire_uint(options->failure_rate));
 	if (r == IPC_SENT)
 		snapshot_start(api);
 	return r;

@@ -122,6 +122,18 @@ const struct option_def option_table[OPTION_KEYS] = {
 			"If only that is set, and to less than the default here, both are the same.\n",
 	},
 	{
+		KEY(failure_rate),
+		.type = OPTION_NUMBER,
+		.fallback = "30",
+		.max = 1000000,
+		.unit = "failures a minute",
+		.help = "wrong secrets and tokens a minute from one address; 0: no limit",
+		.manual = "Beyond it a wrong one is answered with status 429 instead of 401.\n"
+			  "A right one is never refused for it.\n"
+			  "Of an IPv6 address its /64 counts.\n"
+			  "Each tunnel counts by itself, and so does the API, with the logins.\n",
+	},
+	{
 		KEY(gates),
 		.type = OPTION_NUMBER,
 		.fallback = "0",

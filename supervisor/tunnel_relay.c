@@ -237,7 +237,7 @@ static int set_up(struct tunnel *tunnel)
 		wire_uint((uint64_t)options->head_timeout * 1000),
 		wire_uint((uint64_t)options->idle_timeout * 1000),
 		wire_uint((uint64_t)options->connect_timeout * 1000),
-		wire_str(span_of(options->public_url)));
+		wire_str(span_of(options->public_url)), wire_uint(options->failure_rate));
 }
 
 // The life begins: sets the end. Returns 0 or -ENOMEM.

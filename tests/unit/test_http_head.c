@@ -208,6 +208,7 @@ static void known_names(void **state)
 		[HTTP_REFERER] = "Referer",
 		[HTTP_SEC_FETCH_DEST] = "Sec-Fetch-Dest",
 		[HTTP_SEC_FETCH_MODE] = "Sec-Fetch-Mode",
+		[HTTP_SEC_FETCH_SITE] = "Sec-Fetch-Site",
 		[HTTP_SET_COOKIE] = "Set-Cookie",
 		[HTTP_TE] = "TE",
 		[HTTP_TRAILER] = "Trailer",

@@ -16,6 +16,8 @@ static const struct bounds {
 	{"create_rate", offsetof(struct options, create_rate), 0, 1000000,
 		"0 to 1000000 tunnels a minute", false},
 	{"default_timeout", offsetof(struct options, default_timeout), 1, 86400, "1s to 1d", true},
+	{"failure_rate", offsetof(struct options, failure_rate), 0, 1000000,
+		"0 to 1000000 failures a minute", false},
 	{"gates", offsetof(struct options, gates), 0, 64, "0 to 64 processes", false},
 	{"head_timeout", offsetof(struct options, head_timeout), 1, 300, "1s to 5m", true},
 	{"idle_timeout", offsetof(struct options, idle_timeout), 1, 3600, "1s to 1h", true},

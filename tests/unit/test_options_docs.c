@@ -67,7 +67,7 @@ static void test_example_is_what_the_table_says(void **state)
 			keys++;
 		}
 	}
-	assert_int_equal(keys, 21);
+	assert_int_equal(keys, 22);
 	run_file(&run, page);
 	expect_good(&run, "example with all its settings");
 	char *text = effective(&run.options);

@@ -117,6 +117,51 @@ static void authorization_of_the_backend_passes(void **state)
 	assert_non_null(strstr(text, "Authorization: Digest x\r\n"));
 }
 
+static void cookies_of_ours_stay_here(void **state)
+{
+	static const struct {
+		const char *sent, *left; // left NULL: no field
+	} cases[] = {
+		{"a=b; c=d", "a=b; c=d"},
+		{"tunneld_t-a=1", NULL},
+		{"tunneld_t-a=1; ", NULL},
+		{"tunneld_t-a=1; __Host-tunneld_t-b=2", NULL},
+		{"a=b; tunneld_t-a=1", "a=b"},
+		{"a=b;tunneld_t-a=1;c=\"d\";;", "a=b;c=\"d\""},
+		{"a=b; tunneld_t-a=1;  c=d", "a=b;  c=d"},
+		{"a=\"; tunneld_t-a=1; b=\"", "a=\"; b=\""},
+		{"a=b; =tunneld_t-a=1", "a=b"},
+		{"a=tunneld_t-a; Tunneld_=1", "a=tunneld_t-a; Tunneld_=1"},
+		{"a=tunneld_; tunneld_;b=c", "a=tunneld_;b=c"},
+		{"", ""},
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char text[512], field[512];
+		snprintf(text, sizeof text,
+			"GET / HTTP/1.1\r\nHost: a\r\ncOOkie: x=1\r\nCookie: %s\r\n\r\n",
+			cases[i].sent);
+		const char *result = request(text, (struct rewrite_request){0});
+		assert_non_null(strstr(result, "\r\ncOOkie: x=1\r\n"));
+		snprintf(field, sizeof field, "\r\nCookie: %s\r\n",
+			cases[i].left != NULL ? cases[i].left : "");
+		if ((strstr(result, field) != NULL) != (cases[i].left != NULL) ||
+			(cases[i].left == NULL && strstr(result, "\r\nCookie:") != NULL))
+			fail_msg("\"%s\" became\n%s", cases[i].sent, result);
+	}
+}
+
+static void backends_do_not_set_cookies_of_ours(void **state)
+{
+	const char *text =
+		response("HTTP/1.1 200 OK\r\nSet-Cookie: a=tunneld_\r\n"
+			 "Set-Cookie: tunneld_t-a=1; Path=/\r\nset-cookie: =tunneld_t-a=1\r\n"
+			 "Set-Cookie: tunneld_\r\nSet-Cookie: __Host-tunneld_x=1\r\n"
+			 "Set-Cookie: Tunneld=1\r\n\r\n",
+			false, (struct rewrite_response){0});
+	assert_string_equal(text, "HTTP/1.1 200 OK\r\nSet-Cookie: a=tunneld_\r\n"
+				  "Set-Cookie: Tunneld=1\r\nVia: 1.1 tunneld\r\n\r\n");
+}
+
 static void request_framing(void **state)
 {
 	const char *text = request("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 7\r\n\r\n",
@@ -184,6 +229,8 @@ int main(void)
 		cmocka_unit_test(ipv6_peer_is_quoted),
 		cmocka_unit_test(fields_that_stay_here),
 		cmocka_unit_test(authorization_of_the_backend_passes),
+		cmocka_unit_test(cookies_of_ours_stay_here),
+		cmocka_unit_test(backends_do_not_set_cookies_of_ours),
 		cmocka_unit_test(request_framing),
 		cmocka_unit_test(response_fields),
 		cmocka_unit_test(response_framing),

@@ -60,18 +60,18 @@ class Relay(Child):
         if setup is None:
             self.setup(**settings)
 
-    def setup(self, head_ms=10_000, idle_ms=75_000, connect_ms=5_000, **settings):
+    def setup(self, head_ms=10_000, idle_ms=75_000, connect_ms=5_000, failure_rate=0, **settings):
         self.send(MSG.RELAY_SETUP, config(**settings), hashlib.sha256(SECRET.encode()).digest(),
-                  head_ms, idle_ms, connect_ms, "http://tunnels.test:8080")
+                  head_ms, idle_ms, connect_ms, "http://tunnels.test:8080", failure_rate)
 
     def close(self):
         self.gates.close()
         super().close()
 
-    def visit(self, data):
+    def visit(self, data, peer=PEER):
         """A visitor whose gate has read DATA; returns the visitor's end."""
         client, server = tcp_pair()
-        self.gates.send(MSG.VISITOR, PEER, 0, data, fd=server, epoch=0)
+        self.gates.send(MSG.VISITOR, peer, 0, data, fd=server, epoch=0)
         server.close()
         return client
 

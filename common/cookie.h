@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+//
+// The tunnel cookie: what a browser shows in place of a tunnel's secret once it has logged in.
+//
+//     tunneld_<id>=<expiry>.<mac>
+//
+// <id> is the tunnel's, <expiry> seconds since the epoch in decimal without leading zeros, <mac> 64
+// lower-case hex digits: HMAC-SHA-256 of "tunneld-cookie:<id>:<expiry>" under the SHA-256 of the
+// tunnel's secret. The API worker makes it, the relay checks it; nothing about it is stored.
+//
+// Names that begin with tunneld_ or __Host-tunneld_ are ours. The rest of this file finds them in
+// Cookie fields (RFC 6265 section 4.2.1), which it takes apart at every ';' and nowhere else, as
+// browsers put them together.
+
+#pragma once
+
+#include "messages.h"
+#include "secret.h"
+
+enum {
+	COOKIE_EXPIRY_DIGITS = 12, // most
+	COOKIE_MAC_DIGITS = 64,
+	// "tunneld_<id>=<expiry>.<mac>", terminated.
+	COOKIE_TEXT_SIZE = 8 + TUNNEL_ID_MAX + 1 + COOKIE_EXPIRY_DIGITS + 1 + COOKIE_MAC_DIGITS + 1,
+};
+
+// Writes name, '=' and value of the cookie that lets in until EXPIRY, which has at most
+// COOKIE_EXPIRY_DIGITS digits. Returns its length.
+size_t cookie_make(char text[COOKIE_TEXT_SIZE], const char *id, const struct secret_hash *secret,
+	int64_t expiry);
+
+enum cookie_verdict {
+	COOKIE_ABSENT = 0,
+	COOKIE_WRONG, // there is one for this tunnel, and it is malformed, expired or forged
+	COOKIE_RIGHT,
+};
+
+// Looks for the cookie of tunnel ID in the value of one Cookie field. Of several, one that is right
+// is enough: pages of other tunnels can set cookies of the same name beside it. NOW is wall time.
+// Takes the same time for every wrong MAC.
+enum cookie_verdict cookie_check(
+	struct span value, const char *id, const struct secret_hash *secret, int64_t now);
+
+// Takes the next piece that is not blank off a Cookie field's value: what stands before the next
+// ';' or the end, blanks around it included. Returns false when there is none left.
+bool cookie_next(struct span *rest, struct span *piece);
+
+// Whether a piece of a Cookie field, or the value of a Set-Cookie field, is about a name of ours.
+// Browsers keep cookies without a name, and send `=x` as `x`: blanks and '=' ahead of a name of
+// ours do not hide it.
+bool cookie_is_ours(struct span piece);
+
+// Whether VALUE may hold a cookie of ours: false needs no closer look.
+bool cookie_maybe_ours(struct span value);
