@@ -37,17 +37,27 @@ static void pool_add(struct backend *backend)
 
 // ----
 
-bool backend_is_idle(struct backend *backend)
+// Whether nothing has come or is under way, as far as we have been told.
+static bool is_quiet(const struct backend *backend)
+{
+	const struct stream *s = &backend->stream;
+	return !s->broken && !s->peer_done && buf_len(&s->in) == 0 && buf_len(&s->out) == 0;
+}
+
+// Asks the kernel: epoll may not have told us of the latest bytes yet.
+static bool is_empty(struct backend *backend)
 {
 	struct stream *s = &backend->stream;
 	char byte;
-	if (s->broken || s->peer_done || buf_len(&s->in) > 0 || buf_len(&s->out) > 0)
-		return false;
-	// Asked of the kernel: the last event may be for bytes that were read together with earlier
-	// ones, and epoll may not have told us of the latest bytes yet.
 	ssize_t n = recv(s->watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
 	s->readable = !(n < 0 && errno == EAGAIN);
 	return !s->readable;
+}
+
+bool backend_is_idle(struct backend *backend)
+{
+	// What makes it readable may have been read together with earlier bytes.
+	return is_quiet(backend) && (!backend->stream.readable || is_empty(backend));
 }
 
 static void on_ready(struct loop_watch *watch, uint32_t events)
@@ -126,7 +136,7 @@ struct backend *backend_reuse(struct visitor *visitor)
 	struct backend *backend;
 	while ((backend = visitor->relay->idle) != NULL) {
 		pool_remove(backend);
-		if (backend_is_idle(backend)) {
+		if (is_quiet(backend) && is_empty(backend)) {
 			backend->visitor = visitor;
 			return backend;
 		}
