@@ -195,6 +195,7 @@ static enum step no_answer(struct visitor *visitor)
 	if (!again)
 		return bad_answer(visitor, "It closed the connection without an answer.");
 	x->resent = true;
+	visitor->scanned = 0;
 	x->up_done = false;
 	x->up_dead = false;
 	return request_dial(visitor, 0);
@@ -203,9 +204,11 @@ static enum step no_answer(struct visitor *visitor)
 // Looks for a head in what the backend has sent. *INCOMPLETE: the caller keeps the bytes.
 static enum step answer_feed(struct visitor *visitor, char *bytes, size_t n, bool *incomplete)
 {
-	size_t scanned = 0, size = 0;
-	int r = http_head_find(bytes, n, false, &scanned, &size);
+	size_t size = 0;
+	int r = http_head_find(bytes, n, false, &visitor->scanned, &size);
 	*incomplete = r == HTTP_MORE;
+	if (r != HTTP_MORE)
+		visitor->scanned = 0;
 	if (r == HTTP_OK)
 		return answer_head(visitor, bytes, size, (struct span){bytes + size, n - size});
 	return r == HTTP_MORE ? STEP_WAIT
