@@ -189,6 +189,7 @@ static int drain_pipe(struct flow *flow, struct stream *sink)
 			SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 		if (n > 0) {
 			pipe->held -= (size_t)n;
+			sink->written += (uint64_t)n;
 		} else if (n < 0 && errno == EAGAIN) {
 			sink->writable = false;
 		} else if (n == 0 || errno != EINTR) {

@@ -39,6 +39,7 @@ static void exchange_init(struct visitor *visitor, const struct http_head *head)
 		.safe = http_method_is_safe(head->method),
 		.old = head->minor == 0,
 		.keep_alive = head->keep_alive && head->minor > 0,
+		.last = !head->keep_alive,
 		.expecting = head->expect_continue,
 		.form = answer_form(head),
 	};

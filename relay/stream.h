@@ -19,12 +19,13 @@ struct stream {
 	struct loop_watch watch; // watch.fd: the socket, owned; -1 when closed
 	bool readable;
 	bool writable;
-	bool peer_done; // the kernel has seen the peer's FIN (bytes may be left to read)
-	bool ended;     // read() has returned 0
-	bool shut;      // we have sent our FIN
-	bool broken;    // reset or another error: nothing goes either way any more
-	struct buf in;  // read, not used yet
-	struct buf out; // to be written before anything else
+	bool peer_done;   // the kernel has seen the peer's FIN (bytes may be left to read)
+	bool ended;       // read() has returned 0
+	bool shut;        // we have sent our FIN
+	bool broken;      // reset or another error: nothing goes either way any more
+	struct buf in;    // read, not used yet
+	struct buf out;   // to be written before anything else
+	uint64_t written; // in all
 };
 
 enum {

@@ -100,7 +100,8 @@ enum step visitor_next(struct visitor *visitor)
 enum step visitor_finish(struct visitor *visitor)
 {
 	visitor->backend = backend_free(visitor->backend);
-	visitor->unread |= !visitor->x.up.ended || buf_len(&visitor->stream.in) > 0;
+	visitor->unread |=
+		!visitor->x.last || !visitor->x.up.ended || buf_len(&visitor->stream.in) > 0;
 	// Still unfinished for the budget: the end of the tunnel would cut what is on its way.
 	bool accepted = visitor->x.accepted;
 	visitor->x.accepted = false;
@@ -121,6 +122,7 @@ static void drain(struct visitor *visitor)
 		if (n <= 0)
 			return;
 		visitor->drained += (size_t)n;
+		visitor->unread = true;
 	}
 }
 
@@ -132,12 +134,11 @@ static enum step closing_step(struct visitor *visitor)
 		return visitor_drop(visitor);
 	if (r == STREAM_PENDING)
 		return STEP_WAIT;
-	bool over = !visitor->unread && !stream->readable;
+	drain(visitor);
+	bool over = stream->ended || stream->broken || (!visitor->unread && !stream->readable);
 	if (!over) {
 		stream_shut(stream);
-		drain(visitor);
-		over = stream->ended || stream->broken || visitor->drained >= DRAIN_MAX ||
-		       visitor->ticks >= LINGER_TICKS;
+		over = visitor->drained >= DRAIN_MAX || visitor->ticks >= LINGER_TICKS;
 	}
 	// SO_LINGER {1, 0} stays until the kernel has sent all but a first window: what it still
 	// held after an orderly close would be delivered even when the tunnel is over.

@@ -33,6 +33,7 @@ struct exchange {
 	bool safe;       // may be sent again if nothing was answered
 	bool old;        // from HTTP/1.0
 	bool keep_alive; // the visitor means to go on afterwards
+	bool last;       // the visitor has said that no further request follows
 	bool expecting;  // the visitor sends its body only after a 100
 	bool upgrade;    // we asked the backend to switch protocols
 	bool resent;     // on its second backend connection
@@ -55,11 +56,11 @@ struct visitor {
 	struct loop_timer timer; // of HEAD (head or idle deadline), DIALING, a body, CLOSING
 	struct loop_task task;   // goes on after a yield
 	struct exchange x;
-	size_t scanned; // of stream.in, by http_head_find()
+	size_t scanned; // by http_head_find(), of the head in hand: a request's or an answer's
 	size_t drained; // bytes thrown away while CLOSING
 	uint8_t ticks;  // of the timer, while CLOSING
 	bool admitted;  // has passed access control once: counts against limits.connections
-	bool unread;    // bytes of a refused request may still come: to be drained at the end
+	bool unread;    // more bytes may come: to be drained at the end
 	uint8_t peer[PEER_SIZE];
 	uint8_t listener;
 };
