@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: ISC
+# SPDX-FileCopyrightText: 2026 the tunneld authors
+#
+# Goal: crowds cost what they must cost and leave nothing behind. Sizes are a tenth of what tunneld
+# is made for, so that this can run anywhere; TUNNELD_LOAD=full is the real thing. How long
+# something took is told, not judged: that depends on the machine and on who else is using it.
+
+import os
+import time
+
+import pytest
+
+from support import proc
+from support.crowd import Backend, Player
+from support.daemon import Daemon
+
+FULL = os.environ.get("TUNNELD_LOAD") == "full"
+
+
+def sized(full):
+    return full if FULL else full // 10
+
+
+def memory(process):
+    return process.pss_kib() if proc.ROOT else process.rss_anon_kib()
+
+
+def in_all(processes):
+    return sum(memory(process) for process in processes)
+
+
+def milliseconds(times):
+    return (f"p50 {times['p50_us'] / 1000:.2f} ms, p99 {times['p99_us'] / 1000:.2f} ms, "
+            f"longest {times['max_us'] / 1000:.1f} ms of {times['n']}")
+
+
+@pytest.fixture
+def crowd_backend():
+    with Backend() as serving:
+        yield serving
+
+
+# ---- WebSockets
+
+
+def test_many_idle_websockets(crowd_backend, report):
+    tunnels, sockets, seconds = sized(50), sized(10000), 4
+    with Daemon() as daemon:
+        made = [daemon.api.create(crowd_backend, timeout=3600) for _ in range(tunnels)]
+        relays = daemon.relays()
+        before = in_all(daemon.everyone())
+        with Player("sockets", daemon.port, sockets, sockets // 10, seconds,
+                    *(tunnel.prefix for tunnel in made)) as crowd:
+            begin = time.monotonic()
+            assert crowd.next(90) == {"open": sockets}
+            took = time.monotonic() - begin
+            each = (in_all(daemon.everyone()) - before) / sockets
+            cpu = sum(process.cpu_seconds() for process in daemon.everyone())
+            time.sleep(1)  # the time measured over
+            idle = sum(process.cpu_seconds() for process in daemon.everyone()) - cpu
+            crowd.go()
+            times = crowd.next(30)
+        report(f"{sockets} WebSockets over {tunnels} tunnels: opened in {took:.1f} s, {each:.2f} KiB each, "
+               f"idle {1000 * idle:.0f} ms of processor time a second; echoes: {milliseconds(times)}")
+        assert (times["unanswered"], times["lost"]) == (0, 0), times
+        assert times["late"] == 0, f"an echo took more than a second: {times}"
+        assert times["n"] >= sockets // 10 * seconds * 0.9, times
+        assert each < 4, f"{each:.2f} KiB for each"
+        assert idle < 0.5, f"{idle:.2f} s of processor time in a second of doing nothing"
+        assert daemon.relays() == relays
+        shown = [tunnel.show() for tunnel in made]
+        assert sum(entry["counters"]["connections"] for entry in shown) == sockets
+
+
+# ---- tunnels that come and go
+
+
+AT_ONCE = 50
+
+
+def come_and_go(daemon, backend):
+    """A batch is created, used and deleted. Returns how long creating took, one by one."""
+    took, made = [], []
+    for _ in range(AT_ONCE):
+        begin = time.monotonic()
+        made.append(daemon.api.create(backend, auth="bearer"))
+        took.append(time.monotonic() - begin)
+    for tunnel in made:
+        assert tunnel.get("/", tunnel.bearer()).body == b"ok"
+    for tunnel in made:
+        tunnel.revoke()
+    return took
+
+
+def descriptors(daemon):
+    return {repr(process): process.descriptors() for process in daemon.everyone()}
+
+
+def test_tunnels_come_and_go_and_leave_nothing(crowd_backend, report):
+    """Not a process, not a descriptor, no growing memory; and no row, once forgetting is due."""
+    count = sized(5000)
+    with Daemon(retention="1s") as daemon:
+        for _ in range(4):  # what grows once, grows now
+            come_and_go(daemon, crowd_backend)
+        everyone, open_before = daemon.everyone(), descriptors(daemon)
+        before = {process: memory(process) for process in everyone}
+        took, begin = [], time.monotonic()
+        for _ in range(count // AT_ONCE):
+            took += come_and_go(daemon, crowd_backend)
+        seconds = time.monotonic() - begin
+        proc.wait_until(lambda: daemon.everyone() == everyone, 2, daemon.everyone)
+        after = {process: memory(process) for process in everyone}
+        took.sort()
+        report(f"{count} tunnels came and went in {seconds:.1f} s, creating one took "
+               f"p50 {1000 * took[len(took) // 2]:.1f} ms; KiB before and after: "
+               + ", ".join(f"{p.role} {before[p]} {after[p]}" for p in everyone))
+        assert descriptors(daemon) == open_before
+        for process in everyone:
+            # SQLite's page cache and the index of its log are still filling: both are bounded.
+            most = 2500 if process.role == "tunneld-api" else 128
+            assert after[process] - before[process] < most, (process, before, after)
+        assert daemon.api.list() == []
+        daemon.restart()
+        proc.wait_until(lambda: daemon.api.list("?state=all") == [], 10,
+                        lambda: f"{len(daemon.api.list('?state=all'))} rows are left")
+
+
+# ---- readers that do not read
+
+
+def pipes_kib(process):
+    """What the pipes and sockets of a process hold cannot be seen, how many there are can."""
+    kinds = [os.readlink(f"/proc/{process.pid}/fd/{name}").split(":")[0]
+             for name in os.listdir(f"/proc/{process.pid}/fd")]
+    return kinds.count("pipe") // 2, kinds.count("socket")
+
+
+def test_slow_readers_cost_little_and_disturb_nobody(crowd_backend, report):
+    """One tunnel with them and one without, asked in turns: what else the machine does hits both."""
+    readers, size, rounds = 64, sized(64 << 20), 12
+    with Daemon() as daemon:
+        slow, relay = daemon.create_with_relay(crowd_backend)
+        quiet, _ = daemon.create_with_relay(crowd_backend)
+        with (Player("readers", daemon.port, readers, size, slow.prefix) as crowd,
+              Player("gets", daemon.port, 150, slow.prefix) as beside,
+              Player("gets", daemon.port, 150, quiet.prefix) as apart):
+            assert crowd.next() == {"reading": readers}
+            beside.next(), apart.next()
+            with proc.MemoryWatch(lambda: [relay]) as watch:
+                times = {beside: [], apart: []}
+                for _ in range(rounds):
+                    for player in (apart, beside):
+                        player.go()
+                        times[player].append(player.next())
+                if proc.ROOT:
+                    report("a relay with %d slow readers holds %d pipes and %d sockets"
+                           % (readers, *pipes_kib(relay)))
+                crowd.go()
+                assert crowd.next(100) == {"complete": readers, "bad": 0}
+        best = {player: min(times[player], key=lambda each: each["p99_us"]) for player in times}
+        ratio = best[beside]["p99_us"] / best[apart]["p99_us"]
+        highest = watch.highest[relay]
+        report(f"{readers} slow readers of {size >> 20} MiB: the relay's memory was {highest} KiB at most; "
+               f"best of {rounds} rounds beside them {milliseconds(best[beside])}, "
+               f"on another tunnel {milliseconds(best[apart])}")
+        assert highest < 32 << 10
+        assert ratio < 2, f"{ratio:.2f} x: {times}"
