@@ -247,10 +247,20 @@ static void on_gates_ended(struct ipc_channel *channel, const char *why)
 		loop_stop(&worker->loop, WORKER_EXIT_LOST);
 }
 
+// One is lost, its client sees a reset. The others wait in the channel and at the gates until there
+// may be descriptors again.
 static void on_gates_exhausted(struct ipc_channel *channel, const struct ipc_message *lost)
 {
 	struct worker *worker = container_of(channel, struct worker, gates);
+	struct instant due = instant_add_ms(instant_now(), WORKER_EXHAUSTED_MS);
 	worker_log(worker, LOG_ERROR, "a connection was lost: out of descriptors");
+	if (loop_timer_set(&worker->loop, &worker->exhausted, due) == 0)
+		ipc_pause(channel);
+}
+
+static void on_exhausted_over(struct loop_timer *timer)
+{
+	worker_serve(container_of(timer, struct worker, exhausted));
 }
 
 void worker_serve(struct worker *worker)
@@ -281,7 +291,8 @@ static int init_channels(struct worker *worker, uint32_t epoch)
 
 int worker_init(struct worker *worker, uint32_t epoch, unsigned reached)
 {
-	*worker = (struct worker){.purge.expired = on_purge};
+	*worker =
+		(struct worker){.purge.expired = on_purge, .exhausted.expired = on_exhausted_over};
 	int r = loop_init(&worker->loop);
 	if (r < 0)
 		return r;

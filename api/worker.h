@@ -23,6 +23,7 @@ enum {
 	WORKER_SYNC_PATIENCE_MS = 2000, // visitors wait so long for the first LIVE_DONE
 	WORKER_PURGE_S = 600,           // between looks for what can be forgotten
 	WORKER_PURGE_FIRST_MS = 1000,   // after the start
+	WORKER_EXHAUSTED_MS = 100, // no connection is taken after one was lost for a descriptor
 };
 
 enum worker_exit {
@@ -65,7 +66,7 @@ struct worker {
 	struct ends ends;
 	struct restores restores;
 	struct sync sync;
-	struct loop_timer purge;
+	struct loop_timer purge, exhausted;
 };
 
 // Prepares the worker with its channels on their fixed descriptors and reports REACHED (enum

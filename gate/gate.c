@@ -166,10 +166,10 @@ static int handle_route_add(struct ipc_channel *channel, struct ipc_message *mes
 	if (!tunnel_id_ok(id))
 		return -EBADMSG;
 	struct tunnel *tunnel = tunnel_find(gate, id);
-	if (tunnel == NULL)
-		tunnel = tunnel_new(gate, id);
-	if (tunnel == NULL)
-		return -ENOMEM;
+	// A missing route costs its tunnel all its visitors: half-open connections go first.
+	while (tunnel == NULL && (tunnel = tunnel_new(gate, id)) == NULL)
+		if (!visitors_shed(&gate->visitors))
+			return -ENOMEM;
 	return outlet_connect(&tunnel->outlet, take_fd(&message->fd));
 }
 

@@ -58,32 +58,40 @@ static int tell_next(struct gate *gate)
 	if (tunnel == NULL && gate->n_listeners == supervisor->n_listeners)
 		return NOTHING_LEFT;
 	if (tunnel == NULL) {
-		size_t i = gate->n_listeners++;
-		return ipc_post(control, MSG_LISTENER, supervisor->listeners[i], wire_uint(i));
+		size_t i = gate->n_listeners;
+		int r = ipc_post(control, MSG_LISTENER, supervisor->listeners[i], wire_uint(i));
+		gate->n_listeners += r == IPC_SENT;
+		return r;
 	}
-	gate->cursor.next = TAILQ_NEXT(tunnel, link);
-	if (tunnel_over(tunnel))
+	if (tunnel_over(tunnel)) {
+		gate->cursor.next = TAILQ_NEXT(tunnel, link);
 		return IPC_SENT;
+	}
 	// One whose next relay is not there, or not inspected, comes to the end of the list with
 	// that; until then its visitors wait at a channel that leads nowhere.
 	int fd = tunnel->state == TUNNEL_LIVE ? tunnel->visitors_fd : supervisor->gates.dead_end;
-	return ipc_post(control, MSG_ROUTE_ADD, fd, wire_str(span_of(tunnel->id)));
+	int r = ipc_post(control, MSG_ROUTE_ADD, fd, wire_str(span_of(tunnel->id)));
+	if (r == IPC_SENT)
+		gate->cursor.next = TAILQ_NEXT(tunnel, link);
+	return r;
 }
 
-// Sends until all is told or the gate's socket is full.
+// Sends until all is told or the gate's socket is full. A route for which there is no descriptor or
+// memory to queue it waits in the list, as long as for a full socket.
 static void tell(struct gate *gate)
 {
 	struct ipc_channel *control = &gate->child.process.control;
 	int r = IPC_SENT;
 
-	while (r == IPC_SENT && control->queued == 0)
+	while (r == IPC_SENT && control->queued == 0) {
 		r = tell_next(gate);
-	if (control->queued > 0) {
+		if (r == IPC_SENT || r == NOTHING_LEFT)
+			loop_timer_clear(control->loop, &gate->stall);
+	}
+	if (control->queued > 0 || r == IPC_FULL || r == -ENOMEM) {
 		ipc_want_writable(control);
 		set_stall(gate);
 	} else if (r != NOTHING_LEFT && r != -EPIPE) {
-		// Not even queued: without descriptors or memory a new gate is the way to get
-		// routes complete again.
 		process_log(&gate->child.process, LOG_ERROR, "cannot be given a route");
 		process_kill(&gate->child.process);
 	}
@@ -91,10 +99,7 @@ static void tell(struct gate *gate)
 
 static void on_writable(struct ipc_channel *channel)
 {
-	struct gate *gate = gate_of(channel);
-
-	loop_timer_clear(channel->loop, &gate->stall);
-	tell(gate);
+	tell(gate_of(channel));
 }
 
 void gates_route_add(struct gates *gates)

@@ -28,7 +28,7 @@ static int check(const struct options *options)
 	const struct check_wishes wishes = {
 		.uid_base = options->relay_uid_base,
 		.n_relays = options->max_tunnels + UIDS_SPARE,
-		.descriptors = prepare_descriptors(options),
+		.descriptors = prepare_descriptors(options->max_tunnels, options->gates),
 	};
 
 	return check_print(stdout, &wishes);

@@ -20,9 +20,9 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
-// Besides three for each tunnel: listeners, programs, channels of fixed roles, a gate that is
-// behind, dials under way.
-enum { DESCRIPTORS_SPARE = 64, DESCRIPTORS_PER_TUNNEL = 3 };
+// Besides those for tunnels and gates: listeners, programs, the API worker, look-ups, a gate that
+// is behind, dials under way, and what starting a process takes for a moment.
+enum { DESCRIPTORS_SPARE = 64, DESCRIPTORS_PER_TUNNEL = 3, DESCRIPTORS_PER_GATE = 2 };
 
 // What a step may return besides 0 and a negative errno: it has logged what is wrong.
 enum { STEP_EXPLAINED = 1 };
@@ -32,14 +32,15 @@ struct preparation {
 	struct options *options;
 };
 
-uint64_t prepare_descriptors(const struct options *options)
+uint64_t prepare_descriptors(uint64_t n_tunnels, uint64_t n_gates)
 {
-	return (uint64_t)options->max_tunnels * DESCRIPTORS_PER_TUNNEL + DESCRIPTORS_SPARE;
+	return n_tunnels * DESCRIPTORS_PER_TUNNEL + n_gates * DESCRIPTORS_PER_GATE +
+	       DESCRIPTORS_SPARE;
 }
 
 static int raise_descriptors(struct preparation *p)
 {
-	const uint64_t wanted = prepare_descriptors(p->options);
+	const uint64_t wanted = prepare_descriptors(p->options->max_tunnels, p->options->gates);
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)

@@ -13,19 +13,15 @@
 
 // ---- DIAL
 
-static void post(struct tunnel *tunnel, enum message type, int fd, uint64_t request, uint64_t value)
+static void refuse(struct tunnel *tunnel, uint64_t request, enum dial_failure failure)
 {
-	int r = ipc_post(&tunnel->relay.control, type, fd, wire_uint(request), wire_uint(value));
+	int r = ipc_post(&tunnel->relay.control, MSG_DIAL_FAILED, -1, wire_uint(request),
+		wire_uint(failure));
 
 	if (r != IPC_FULL && r != -ENOMEM)
 		return;
 	process_log(&tunnel->relay, LOG_ERROR, "does not read its channel");
 	process_kill(&tunnel->relay);
-}
-
-static void refuse(struct tunnel *tunnel, uint64_t request, enum dial_failure failure)
-{
-	post(tunnel, MSG_DIAL_FAILED, -1, request, failure);
 }
 
 // Attempts a relay may make: those at addresses and, with a name, one more that looks it up again.
@@ -39,10 +35,16 @@ static void connect_for(struct tunnel *tunnel, uint64_t request, unsigned attemp
 	CLEANUP(close_p) int fd = -1;
 	int failure = dial_open(&tunnel->target, &tunnel->supervisor->policy, attempt, &fd);
 
-	if (failure == 0)
-		post(tunnel, MSG_DIALED, fd, request, attempts(tunnel));
-	else
-		refuse(tunnel, request, (enum dial_failure)failure);
+	if (failure == 0) {
+		int r = ipc_post(&tunnel->relay.control, MSG_DIALED, fd, wire_uint(request),
+			wire_uint(attempts(tunnel)));
+		if (r != IPC_FULL && r != -ENOMEM)
+			return;
+		// No descriptor can be sent or kept now; a relay that does not read gets no more
+		// than this either.
+		failure = DIAL_EXHAUSTED;
+	}
+	refuse(tunnel, request, (enum dial_failure)failure);
 }
 
 // The known addresses have all failed. Returns 0 when the request waits for a look-up, else why

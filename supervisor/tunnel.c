@@ -3,11 +3,13 @@
 
 #include "tunnel.h"
 
+#include "prepare.h"
 #include "relay_channel.h"
 #include "supervisor.h"
 
 #include <assert.h>
 #include <stdarg.h>
+#include <sys/resource.h>
 
 void tunnel_log(const struct tunnel *tunnel, enum log_level level, const char *format, ...)
 {
@@ -181,6 +183,18 @@ static struct tunnel *tunnel_new(struct supervisor *supervisor, const struct tun
 	return NULL;
 }
 
+// Tunnels there are must go on when the limit of open files is too low for all that are wanted:
+// their dials, their relays' successors and those of everybody else need descriptors too.
+static bool has_descriptors(const struct supervisor *supervisor)
+{
+	const struct tunnels *tunnels = &supervisor->tunnels;
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_NOFILE, &limit) < 0 ||
+	       prepare_descriptors(tunnels->n - tunnels->n_over + 1, supervisor->gates.n) <=
+		       limit.rlim_cur;
+}
+
 void tunnel_create(struct supervisor *supervisor, const struct tunnel_spawn *spawn)
 {
 	struct tunnels *tunnels = &supervisor->tunnels;
@@ -195,6 +209,9 @@ void tunnel_create(struct supervisor *supervisor, const struct tunnel_spawn *spa
 	} else if (tunnels_find(tunnels, span_of(spawn->config.id)) != NULL) {
 		why = "there is a tunnel with this id";
 		code = CODE_CONFLICT;
+	} else if (!has_descriptors(supervisor)) {
+		why = "the server has no descriptors for another tunnel (RLIMIT_NOFILE)";
+		code = CODE_DRAINING;
 	} else if ((tunnel = tunnel_new(supervisor, spawn)) == NULL) {
 		why = "out of memory";
 		code = CODE_INTERNAL;

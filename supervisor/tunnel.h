@@ -32,10 +32,11 @@ enum tunnel_state {
 
 enum {
 	TUNNEL_READY_MS = 5000,
-	TUNNEL_PAUSE_MS = 10,          // before a crashed relay is replaced; doubles
-	TUNNEL_CRASHES_MAX = 5,        // so many ...
-	TUNNEL_CRASHES_WITHIN_S = 10,  // ... within this time end the tunnel as failed
-	TUNNEL_DIALS_MAX = 64,         // waiting for a name, as many as a relay may have open
+	TUNNEL_PAUSE_MS = 10,         // before a crashed relay is replaced; doubles
+	TUNNEL_CRASHES_MAX = 5,       // so many ...
+	TUNNEL_CRASHES_WITHIN_S = 10, // ... within this time end the tunnel as failed
+	TUNNEL_AGAIN_MS = 250, // before a start that the machine had no room for is tried again
+	TUNNEL_DIALS_MAX = 64, // waiting for a name, as many as a relay may have open
 	TUNNEL_LOOKUP_PAUSE_MS = 1000, // least time between two look-ups of a live tunnel's name
 };
 

@@ -78,20 +78,24 @@ static bool crashes_too_often(struct tunnel *tunnel)
 }
 
 // The gates keep the route: until the next relay is there their visitors wait.
-static void crashed(struct tunnel *tunnel)
+static void pause_then_start(struct tunnel *tunnel, int64_t ms)
 {
 	struct loop *loop = &tunnel->supervisor->loop;
 
+	tunnel->state = TUNNEL_CRASHED;
+	if (loop_timer_set(loop, &tunnel->timer, instant_add_ms(instant_now(), ms)) < 0)
+		tunnel_end(tunnel, END_FAILED);
+}
+
+static void crashed(struct tunnel *tunnel)
+{
 	if (crashes_too_often(tunnel)) {
 		tunnel_log(tunnel, LOG_ERROR, "its relay ended %d times within %d s",
 			TUNNEL_CRASHES_MAX, TUNNEL_CRASHES_WITHIN_S);
 		tunnel_end(tunnel, END_FAILED);
 		return;
 	}
-	int64_t pause = (int64_t)TUNNEL_PAUSE_MS << MIN(tunnel->n_crashes - 1, 4);
-	tunnel->state = TUNNEL_CRASHED;
-	if (loop_timer_set(loop, &tunnel->timer, instant_add_ms(instant_now(), pause)) < 0)
-		tunnel_end(tunnel, END_FAILED);
+	pause_then_start(tunnel, (int64_t)TUNNEL_PAUSE_MS << MIN(tunnel->n_crashes - 1, 4));
 }
 
 static void relay_over(struct tunnel *tunnel)
@@ -188,10 +192,20 @@ static int start(struct tunnel *tunnel, uid_t uid)
 	return r;
 }
 
+// Whether the machine has no room for one more process now: nothing the tunnel could have caused.
+static bool is_exhaustion(int error)
+{
+	return error == -EMFILE || error == -ENFILE || error == -ENOMEM || error == -EAGAIN ||
+	       error == -ENOBUFS || error == -EUSERS;
+}
+
 static void start_failed(struct tunnel *tunnel, int error)
 {
-	tunnel_log(tunnel, LOG_ERROR, "its relay cannot be started: %s", strerror(-error));
-	if (tunnel->lived)
+	if (process_may_log(&tunnel->supervisor->api.child.process))
+		tunnel_log(tunnel, LOG_ERROR, "its relay cannot be started: %s", strerror(-error));
+	if (tunnel->lived && is_exhaustion(error))
+		pause_then_start(tunnel, TUNNEL_AGAIN_MS);
+	else if (tunnel->lived)
 		crashed(tunnel);
 	else
 		tunnel_fail(

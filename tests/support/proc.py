@@ -3,12 +3,16 @@
 #
 # Processes as /proc shows them: who is whose child, which role, how much memory, sealed how.
 
+import contextlib
+import itertools
 import os
+import resource
 import threading
 import time
 
 ROLES = ("tunneld", "tunneld-gate", "tunneld-api", "tunneld-relay", "tunneld-resolve")
 ROOT = os.geteuid() == 0
+LIMITS = {"NOFILE": "Max open files", "DATA": "Max data size", "FSIZE": "Max file size"}
 
 
 def _read(path):
@@ -71,6 +75,49 @@ class Process:
             return len(os.listdir(folder))
         except PermissionError:
             return os.stat(folder).st_size or None  # Linux 6.2 and later
+
+    @contextlib.contextmanager
+    def short_of_descriptors(self, spare=0):
+        """Meanwhile it can open SPARE more."""
+        try:
+            taken = {int(name) for name in os.listdir(f"/proc/{self.pid}/fd")}
+        except PermissionError:
+            # The supervisor keeps the first twelve and has holes behind them; others have none.
+            taken = set(range(12 if self.role == "tunneld" else self.descriptors()))
+        limit = next(itertools.islice((n for n in itertools.count() if n not in taken), spare, None))
+        with self.limited("NOFILE", limit):
+            yield
+
+    @contextlib.contextmanager
+    def limited(self, name, soft):
+        """Meanwhile its RLIMIT_<name> is SOFT."""
+        line = next(line for line in _read(f"/proc/{self.pid}/limits").decode().splitlines()
+                    if line.startswith(LIMITS[name]))
+        before = line[26:].split()[0]
+        self._set_limit(name, soft)
+        try:
+            yield
+        finally:
+            if self.alive():
+                self._set_limit(name, resource.RLIM_INFINITY if before == "unlimited" else int(before))
+
+    def _set_limit(self, name, soft):
+        """By a process of the same user: root is not allowed to everywhere."""
+        which, status = getattr(resource, f"RLIMIT_{name}"), self.status()
+        user, group = (int(status[key].split()[0]) for key in ("Uid", "Gid"))
+        child = os.fork()
+        if child == 0:
+            try:
+                if user != os.getuid():
+                    os.setgroups([])
+                    os.setresgid(group, group, group)
+                    os.setresuid(user, user, user)
+                hard = resource.prlimit(self.pid, which)[1]
+                resource.prlimit(self.pid, which, (soft, hard))
+                os._exit(0)
+            finally:
+                os._exit(1)
+        assert os.waitpid(child, 0)[1] == 0, f"RLIMIT_{name} of {self} cannot be changed"
 
     def cpu_seconds(self):
         fields = self._stat()
