@@ -27,6 +27,9 @@ struct sandbox_rule {
 	const char *call; // name of the system call
 	const char *why;  // shown to auditors
 	struct sandbox_arg args[3];
+	// 0: allowed. Else the call is not made and fails with this errno: for what a library tries
+	// and can do without.
+	int error;
 };
 
 // Every role defines these in its sandbox.c. Whatever no row allows kills the process.

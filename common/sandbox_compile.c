@@ -77,7 +77,9 @@ static void add_rule(scmp_filter_ctx filter, const struct sandbox_rule *rule, ui
 				? SCMP_CMP64(arg->index, SCMP_CMP_EQ, arg->value)
 				: SCMP_CMP64(arg->index, SCMP_CMP_MASKED_EQ, arg->mask, arg->value);
 	}
-	r = seccomp_rule_add_exact_array(filter, SCMP_ACT_ALLOW, call, (unsigned)n, compare);
+	r = seccomp_rule_add_exact_array(filter,
+		rule->error == 0 ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO((uint16_t)rule->error), call,
+		(unsigned)n, compare);
 	if (r == 0 || (r == -EEXIST && SANDBOX_SANITIZERS))
 		r = seccomp_syscall_priority(filter, call, priority);
 	if (r < 0)
@@ -202,6 +204,8 @@ static void write_text(const char *path, const struct program *program, scmp_fil
 	for (size_t i = 0; i < sandbox_n_rules; i++) {
 		fprintf(file, "%s: ", sandbox_rules[i].call);
 		write_condition(file, &sandbox_rules[i]);
+		if (sandbox_rules[i].error != 0)
+			fprintf(file, ": refused, %s", strerrorname_np(sandbox_rules[i].error));
 		fprintf(file, "\n\t%s\n", sandbox_rules[i].why);
 	}
 	fprintf(file, "\nThe program in libseccomp's pseudo code\n\n");

@@ -8,8 +8,9 @@
 //
 // The rows were found by tracing glibc 2.36 with the look-up set to "files dns" by
 // __nss_configure_lookup(): that keeps it from loading further modules, which would need executable
-// mappings, and from asking nscd, which would need AF_UNIX. A second getaddrinfo() in one process
-// would ask nscd all the same, whether the machine's addresses have changed: one name, one call.
+// mappings, and from asking nscd for the name. When a name has several addresses it asks nscd all
+// the same, whether the machine's own have changed, if that has IPv6 addresses beyond the loopback:
+// AF_UNIX is refused with an error, after which it does without.
 //
 // Compiled twice: with SANDBOX_TABLE for sandbox_compile, and into the role with what that made.
 
@@ -37,6 +38,8 @@ const struct sandbox_rule sandbox_rules[] = {
 	{"socket", "netlink: which addresses this machine has",
 		{ARG_INT(0, AF_NETLINK), ARG_INT_WITH(1, SOCK_RAW, SOCKET_FLAGS),
 			ARG_INT(2, NETLINK_ROUTE)}},
+	{"socket", "local sockets: glibc looks for nscd, and goes on without it",
+		{ARG_INT(0, AF_UNIX)}, EAFNOSUPPORT},
 	{"bind", "netlink: an address for the answer"},
 	{"getsockname", "netlink: that address; and a route's source address"},
 	{"connect", "to name servers; datagram sockets to candidates, for the route alone"},

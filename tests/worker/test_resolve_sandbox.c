@@ -15,6 +15,7 @@
 
 #include "root_only.h"
 #include <fcntl.h>
+#include <linux/ipv6.h>
 #include <net/if.h>
 #include <netdb.h>
 #include <nss.h>
@@ -129,15 +130,25 @@ static int bound_socket(int type)
 
 // ---- a world with that name server
 
+// With an IPv6 address besides ::1, as on most machines, the C library does more.
+static bool add_address(int ipv6)
+{
+	struct in6_ifreq address = {.ifr6_prefixlen = 128, .ifr6_ifindex = 1};
+
+	return inet_pton(AF_INET6, "2001:db8::77", &address.ifr6_addr) == 1 &&
+	       ioctl(ipv6, SIOCSIFADDR, &address) == 0;
+}
+
 static bool enter_namespaces(void)
 {
 	struct ifreq loopback = {.ifr_name = "lo", .ifr_flags = IFF_UP};
-	CLEANUP(close_p) int fd = -1;
+	CLEANUP(close_p) int fd = -1, ipv6 = -1;
 
 	if (unshare(CLONE_NEWNS | CLONE_NEWNET | (geteuid() == 0 ? 0 : CLONE_NEWUSER)) < 0)
 		return false;
 	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	return fd >= 0 && ioctl(fd, SIOCSIFFLAGS, &loopback) == 0 &&
+	ipv6 = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	return fd >= 0 && ioctl(fd, SIOCSIFFLAGS, &loopback) == 0 && add_address(ipv6) &&
 	       mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
 }
 
@@ -154,6 +165,12 @@ static bool use_name_server(void)
 	return done;
 }
 
+static bool sockets_are_refused(void)
+{
+	return socket(AF_UNIX, SOCK_STREAM, 0) < 0 && errno == EAFNOSUPPORT &&
+	       socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0) < 0 && errno == EAFNOSUPPORT;
+}
+
 // One look-up in a sealed process of its own, as the resolver does it. The exit status is the
 // number of addresses, or 200 + the error.
 static int look_up(const char *name, bool own_ids)
@@ -168,6 +185,8 @@ static int look_up(const char *name, bool own_ids)
 	if (__nss_configure_lookup("hosts", "files dns") < 0 ||
 		seal_enter(&resolve_seal_profile, &args, &reached, NULL) < 0)
 		return 199;
+	if (!sockets_are_refused())
+		return 198;
 	r = getaddrinfo(name, NULL, &hints, &list);
 	if (r != 0)
 		return 200 - r;
