@@ -32,10 +32,14 @@ static const struct refusal {
 	{V4(169, 254, 169, 254), 32, METADATA},  // nearly everybody
 	{V4(100, 100, 100, 200), 32, METADATA},  // Alibaba
 	{V4(168, 63, 129, 16), 32, METADATA},    // Azure
+	{V4(192, 0, 0, 192), 32, METADATA},      // Oracle, the older one
 	{V6(0xfd, 0, 0x0e, 0xc2), 32, METADATA}, // AWS: fd00:ec2::254, pod identity at ::23
-	{V6(0xfd, 0x20, 0, 0xce, [14] = 2, [15] = 0x54), 128, METADATA}, // Google
-	{V6(0xfd, 0, 0, 0x42, [15] = 0x42), 128, METADATA},              // Scaleway
-	{V4(0), 8, "it is an unspecified address"},                      // RFC 1122: "this network"
+	{V6(0xfd, 0x20, 0, 0xce, [14] = 2, [15] = 0x54), 128, METADATA},      // Google
+	{V6(0xfd, 0, 0, 0x42, [15] = 0x42), 128, METADATA},                   // Scaleway
+	{V6(0xfd, 0, 0, 0xc1, [12] = 0xa9, 0xfe, 0xa9, 0xfe), 128, METADATA}, // Oracle
+	{V6(0xfd, 0, 1, 0, [12] = 1, 0, 2, 0), 128, METADATA},                // Alibaba
+	{V6(0xfd, 0, 0xa9, 0xfe, 0xa9, 0xfe, [15] = 1), 128, METADATA},       // Akamai
+	{V4(0), 8, "it is an unspecified address"}, // RFC 1122: "this network"
 	{V6(0), 128, "it is an unspecified address"},
 	{V4(169, 254), 16, "it is a link-local address"},
 	{V6(0xfe, 0x80), 10, "it is a link-local address"},
@@ -49,13 +53,22 @@ static const struct embedding {
 	struct policy_ip network;
 	uint8_t bits;
 	uint8_t at[4];
-	bool guess; // one of several possible places
+	bool guess;   // one of several possible places
+	bool both;    // leads to an IPv6 host as well: reached by way of the IPv4 one, or not
+	uint8_t flip; // the IPv4 address has these bits inverted, in each byte
+	uint8_t from; // byte of the address at which the network stands
 } embeddings[] = {
 	{V6([10] = 0xff, [11] = 0xff), 96, {12, 13, 14, 15}}, // mapped, RFC 4291
 	{V6([8] = 0xff, [9] = 0xff), 96, {12, 13, 14, 15}},   // translated, RFC 2765
 	{V6(0), 96, {12, 13, 14, 15}},                        // compatible, RFC 4291
 	{V6(0x00, 0x64, 0xff, 0x9b), 96, {12, 13, 14, 15}},   // NAT64, RFC 6052
-	{V6(0x20, 0x02), 16, {2, 3, 4, 5}},                   // 6to4, RFC 3056
+	{V6(0x20, 0x02), 16, {2, 3, 4, 5}, .both = true},     // 6to4, RFC 3056
+	// Teredo, RFC 4380: the server, and the client.
+	{V6(0x20, 0x01, 0, 0), 32, {4, 5, 6, 7}, .both = true},
+	{V6(0x20, 0x01, 0, 0), 32, {12, 13, 14, 15}, .both = true, .flip = 0xff},
+	// ISATAP, RFC 5214: an interface of any network, the address unique or not.
+	{V6(0x00, 0, 0x5e, 0xfe), 32, {12, 13, 14, 15}, .both = true, .from = 8},
+	{V6(0x02, 0, 0x5e, 0xfe), 32, {12, 13, 14, 15}, .both = true, .from = 8},
 	// Local NAT64, RFC 8215: the network chooses a prefix length within this /48, and with it
 	// the place (RFC 6052 section 2.2: 96, 48, 56 and 64 bits; byte 8 is left out).
 	{V6(0x00, 0x64, 0xff, 0x9b, 0, 1), 48, {12, 13, 14, 15}, true},
@@ -69,6 +82,7 @@ static const struct embedding {
 struct readings {
 	struct policy_ip ip[1 + ARRAY_SIZE(embeddings)];
 	size_t n;
+	size_t first; // of those that are dialled: 1 if ip[0] only spells the others
 };
 
 static bool ip_in(const struct policy_ip *ip, const struct policy_ip *network, unsigned bits)
@@ -128,12 +142,15 @@ static bool stands_for_itself(const struct policy_ip *ip)
 
 static bool embeds(const struct embedding *e, const struct policy_ip *ip)
 {
-	return ip_in(ip, &e->network, e->bits) && !stands_for_itself(ip);
+	struct policy_ip rest = {.family = ip->family};
+
+	memcpy(rest.bytes, ip->bytes + e->from, sizeof rest.bytes - e->from);
+	return ip_in(&rest, &e->network, e->bits) && !stands_for_itself(ip);
 }
 
 static void readings_of(struct readings *r, const struct policy_ip *ip)
 {
-	bool guessed = false;
+	bool guessed = false, both = false;
 
 	r->ip[0] = *ip;
 	r->n = 1;
@@ -142,7 +159,8 @@ static void readings_of(struct readings *r, const struct policy_ip *ip)
 			continue;
 		struct policy_ip v4 = {.family = AF_INET};
 		for (size_t i = 0; i < sizeof e->at; i++)
-			v4.bytes[i] = ip->bytes[e->at[i]];
+			v4.bytes[i] = ip->bytes[e->at[i]] ^ e->flip;
+		both = both || e->both;
 		guessed = guessed || e->guess;
 		// The bytes around the IPv4 address are zero, so a wrong guess mostly reads
 		// 0.x.y.z.
@@ -151,6 +169,7 @@ static void readings_of(struct readings *r, const struct policy_ip *ip)
 	}
 	if (guessed && r->n == 1)
 		r->ip[r->n++] = (struct policy_ip){.family = AF_INET};
+	r->first = r->n > 1 && !both ? 1 : 0;
 }
 
 static bool rule_matches(const struct policy_rule *rule, const struct policy_ip *ip, uint16_t port)
@@ -291,8 +310,9 @@ int policy_check(
 		}
 	}
 	// An address that stands for others is allowed only if all of those are: ::/0 in
-	// backend_allow does not open 10.0.0.1 in the spelling ::ffff:10.0.0.1.
-	for (size_t i = r.n > 1 ? 1 : 0; i < r.n && !owner; i++) {
+	// backend_allow does not open 10.0.0.1 in the spelling ::ffff:10.0.0.1. Nor does 10.0.0.0/8
+	// open the IPv6 hosts behind a 6to4 router that has an address in it.
+	for (size_t i = r.first; i < r.n && !owner; i++) {
 		if (!any_rule_matches(policy->allow, policy->n_allow, &r.ip[i], port)) {
 			*why = "it is not in backend_allow";
 			return POLICY_FORBIDDEN;
@@ -396,7 +416,8 @@ static bool ip_is_network(const struct policy_ip *ip, unsigned bits)
 static bool rule_inside_embedding(const struct policy_rule *rule)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(embeddings); i++)
-		if (rule->bits >= embeddings[i].bits && embeds(&embeddings[i], &rule->network))
+		if (!embeddings[i].both && rule->bits >= embeddings[i].bits &&
+			embeds(&embeddings[i], &rule->network))
 			return true;
 	return false;
 }

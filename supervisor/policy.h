@@ -5,7 +5,9 @@
 // after name resolution, so that no name and no spelling gets around it.
 //
 // An IPv6 address may stand for an IPv4 one (mapped, NAT64, 6to4 ...). Both are judged: what is
-// refused in either reading is refused.
+// refused in either reading is refused. backend_allow has to hold what is dialled: the IPv4 address
+// where it is only spelled differently, both where an IPv6 host is behind it (6to4, Teredo,
+// ISATAP).
 
 #pragma once
 

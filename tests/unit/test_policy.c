@@ -104,9 +104,10 @@ static void expect(
 			owner ? "owner" : "scoped", got, what);
 }
 
-// Every IPv6 spelling of the IPv4 address TEXT. The first PLAIN have one reading, the rest are
-// local NAT64, where the place of the address depends on the network.
-enum { PLAIN = 5, SPELLINGS = 10, SPELLING_MAX = 64 };
+// Every IPv6 spelling of the IPv4 address TEXT. The first PLAIN mean nothing else. Those up to
+// EITHER are IPv6 hosts too, which are reached by way of TEXT. The rest are local NAT64, where the
+// place of the address depends on the network.
+enum { PLAIN = 4, EITHER = 9, SPELLINGS = 14, SPELLING_MAX = 64 };
 
 static void spellings_of(const char *text, char out[SPELLINGS][SPELLING_MAX])
 {
@@ -118,8 +119,15 @@ static void spellings_of(const char *text, char out[SPELLINGS][SPELLING_MAX])
 	snprintf(out[n++], SPELLING_MAX, "::ffff:0:%s", text);
 	snprintf(out[n++], SPELLING_MAX, "::%s", text);
 	snprintf(out[n++], SPELLING_MAX, "64:ff9b::%s", text);
-	snprintf(out[n++], SPELLING_MAX, "2002:%02x%02x:%02x%02x::1", b[0], b[1], b[2], b[3]);
 	assert_int_equal(n, PLAIN);
+	snprintf(out[n++], SPELLING_MAX, "2002:%02x%02x:%02x%02x::1", b[0], b[1], b[2], b[3]);
+	snprintf(out[n++], SPELLING_MAX, "2001:0:%02x%02x:%02x%02x:8000:63bf:f6f7:f6f7", b[0], b[1],
+		b[2], b[3]); // behind Teredo's server
+	snprintf(out[n++], SPELLING_MAX, "2001:0:808:808:8000:63bf:%02x%02x:%02x%02x", b[0] ^ 0xff,
+		b[1] ^ 0xff, b[2] ^ 0xff, b[3] ^ 0xff); // and its client
+	snprintf(out[n++], SPELLING_MAX, "2001:db8:1:2:0:5efe:%s", text);
+	snprintf(out[n++], SPELLING_MAX, "2001:db8:1:2:200:5efe:%s", text);
+	assert_int_equal(n, EITHER);
 	snprintf(out[n++], SPELLING_MAX, "64:ff9b:1::%s", text);
 	snprintf(out[n++], SPELLING_MAX, "64:ff9b:1:fffe::%s", text);
 	// At 48, 56 and 64 bits; what follows the address may be anything.
@@ -154,6 +162,10 @@ static const struct {
 	{"fd00:ec2::23", METADATA},
 	{"fd20:ce::254", METADATA},
 	{"fd00:42::42", METADATA},
+	{"192.0.0.192", METADATA},
+	{"fd00:c1::a9fe:a9fe", METADATA},
+	{"fd00:100::100:200", METADATA},
+	{"fd00:a9fe:a9fe::1", METADATA},
 	{"224.0.0.0", MULTI},
 	{"224.0.0.1", MULTI},
 	{"239.255.255.255", MULTI},
@@ -188,13 +200,13 @@ static void test_refused_in_every_spelling(void **state)
 		if (strchr(refused[i].address, ':') != NULL)
 			continue;
 		spellings_of(refused[i].address, spelling);
-		for (size_t s = 0; s < PLAIN; s++)
+		for (size_t s = 0; s < EITHER; s++)
 			if (strcmp(spelling[s], "::0.0.0.1") != 0) // that is ::1
 				expect(&f, spelling[s], 80, true, refused[i].why);
 		// Zeros around an address cannot be told from 0.x.y.z.
 		if (strncmp(refused[i].address, "0.", 2) == 0)
 			continue;
-		for (size_t s = PLAIN; s < SPELLINGS; s++)
+		for (size_t s = EITHER; s < SPELLINGS; s++)
 			if (strcmp(verdict(&f, spelling[s], 80, true), ALLOWED) == 0)
 				fail_msg("%s stands for %s and is allowed", spelling[s],
 					refused[i].address);
@@ -209,8 +221,11 @@ static void test_neighbours_of_the_refused_are_not(void **state)
 		"169.255.0.0", "223.255.255.255", "240.0.0.1", "255.255.255.254", "100.100.100.199",
 		"100.100.100.201", "168.63.129.15", "168.63.129.17", "::1", "fe7f::1", "fec0::1",
 		"feff::1", "fd00:ec1::254", "fd00:ec3::254", "fd20:ce::253", "fd00:42::41",
-		"2001:db8::1", "64:ff9a::a9fe:a9fe", "64:ff9b:0:1::a9fe:a9fe",
-		"64:ff9b:2::a9fe:a9fe", "2003:a9fe:a9fe::", "::fffe:a9fe:a9fe", "::1:a9fe:a9fe"};
+		"192.0.0.191", "192.0.0.193", "fd00:c1::a9fe:a9ff", "fd00:100::100:201",
+		"fd00:a9fe:a9fe::2", "2001:1::a9fe:a9fe", "2001:db8::5eff:a9fe:a9fe",
+		"2001:db8::100:5efe:a9fe:a9fe", "2001:db8::5efe:a9fe:a9fe:1", "2001:db8::1",
+		"64:ff9a::a9fe:a9fe", "64:ff9b:0:1::a9fe:a9fe", "64:ff9b:2::a9fe:a9fe",
+		"2003:a9fe:a9fe::", "::fffe:a9fe:a9fe", "::1:a9fe:a9fe"};
 	struct fixture f;
 
 	fixture_init(&f);
@@ -277,6 +292,12 @@ static void test_lists_in_every_spelling(void **state)
 		expect(&f, spelling[i], 80, false, ALLOWED);
 		expect(&f, spelling[i], 81, false, UNLISTED);
 	}
+	allow(&f, "8.8.8.8"); // the other end of Teredo
+	allow(&f, "9.8.9.8");
+	for (size_t i = PLAIN; i < EITHER; i++) {
+		expect(&f, spelling[i], 80, false, ALLOWED);
+		expect(&f, spelling[i], 81, false, UNLISTED);
+	}
 	expect(&f, "64:ff9b:1::10.20.30.41", 80, false, ALLOWED);
 	// Readings that disagree are refused to scoped tokens.
 	expect(&f, "64:ff9b:1:fffe::10.20.30.41", 80, false, UNLISTED);
@@ -284,8 +305,19 @@ static void test_lists_in_every_spelling(void **state)
 	// An IPv4 rule is enough for what only stands for IPv4.
 	fixture_init(&f);
 	allow(&f, "10.20.30.41:80");
+	allow(&f, "8.8.8.8");
+	allow(&f, "9.8.9.8");
 	for (size_t i = 0; i < PLAIN; i++)
 		expect(&f, spelling[i], 80, false, ALLOWED);
+	// Not for an IPv6 host that is reached by way of it.
+	for (size_t i = PLAIN; i < EITHER; i++)
+		expect(&f, spelling[i], 80, false, UNLISTED);
+	allow(&f, "2001:db8:1:2::/64");
+	expect(&f, "2001:db8:1:2:0:5efe:10.20.30.41", 80, false, ALLOWED);
+	expect(&f, "2001:db8:1:2:0:5efe:10.20.30.42", 80, false, UNLISTED);
+	allow(&f, "2002:a14:1e00::/40");
+	expect(&f, "2002:a14:1e29::1", 80, false, ALLOWED);
+	expect(&f, "2002:a14:1e2a::1", 80, false, UNLISTED);
 
 	fixture_init(&f);
 	deny(&f, "::/0"); // no IPv6 at all, what stands for IPv4 included
@@ -410,6 +442,8 @@ static void test_rule_spellings(void **state)
 		{"2001:db8:1:2:3:4:5:6", "2001:db8:1:2:3:4:5:6/128"},
 		{"[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535",
 			"[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]/128:65535"},
+		{"2002::/16", "2002::/16"}, {"2002:a00::/24", "2002:a00::/24"},
+		{"2001::/32", "2001::/32"}, {"2001:db8::5efe:a00:1", "2001:db8::5efe:a00:1/128"},
 		{"2000::/3", "2000::/3"}, // holds 6to4 and more: a network of its own all the same
 	};
 	static const char *const bad[] = {"", "/", ":", "[", "[]", "[]:80", "[::1", "::1]",
@@ -421,8 +455,7 @@ static void test_rule_spellings(void **state)
 		"0x0a.0.0.1", "167772161", "localhost", "localhost:80", "*", "*:80", "10.*",
 		"::/129", "fd00::1/8", "[fd00::1]/8:80", "[fd00::/8]:443", "[fd00::]:/8",
 		"fe80::1%eth0", " 10.0.0.1", "10.0.0.1 ", "::ffff:10.0.0.1", "::ffff:10.0.0.0/104",
-		"::ffff:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2002:a00::/24",
-		"::10.0.0.1", "::/96x"};
+		"::ffff:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "::10.0.0.1", "::/96x"};
 	struct policy_rule rule;
 	const char *why;
 	char text[POLICY_RULE_TEXT_MAX];
