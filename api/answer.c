@@ -17,7 +17,8 @@ static int add_head(struct connection *c, unsigned status, struct span fields)
 	return r == 0 ? buf_add_span(&c->out, fields) : r;
 }
 
-void answer_json(struct connection *c, unsigned status, struct span document, struct span fields)
+void answer_document(struct connection *c, unsigned status, const char *type, struct span document,
+	struct span fields)
 {
 	// Room for all at once: growing would leave a copy behind, and one document holds a secret.
 	int r = buf_room(&c->out, document.n + fields.n + FIELDS_MAX) != NULL ? 0 : -ENOMEM;
@@ -25,12 +26,17 @@ void answer_json(struct connection *c, unsigned status, struct span document, st
 		r = add_head(c, status, fields);
 	if (r == 0)
 		r = buf_printf(&c->out,
-			"Content-Type: application/json\r\nCache-Control: no-store\r\n"
+			"Content-Type: %s\r\nCache-Control: no-store\r\n"
 			"X-Content-Type-Options: nosniff\r\nContent-Length: %zu\r\n\r\n",
-			document.n);
+			type, document.n);
 	if (r == 0 && !c->to_head)
 		r = buf_add_span(&c->out, document);
 	connection_answered(c, r);
+}
+
+void answer_json(struct connection *c, unsigned status, struct span document, struct span fields)
+{
+	answer_document(c, status, "application/json", document, fields);
 }
 
 void answer_empty(struct connection *c, unsigned status, struct span fields)
@@ -46,6 +52,8 @@ void answer_empty(struct connection *c, unsigned status, struct span fields)
 // The end of an answer that tells about CODE.
 static void finish(struct connection *c, int r, enum code code, const char *request_id)
 {
+	if (code != CODE_NONE && c->kind != CONNECTION_PAGE)
+		c->set->refused[code]++;
 	if (r == 0 && code != CODE_NONE && code_info(code)->status >= 500)
 		c->set->server->failed(c, code, request_id);
 	connection_answered(c, r);

@@ -12,6 +12,10 @@
 void answer_json(
 	struct connection *connection, unsigned status, struct span document, struct span fields);
 
+// The same with a document of another TYPE.
+void answer_document(struct connection *connection, unsigned status, const char *type,
+	struct span document, struct span fields);
+
 // 204 or another status without a body.
 void answer_empty(struct connection *connection, unsigned status, struct span fields);
 

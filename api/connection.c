@@ -97,6 +97,7 @@ static void begin_request(struct connection *c)
 {
 	struct request *request = c->request;
 	const struct http_head *head = &request->head;
+	c->set->requests++;
 	c->to_head = head->method == HTTP_HEAD;
 	c->form = answer_form(head);
 	c->state = CONNECTION_BODY;
@@ -396,11 +397,12 @@ static struct connection *connection_new(struct connections *set, enum connectio
 	return c;
 }
 
-void connection_serve(struct connections *set, int fd, struct span bytes)
+void connection_serve(struct connections *set, int fd, uint8_t listener, struct span bytes)
 {
 	struct connection *c = connection_new(set, CONNECTION_SERVED, fd, bytes, NULL);
 	if (c == NULL)
 		return;
+	c->listener = listener;
 	set_deadline(c, CONNECTION_HEAD_MS);
 	run(c);
 }

@@ -72,13 +72,14 @@ struct connection {
 	// How the request wants to be answered.
 	enum answer_form form;
 	bool to_head;
-	bool privileged; // set by the server: this request is not given up for others
+	uint8_t listener; // it came in by
+	bool privileged;  // set by the server: this request is not given up for others
 	bool running, peer_ended, hung_up, lost;
 };
 
-// Serves the one request of FD (consumed), from which BYTES have been read already: looks at them
-// at once. Without a place or memory FD is closed.
-void connection_serve(struct connections *set, int fd, struct span bytes);
+// Serves the one request of FD (consumed), from which BYTES have been read already and which came
+// in by LISTENER: looks at them at once. Without a place or memory FD is closed.
+void connection_serve(struct connections *set, int fd, uint8_t listener, struct span bytes);
 
 // A connection of a visitor of TUNNEL that is to be given one answer, by the caller, right away. FD
 // is consumed. Returns NULL, with FD closed, when there is no place or no memory.

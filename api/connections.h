@@ -7,6 +7,7 @@
 
 #pragma once
 
+#include "code.h"
 #include "loop.h"
 
 #include <sys/queue.h>
@@ -35,6 +36,8 @@ struct connections {
 	const struct connection_server *server;
 	struct connection_list all; // oldest first
 	size_t n[CONNECTION_KINDS];
+	uint64_t requests;       // heads that were read, ever
+	uint64_t refused[CODES]; // requests answered with an error; pages are counted by relays
 };
 
 void connections_init(

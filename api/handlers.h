@@ -24,6 +24,9 @@ void handle_front(struct worker *worker, struct connection *connection, struct r
 // The description of the API, api/openapi.json.
 extern const struct span openapi_document;
 
+// handlers_metrics.c
+void handle_metrics(struct worker *worker, struct connection *connection, struct request *request);
+
 // handlers_visitor.c: what is not the API's. Answers any request.
 void handle_elsewhere(
 	struct worker *worker, struct connection *connection, const struct request *request);

@@ -28,6 +28,9 @@ const struct route *routes_table(size_t *n)
 	return routes;
 }
 
+// All there is on a listener for metrics, and on no other.
+static const struct route metrics_route = {HTTP_GET, "/metrics", false, handle_metrics};
+
 // Whether PATH is what PATTERN describes; *ID is then what stands for {id}.
 static bool matches(const char *pattern, struct span path, struct span *id)
 {
@@ -95,6 +98,16 @@ static void answer_no_token(struct connection *connection)
 
 // ---- the server
 
+static void begin_metrics(struct connection *connection, struct request *request)
+{
+	connection->privileged = true; // a flood of visitors must not hide itself
+	if (span_eq(request->path, span_of(metrics_route.path)) &&
+		serves(&metrics_route, request->head.method))
+		request->route = &metrics_route;
+	else
+		answer_problem(connection, CODE_NOT_FOUND, "There is GET /metrics here only.");
+}
+
 // Finds the route, or answers. Whatever is decided here is decided before a body is read.
 static void begin(struct connection *connection, struct request *request)
 {
@@ -103,6 +116,10 @@ static void begin(struct connection *connection, struct request *request)
 	bool known = false;
 	if (connection->kind == CONNECTION_REFUSED) {
 		answer_refusal(connection, CODE_DRAINING, 1, (struct span){NULL, 0});
+		return;
+	}
+	if (connection->listener >= worker->settings.metrics_from) {
+		begin_metrics(connection, request);
 		return;
 	}
 	if (method == HTTP_OPTIONS && span_eq(request->head.target, SPAN("*"))) {

@@ -59,7 +59,7 @@ static const struct seal_limit limits[] = {
 	{RLIMIT_CORE, 0, "token hashes stay out of core files"},
 	{RLIMIT_NPROC, 0, "no second process"},
 	{RLIMIT_MEMLOCK, 0, "no locked memory"},
-	{RLIMIT_NOFILE, 16384, "connections to the API and to pages, three files"},
+	{RLIMIT_NOFILE, SEAL_API_DESCRIPTORS, "connections to the API and to pages, three files"},
 	{RLIMIT_FSIZE, 4ul << 30, "the database cannot fill the disk"},
 #if !SANDBOX_SANITIZERS // their shadow memory counts as data
 	{RLIMIT_DATA, 1ul << 30, "requests cannot take the machine's memory"},

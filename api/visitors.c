@@ -10,8 +10,8 @@ int visitors_on_visitor(struct worker *worker, struct ipc_message *message)
 {
 	int r = ipc_check_stream(message->fd, false);
 	if (r == 0)
-		connection_serve(
-			&worker->connections, take_fd(&message->fd), message->fields[2].bytes);
+		connection_serve(&worker->connections, take_fd(&message->fd),
+			(uint8_t)message->fields[1].number, message->fields[2].bytes);
 	return r < 0 ? r : 0;
 }
 

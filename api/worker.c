@@ -33,6 +33,7 @@ void worker_log(struct worker *worker, enum worker_log_level level, const char *
 
 void worker_log_store(struct worker *worker, const char *what, int r)
 {
+	worker->database_errors++;
 	worker_log(worker, LOG_ERROR, "database: %s failed: %s (%s)", what,
 		store_error(worker->store), strerror(-r));
 }
@@ -132,6 +133,7 @@ static void read_settings(struct settings *settings, const struct wire_value *fi
 	settings->create_rate = fields[9].number;
 	settings->retention_s = fields[10].number;
 	settings->failure_rate = (uint32_t)fields[11].number;
+	settings->metrics_from = fields[12].number;
 }
 
 static int on_setup(struct ipc_channel *channel, struct ipc_message *message)
@@ -196,6 +198,7 @@ static const struct ipc_handling control_table[] = {
 	{MSG_SPAWNED, on_answer},
 	{MSG_SPAWN_FAILED, on_answer},
 	{MSG_COUNTERS, on_answer},
+	{MSG_METRICS, on_answer},
 	{MSG_LIVE, sync_on_live},
 	{MSG_LIVE_DONE, sync_on_live_done},
 	{MSG_ENDED, on_ended},

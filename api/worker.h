@@ -51,6 +51,7 @@ struct settings {
 	uint64_t create_rate;                   // a minute
 	uint64_t retention_s;
 	uint32_t failure_rate; // a minute and address
+	uint64_t metrics_from; // listeners with this index and above are for metrics
 };
 
 struct worker {
@@ -67,6 +68,7 @@ struct worker {
 	struct restores restores;
 	struct sync sync;
 	struct loop_timer purge, exhausted;
+	uint64_t database_errors; // for metrics
 };
 
 // Prepares the worker with its channels on their fixed descriptors and reports REACHED (enum

@@ -6,7 +6,7 @@
 
 #pragma once
 
-#include "util.h"
+#include "code.h"
 
 #include <assert.h>
 #include <stdatomic.h>
@@ -18,11 +18,15 @@ struct counters {
 	_Atomic uint64_t bytes_in;      // from visitors: bodies and relayed bytes
 	_Atomic uint64_t bytes_out;     // to visitors
 	_Atomic uint64_t last_activity; // seconds since the epoch of the last request, 0: none
+
+	// Of this relay alone, for metrics: its predecessors' and successors' are not in it.
+	_Atomic uint64_t refused[CODES]; // requests answered with an error of ours
 };
 
 enum { COUNTERS_SIZE = 4096, COUNTERS_N = 6 };
 
-static_assert(sizeof(struct counters) == COUNTERS_N * sizeof(uint64_t), "no padding");
+// The first COUNTERS_N are the tunnel's: stored, told, and what its next relay goes on from.
+static_assert(offsetof(struct counters, refused) == COUNTERS_N * sizeof(uint64_t), "no padding");
 static_assert(sizeof(struct counters) <= COUNTERS_SIZE, "fits its page");
 
 // The relay is the only writer, so a plain add in a register is enough.

@@ -5,6 +5,7 @@
 
 #include "code.h"
 #include "counters.h"
+#include "metrics.h"
 #include "secret.h"
 
 #define SUP   (1 << ROLE_SUPERVISOR)
@@ -34,6 +35,7 @@
 #define REQUEST  U("request", UINT64_MAX)
 #define HASH(nm) X(nm, SECRET_HASH_SIZE, SECRET_HASH_SIZE)
 #define COUNT    UINT64_MAX
+#define U32      UINT32_MAX
 #define SECONDS  0x7fffffff
 #define MS       (SECONDS * 1000ull)
 #define COUNTER_FIELDS                                                                         \
@@ -57,8 +59,17 @@ const struct message_type message_types[] = {
 
 	{MSG_GATE_SETUP, "GATE_SETUP", "Settings of a gate; the first message it gets.", SUP, GATE,
 		PHASE_START, FD_NEVER, FIELDS(U("head_timeout_ms", MS), U("max_pending", 1000000))},
-	{MSG_LISTENER, "LISTENER", "A listening socket to accept visitors on.", SUP, GATE,
-		PHASE_RUN, FD_ALWAYS, FIELDS(U("index", 255))},
+	{MSG_LISTENER, "LISTENER",
+		"A listening socket to accept visitors on; with `metrics` all of them go to the API worker.",
+		SUP, GATE, PHASE_RUN, FD_ALWAYS, FIELDS(U("index", 255), B("metrics"))},
+	{MSG_GATE_COUNTS, "GATE_COUNTS",
+		"For metrics, at most once a second: what has happened since the last one (visitors "
+		"accepted, cut off without a word, answered with an error), and who waits now.",
+		GATE, SUP, PHASE_RUN, FD_NEVER,
+		FIELDS(U("accepted", U32), U("cut", U32), U("bad_request", U32),
+			U("head_too_large", U32), U("request_timeout", U32), U("draining", U32),
+			U("reading", U32), U("parked", U32), U("closing", U32),
+			U("descriptors", U32))},
 	{MSG_ROUTE_ADD, "ROUTE_ADD",
 		"A live tunnel and the sending end of its relay's visitor channel; replaces an older one.",
 		SUP, GATE, PHASE_RUN, FD_ALWAYS, FIELDS(ID)},
@@ -94,7 +105,7 @@ const struct message_type message_types[] = {
 			U("max_timeout_s", SECONDS), U("default_timeout_s", SECONDS),
 			U("max_connections", 1000000), U("request_rate", 1000000),
 			U("create_rate", 1000000), U("retention_s", SECONDS),
-			U("failure_rate", 1000000))},
+			U("failure_rate", 1000000), U("metrics_from", 255))},
 	{MSG_SPAWN, "SPAWN",
 		"Starts a tunnel: its settings (CONFIG is made of them), life, and for a tunnel that lived "
 		"before its BOOTTIME deadline (0: none) and counters.",
@@ -138,6 +149,11 @@ const struct message_type message_types[] = {
 		"once and closes.",
 		SUP, API, PHASE_RUN, FD_ALWAYS,
 		FIELDS(ID, U("code", CODES - 1), B("to_head"), U("retry_after", SECONDS))},
+	{MSG_METRICS_GET, "METRICS_GET", "Asks for what the supervisor counts.", API, SUP,
+		PHASE_RUN, FD_NEVER, FIELDS(REQUEST)},
+	{MSG_METRICS, "METRICS", "The answer to METRICS_GET: a `struct metrics`.", SUP, API,
+		PHASE_RUN, FD_NEVER,
+		FIELDS(REQUEST, X("numbers", sizeof(struct metrics), sizeof(struct metrics)))},
 	{MSG_STOP, "STOP", "Close the database and exit.", SUP, API, PHASE_START | PHASE_RUN,
 		FD_NEVER, NO_FIELDS},
 

@@ -26,6 +26,7 @@ enum message {
 	// supervisor and gate
 	MSG_GATE_SETUP = 2,
 	MSG_LISTENER = 4,
+	MSG_GATE_COUNTS = 5,
 	MSG_ROUTE_ADD = 6,
 	MSG_ROUTE_DROP = 8,
 
@@ -51,8 +52,10 @@ enum message {
 	MSG_ENDED = 30,
 	MSG_STOPPED = 31,
 	MSG_COUNTERS = 32,
+	MSG_METRICS_GET = 33,
 	MSG_PAGE = 34,
 	MSG_STOP = 36,
+	MSG_METRICS = 38,
 
 	// supervisor and resolver
 	MSG_RESOLVE = 40,

@@ -46,6 +46,9 @@ struct seal_profile {
 	size_t n_filter;
 };
 
+// Descriptors a gate and the API worker may hold, where the limit they inherit is not lower.
+enum { SEAL_GATE_DESCRIPTORS = 65536, SEAL_API_DESCRIPTORS = 16384 };
+
 // What was reached; goes into the READY message. Bits.
 enum seal_reached {
 	SEAL_CHROOT = 1 << 0,

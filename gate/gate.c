@@ -84,6 +84,11 @@ static struct tunnel *tunnel_find_now(struct gate *gate, struct span id)
 static void route_request(
 	struct gate *gate, struct visitor *visitor, const struct http_head *request)
 {
+	const struct listener *listener = gate->listeners.by_index[visitor->listener];
+	if (listener != NULL && listener->metrics) {
+		outlet_offer(&gate->api, visitor);
+		return;
+	}
 	struct target target = target_of(request->path);
 	struct tunnel *tunnel =
 		target.kind == TARGET_TUNNEL ? tunnel_find_now(gate, target.id) : NULL;
@@ -138,6 +143,30 @@ static void on_stopped(struct listeners *all, int error)
 	log_line(gate, LOG_WARNING, "accepting stops for a moment: %s", strerror(error));
 }
 
+// ---- metrics
+
+// Besides tunnels, listeners and visitors: standard streams, epoll, both channels.
+enum { DESCRIPTORS_ALWAYS = 6 };
+
+static void on_report(struct loop_timer *timer)
+{
+	struct gate *gate = container_of(timer, struct gate, visitors.report);
+	struct visitors *v = &gate->visitors;
+	size_t descriptors = DESCRIPTORS_ALWAYS + gate->listeners.n + gate->listeners.n_reserve +
+			     gate->routes.n + v->reading.n + v->n_parked + v->closing.n;
+	int r = ipc_post(&gate->control, MSG_GATE_COUNTS, -1, wire_uint(v->counts.accepted),
+		wire_uint(v->counts.cut), wire_uint(v->counts.refused[CODE_BAD_REQUEST]),
+		wire_uint(v->counts.refused[CODE_HEAD_TOO_LARGE]),
+		wire_uint(v->counts.refused[CODE_REQUEST_TIMEOUT]),
+		wire_uint(v->counts.refused[CODE_DRAINING]), wire_uint(v->reading.n),
+		wire_uint(v->n_parked), wire_uint(v->closing.n), wire_uint(descriptors));
+	if (r == IPC_SENT)
+		v->counts = (struct visitor_counts){0};
+	// Who waits now is told again when it has changed, also when nothing else happens.
+	if (r != IPC_SENT || v->reading.n + v->n_parked + v->closing.n > 0)
+		visitors_counted(v);
+}
+
 // ---- control channel
 
 static int handle_setup(struct ipc_channel *channel, struct ipc_message *message)
@@ -147,6 +176,7 @@ static int handle_setup(struct ipc_channel *channel, struct ipc_message *message
 	gate->visitors.head_timeout_ms = (int64_t)message->fields[0].number;
 	gate->visitors.max_waiting = MAX(message->fields[1].number, 1);
 	channel->phase = PHASE_RUN;
+	visitors_counted(&gate->visitors); // tells its descriptors
 	return 0;
 }
 
@@ -154,8 +184,8 @@ static int handle_listener(struct ipc_channel *channel, struct ipc_message *mess
 {
 	struct gate *gate = container_of(channel, struct gate, control);
 	gate->messages++;
-	return listeners_add(
-		&gate->listeners, take_fd(&message->fd), (uint8_t)message->fields[0].number);
+	return listeners_add(&gate->listeners, take_fd(&message->fd),
+		(uint8_t)message->fields[0].number, message->fields[1].number != 0);
 }
 
 static int handle_route_add(struct ipc_channel *channel, struct ipc_message *message)
@@ -170,6 +200,7 @@ static int handle_route_add(struct ipc_channel *channel, struct ipc_message *mes
 	while (tunnel == NULL && (tunnel = tunnel_new(gate, id)) == NULL)
 		if (!visitors_shed(&gate->visitors))
 			return -ENOMEM;
+	visitors_counted(&gate->visitors);
 	return outlet_connect(&tunnel->outlet, take_fd(&message->fd));
 }
 
@@ -180,6 +211,7 @@ static int handle_route_drop(struct ipc_channel *channel, struct ipc_message *me
 	struct tunnel *tunnel = tunnel_find(gate, message->fields[0].bytes);
 	if (tunnel != NULL)
 		tunnel_free(gate, tunnel);
+	visitors_counted(&gate->visitors);
 	return 0;
 }
 
@@ -220,6 +252,7 @@ int gate_init(struct gate *gate, uint32_t epoch, unsigned reached)
 	routes_init(&gate->routes);
 	visitors_init(&gate->visitors, &gate->loop);
 	gate->visitors.complete = on_complete;
+	gate->visitors.report.expired = on_report;
 	outlet_init(&gate->api, &gate->loop, ROLE_API);
 	r = outlet_connect(&gate->api, GATE_API_FD);
 	if (r == 0)

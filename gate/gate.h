@@ -7,7 +7,8 @@
 //
 // What a visitor costs when its head arrives with the first read: accept4, recvfrom, sendmsg and
 // close, and a share of the epoll_wait and of the accept4 that finds no further one (315 and 5 for
-// 5,000 visitors, 64 at a time). No memory is allocated and no timer set.
+// 5,000 visitors, 64 at a time). No memory is allocated and no timer set; counts for metrics are
+// one message a second.
 
 #pragma once
 

@@ -127,7 +127,7 @@ int listeners_init(struct listeners *all, struct loop *loop)
 	return reserve_fill(all) ? 0 : -errno;
 }
 
-int listeners_add(struct listeners *all, int fd, uint8_t index)
+int listeners_add(struct listeners *all, int fd, uint8_t index, bool metrics)
 {
 	CLEANUP(close_p) int owned = fd;
 	if (all->by_index[index] != NULL)
@@ -136,7 +136,12 @@ int listeners_add(struct listeners *all, int fd, uint8_t index)
 	if (listener == NULL)
 		return -ENOMEM;
 	*listener = (struct listener){
-		.watch = {.fd = -1, .ready = on_acceptable}, .fd = fd, .index = index, .all = all};
+		.watch = {.fd = -1, .ready = on_acceptable},
+		.fd = fd,
+		.index = index,
+		.metrics = metrics,
+		.all = all,
+	};
 	if (!all->paused) {
 		int r = watch(listener);
 		if (r < 0)
@@ -144,6 +149,7 @@ int listeners_add(struct listeners *all, int fd, uint8_t index)
 	}
 	take_fd(&owned);
 	all->by_index[index] = listener;
+	all->n++;
 	listener = NULL;
 	return 0;
 }

@@ -25,12 +25,14 @@ struct listener {
 	struct loop_watch watch; // watch.fd is -1 while accepting is paused
 	int fd;                  // owned
 	uint8_t index;
+	bool metrics; // its visitors are the API worker's, whatever they ask for
 	struct listeners *all;
 };
 
 struct listeners {
 	struct loop *loop;
 	struct listener *by_index[LISTENERS_MAX];
+	size_t n;
 	int reserve[LISTENER_RESERVE];
 	size_t n_reserve;
 	bool paused;
@@ -50,4 +52,4 @@ int listeners_init(struct listeners *all, struct loop *loop);
 
 // Starts accepting from FD (consumed, also on failure). Returns 0 or a negative errno; -EEXIST when
 // this index is taken.
-int listeners_add(struct listeners *all, int fd, uint8_t index);
+int listeners_add(struct listeners *all, int fd, uint8_t index, bool metrics);

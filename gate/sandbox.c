@@ -35,7 +35,7 @@ static const struct seal_limit limits[] = {
 	{RLIMIT_CORE, 0, "request heads stay out of core files"},
 	{RLIMIT_NPROC, 0, "no second process"},
 	{RLIMIT_MEMLOCK, 0, "no locked memory"},
-	{RLIMIT_NOFILE, 65536,
+	{RLIMIT_NOFILE, SEAL_GATE_DESCRIPTORS,
 		"listeners, channels of all tunnels, connections whose head is read"},
 #if !SANDBOX_SANITIZERS // their shadow memory counts as data, their reports may go to a file
 	{RLIMIT_FSIZE, 0, "no file grows"},

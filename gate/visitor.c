@@ -150,17 +150,20 @@ void visitor_unpark(struct visitor *visitor)
 	take_in_hand(visitor);
 }
 
-static void cut_half(struct visitor_list *list)
+// Lets the longest waiting go without a word.
+static void cut_first(struct visitors *all, struct visitor_list *list)
 {
-	for (size_t n = (list->n + 1) / 2; n > 0; n--)
-		visitor_release(TAILQ_FIRST(&list->queue));
+	all->counts.cut++;
+	visitors_counted(all);
+	visitor_release(TAILQ_FIRST(&list->queue));
 }
 
 bool visitors_shed(struct visitors *all)
 {
 	struct visitor_list *list = all->reading.n > 0 ? &all->reading : &all->closing;
 	bool any = list->n > 0;
-	cut_half(list);
+	for (size_t n = (list->n + 1) / 2; n > 0; n--)
+		cut_first(all, list);
 	return any;
 }
 
@@ -196,7 +199,7 @@ static void close_behind_answer(struct visitor *visitor)
 		return;
 	}
 	if (all->closing.n >= VISITORS_CLOSING_MAX)
-		visitor_release(TAILQ_FIRST(&all->closing.queue));
+		cut_first(all, &all->closing);
 	visitor = keep(visitor);
 	if (visitor == NULL)
 		return;
@@ -224,6 +227,8 @@ void visitor_answer(struct visitor *visitor, enum code code, struct span detail)
 		.form = visitor->form,
 		.to_head = visitor->to_head,
 	};
+	visitor->all->counts.refused[code]++;
+	visitors_counted(visitor->all);
 	CLEANUP(buf_reset) struct buf answer;
 	buf_init(&answer, ANSWER_MAX);
 	if (problem_format(&answer, &problem, NULL) == 0)
@@ -325,6 +330,8 @@ void visitor_arrive(struct visitors *all, int fd, const uint8_t peer[PEER_SIZE],
 {
 	struct visitor visitor = {.fd = fd, .listener = listener, .all = all};
 	memcpy(visitor.peer, peer, PEER_SIZE);
+	all->counts.accepted++;
+	visitors_counted(all);
 	read_head(&visitor);
 }
 

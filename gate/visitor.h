@@ -55,8 +55,19 @@ struct visitor {
 	struct loop_timer timer;
 };
 
+// What has happened since the supervisor was told last.
+struct visitor_counts {
+	uint32_t accepted;
+	uint32_t cut;            // let go without an answer, for want of room
+	uint32_t refused[CODES]; // answered by us with an error
+};
+
+enum { VISITORS_REPORT_MS = 1000 };
+
 struct visitors {
 	struct loop *loop;
+	struct visitor_counts counts;
+	struct loop_timer report; // set when there is something to tell
 	int64_t head_timeout_ms;
 	size_t max_waiting; // READING, and PARKED, at most, each
 	struct visitor_list reading, closing;
@@ -68,6 +79,14 @@ struct visitors {
 };
 
 void visitors_init(struct visitors *all, struct loop *loop);
+
+// Counts have changed: REPORT expires within VISITORS_REPORT_MS.
+static inline void visitors_counted(struct visitors *all)
+{
+	struct instant due = instant_add_ms(all->loop->now, VISITORS_REPORT_MS);
+	if (all->report.place == 0 && loop_timer_set(all->loop, &all->report, due) < 0)
+		return; // out of memory: it is told with what is counted next
+}
 
 // Makes room in a full descriptor table: half of those whose head is incomplete are cut, or half of
 // those that are closing. Returns whether there were any.

@@ -48,6 +48,7 @@ enum step refuse(struct visitor *visitor, enum code code, struct span detail)
 	visitor->backend = backend_free(visitor->backend);
 	if (x->answering)
 		return visitor_drop(visitor);
+	counter_add(&relay->counters->refused[code], 1);
 	unsigned wait_s = 0;
 	if (code == CODE_AUTH_FAILED)
 		wait_s = failures_note(&relay->failures, visitor->peer, relay->loop.now);

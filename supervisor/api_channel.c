@@ -57,6 +57,7 @@ void api_spawned(struct api *api, uint32_t epoch, uint64_t request, struct insta
 void api_spawn_failed(
 	struct api *api, uint32_t epoch, uint64_t request, enum code code, const char *detail)
 {
+	api->child.supervisor->tally.now.spawn_failures[code]++;
 	if (is_present(api, epoch))
 		post_or_kill(api, MSG_SPAWN_FAILED, -1, wire_uint(request), wire_uint(code),
 			wire_str(span_of(detail)));
@@ -287,6 +288,15 @@ static int on_counters_get(struct ipc_channel *channel, struct ipc_message *mess
 	return 0;
 }
 
+static int on_metrics_get(struct ipc_channel *channel, struct ipc_message *message)
+{
+	struct api *api = api_of(channel);
+	const struct metrics *metrics = tally_collect(api->child.supervisor);
+
+	post_or_kill(api, MSG_METRICS, -1, message->fields[0], wire_bin(metrics, sizeof *metrics));
+	return 0;
+}
+
 static int on_ended_ack(struct ipc_channel *channel, struct ipc_message *message)
 {
 	struct tunnels *tunnels = &api_of(channel)->child.supervisor->tunnels;
@@ -330,8 +340,9 @@ static const struct ipc_handlers handlers = {
 			{MSG_ENDED_ACK, on_ended_ack},
 			{MSG_SNAPSHOT, on_snapshot},
 			{MSG_STOPPED, on_stopped},
+			{MSG_METRICS_GET, on_metrics_get},
 		},
-	.n = 8,
+	.n = 9,
 };
 
 // ---- life
@@ -394,7 +405,7 @@ static int ready(struct child *child)
 		wire_uint(options->max_timeout), wire_uint(options->default_timeout),
 		wire_uint(options->max_connections_per_tunnel), wire_uint(options->request_rate),
 		wire_uint(options->create_rate), wire_uint(options->retention),
-		wire_uint(options->failure_rate));
+		wire_uint(options->failure_rate), wire_uint(supervisor->n_visitor_listeners));
 	if (r == IPC_SENT)
 		snapshot_start(api);
 	return r;

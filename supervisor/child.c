@@ -31,6 +31,7 @@ static void set_timer(struct child *child, int64_t ms)
 static void pause_then_start(struct child *child)
 {
 	child->state = CHILD_ABSENT;
+	child->supervisor->tally.now.process_restarts[child->process.role]++;
 	if (!child->proven && ++child->failures >= CHILD_FIRST_FAILURES) {
 		supervisor_fail(child->supervisor, "a process that is needed does not start");
 		return;

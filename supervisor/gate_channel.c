@@ -17,7 +17,7 @@ enum {
 	GATE_API_FD = 4,
 	DROP_SIZE = 64,     // more than a ROUTE_DROP has
 	MAX_PENDING = 8192, // visitors whose head one gate waits for, and that wait for a receiver
-	SETUPS = 4 + OPTIONS_LISTEN_MAX,
+	SETUPS = 4 + LISTENERS_MOST,
 	NOTHING_LEFT = 2, // no enum ipc_outcome
 };
 
@@ -59,7 +59,8 @@ static int tell_next(struct gate *gate)
 		return NOTHING_LEFT;
 	if (tunnel == NULL) {
 		size_t i = gate->n_listeners;
-		int r = ipc_post(control, MSG_LISTENER, supervisor->listeners[i], wire_uint(i));
+		int r = ipc_post(control, MSG_LISTENER, supervisor->listeners[i], wire_uint(i),
+			wire_bool(i >= supervisor->n_visitor_listeners));
 		gate->n_listeners += r == IPC_SENT;
 		return r;
 	}
@@ -127,6 +128,26 @@ void gates_route_drop(struct gates *gates, const char *id)
 	}
 }
 
+// ---- what it tells
+
+static int on_counts(struct ipc_channel *channel, struct ipc_message *message)
+{
+	static const enum code codes[] = {
+		CODE_BAD_REQUEST, CODE_HEAD_TOO_LARGE, CODE_REQUEST_TIMEOUT, CODE_DRAINING};
+	struct gate *gate = gate_of(channel);
+	struct metrics *now = &gate->child.supervisor->tally.now;
+	const struct wire_value *field = message->fields;
+
+	now->accepted += (field++)->number;
+	now->cut += (field++)->number;
+	for (size_t i = 0; i < ARRAY_SIZE(codes); i++)
+		now->gate_refusals[codes[i]] += (field++)->number;
+	for (size_t i = 0; i < METRICS_WAITS; i++)
+		gate->waiting[i] = (field++)->number;
+	gate->descriptors = field->number;
+	return 0;
+}
+
 // ---- life
 
 static const struct ipc_handlers handlers = {
@@ -136,8 +157,9 @@ static const struct ipc_handlers handlers = {
 		(const struct ipc_handling[]){
 			{MSG_READY, child_on_ready},
 			{MSG_LOG, process_on_log},
+			{MSG_GATE_COUNTS, on_counts},
 		},
-	.n = 2,
+	.n = 3,
 };
 
 static void describe(struct child *child, struct process_request *request)
@@ -178,6 +200,8 @@ static void gone(struct child *child)
 	struct gate *gate = container_of(child, struct gate, child);
 
 	loop_timer_clear(&child->supervisor->loop, &gate->stall);
+	memset(gate->waiting, 0, sizeof gate->waiting);
+	gate->descriptors = 0;
 }
 
 static const struct child_kind kind = {.describe = describe, .ready = ready, .gone = gone};

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "child.h"
+#include "metrics.h"
 #include "tunnels.h"
 
 enum {
@@ -19,6 +20,7 @@ struct gate {
 	struct tunnels_cursor cursor; // the next living tunnel it has to be told of
 	size_t n_listeners;           // that it has been given
 	struct loop_timer stall;
+	uint64_t waiting[METRICS_WAITS], descriptors; // as it has told last
 };
 
 struct gates {

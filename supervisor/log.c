@@ -16,6 +16,7 @@ static_assert(LOG_LINE_MAX <= PIPE_BUF, "a pipe that is ready takes a whole line
 static enum log_format chosen = LOG_FORMAT_TEXT;
 static enum log_level least_level = LOG_INFO;
 static uint64_t lost; // lines nobody could read in time
+static uint64_t all_written, all_limited, all_unread;
 
 static const char *const level_names[] = {
 	[LOG_ERROR] = "error",
@@ -173,7 +174,10 @@ static bool put(const char *line, size_t n)
 
 	if (poll(&pollfd, 1, 0) != 1 || (pollfd.revents & POLLOUT) == 0)
 		return false;
-	return write(STDERR_FILENO, line, n) > 0;
+	if (write(STDERR_FILENO, line, n) <= 0)
+		return false;
+	all_written++;
+	return true;
 }
 
 static bool put_text(enum log_level level, const struct log_about *about, const char *text)
@@ -198,8 +202,17 @@ void log_write(enum log_level level, const struct log_about *about, const char *
 	va_start(args, format);
 	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
-	if (lost > 0 || !put_text(level, about, text))
+	if (lost > 0 || !put_text(level, about, text)) {
 		lost++;
+		all_unread++;
+	}
+}
+
+void log_totals(uint64_t *written, uint64_t *limited, uint64_t *unread)
+{
+	*written = all_written;
+	*limited = all_limited;
+	*unread = all_unread;
 }
 
 bool log_limit_pass(struct log_limit *limit, struct instant now, uint64_t *dropped)
@@ -209,6 +222,7 @@ bool log_limit_pass(struct log_limit *limit, struct instant now, uint64_t *dropp
 	spent = instant_add_ms(spent, 1000 / LOG_RATE);
 	if (instant_diff_us(spent, now) > (int64_t)LOG_BURST * 1000000 / LOG_RATE) {
 		limit->dropped++;
+		all_limited++;
 		return false;
 	}
 	limit->full = spent;

@@ -42,6 +42,9 @@ struct log_limit {
 // left out since the last line that was not.
 bool log_limit_pass(struct log_limit *limit, struct instant now, uint64_t *dropped);
 
+// Since the start: lines written, lines over a child's allowance, lines nobody read in time.
+void log_totals(uint64_t *written, uint64_t *limited, uint64_t *unread);
+
 // Writes one line, its line end included, to OUT of size LOG_LINE_MAX, as log_write() would at
 // SECONDS since the epoch. Returns its length. TEXT is escaped and, if need be, shortened.
 enum { LOG_LINE_MAX = 4096 }; // what a pipe takes at once (PIPE_BUF)

@@ -57,6 +57,7 @@ struct options {
 	uint32_t max_connections_per_tunnel;
 	uint32_t max_timeout;
 	uint32_t max_tunnels;
+	struct options_addresses metrics_listen;
 	char *public_url; // scheme://host[:port], canonical
 	uint32_t relay_uid_base;
 	uint32_t request_rate; // a second, 0: no limit

@@ -219,6 +219,20 @@ const struct option_def option_table[OPTION_KEYS] = {
 			  "Beyond the limit creating one is answered with status 429.\n",
 	},
 	{
+		KEY(metrics_listen),
+		.type = OPTION_ADDRESSES,
+		.computed = "empty, there are no metrics",
+		.help = "addresses for GET /metrics, not for the public (list)",
+		.manual =
+			"Written as\n"
+			".Cm listen ,\n"
+			"which must not have the same address.\n"
+			"Whoever reaches one of these addresses may read the metrics, in the text\n"
+			"format of Prometheus; there is nothing else and no token is asked for.\n"
+			"No tunnel and no visitor is named in them.\n"
+			"Use an address that only the machines that collect metrics can reach.\n",
+	},
+	{
 		KEY(public_url),
 		.type = OPTION_URL,
 		.computed = "made from the first listen address",

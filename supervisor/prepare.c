@@ -24,6 +24,8 @@
 // is behind, dials under way, and what starting a process takes for a moment.
 enum { DESCRIPTORS_SPARE = 64, DESCRIPTORS_PER_TUNNEL = 3, DESCRIPTORS_PER_GATE = 2 };
 
+enum { LISTEN_ADVICE_MAX = 128 };
+
 // What a step may return besides 0 and a negative errno: it has logged what is wrong.
 enum { STEP_EXPLAINED = 1 };
 
@@ -199,42 +201,59 @@ static bool has_v4_twin(const struct options_addresses *all, const struct sockad
 	return false;
 }
 
-// What to do about ERROR, to be put behind it.
-static const char *listen_advice(const struct sockaddr *address, int error)
+// What to do about ERROR, to be put behind it. KEY is the list that ADDRESS is from.
+static void listen_advice(
+	const struct sockaddr *address, int error, const char *key, char out[LISTEN_ADVICE_MAX])
 {
 	const struct sockaddr_in *in = (const void *)address;
 	const struct sockaddr_in6 *in6 = (const void *)address;
 	bool v6 = address->sa_family == AF_INET6;
 
+	out[0] = '\0';
 	if (error == EADDRINUSE)
-		return "; choose another address with -o listen=ADDRESS:PORT";
-	if (error == EACCES && ntohs(v6 ? in6->sin6_port : in->sin_port) < 1024)
-		return "; ports below 1024 need root or CAP_NET_BIND_SERVICE";
-	return "";
+		snprintf(out, LISTEN_ADVICE_MAX, "; choose another address with -o %s=ADDRESS:PORT",
+			key);
+	else if (error == EACCES && ntohs(v6 ? in6->sin6_port : in->sin_port) < 1024)
+		snprintf(out, LISTEN_ADVICE_MAX,
+			"; ports below 1024 need root or CAP_NET_BIND_SERVICE");
 }
 
-static int open_listeners(struct preparation *p)
+static int open_all(struct preparation *p, const struct options_addresses *all, const char *key)
 {
 	struct supervisor *supervisor = p->supervisor;
-	const struct options_addresses *all = &p->options->listen;
 
 	for (size_t i = 0; i < all->n; i++) {
 		const struct sockaddr *wanted = (const void *)&all->items[i];
-		struct sockaddr_storage *address = &supervisor->listener_addresses[i];
+		const size_t index = supervisor->n_listeners;
+		struct sockaddr_storage *address = &supervisor->listener_addresses[index];
 		socklen_t size = sizeof *address;
 		bool only_v6 =
 			wanted->sa_family == AF_INET6 && has_v4_twin(all, (const void *)wanted);
 		int fd = listener_open(wanted, only_v6);
 		if (fd < 0) {
-			char text[LISTENER_TEXT_MAX];
+			char text[LISTENER_TEXT_MAX], advice[LISTEN_ADVICE_MAX];
+			listen_advice(wanted, -fd, key, advice);
 			log_error("cannot listen on %s: %s%s", listener_format(wanted, text),
-				strerror(-fd), listen_advice(wanted, -fd));
+				strerror(-fd), advice);
 			return STEP_EXPLAINED;
 		}
 		supervisor->listeners[supervisor->n_listeners++] = fd;
 		if (getsockname(fd, (struct sockaddr *)address, &size) < 0)
 			return -errno;
 	}
+	return 0;
+}
+
+static int open_listeners(struct preparation *p)
+{
+	struct supervisor *supervisor = p->supervisor;
+	int r = open_all(p, &p->options->listen, "listen");
+
+	supervisor->n_visitor_listeners = supervisor->n_listeners;
+	if (r == 0)
+		r = open_all(p, &p->options->metrics_listen, "metrics_listen");
+	if (r != 0)
+		return r;
 	supervisor->policy = (struct policy){
 		.allow = p->options->backend_allow.items,
 		.n_allow = p->options->backend_allow.n,

@@ -117,8 +117,10 @@ static void on_channel_ended(struct ipc_channel *channel, const char *why)
 	struct process *process = container_of(channel, struct process, control);
 	bool killed = process->killed;
 
-	if (why != ipc_peer_closed)
+	if (why != ipc_peer_closed) {
+		process->supervisor->tally.now.violations[process->role]++;
 		process_log(process, LOG_ERROR, "protocol violation: %s", why);
+	}
 	// An exiting process closes its channel too; the signal does not change what it died of.
 	process_kill(process);
 	process->killed = killed || why != ipc_peer_closed;
@@ -203,6 +205,7 @@ int process_start(struct process *process, struct supervisor *supervisor,
 		return r;
 	process->pid = child.pid;
 	supervisor->n_processes++;
+	supervisor->tally.now.process_starts[process->role]++;
 	return 0;
 }
 

@@ -15,6 +15,7 @@
 
 static void refuse(struct tunnel *tunnel, uint64_t request, enum dial_failure failure)
 {
+	tunnel->supervisor->tally.now.dial_failures[failure]++;
 	int r = ipc_post(&tunnel->relay.control, MSG_DIAL_FAILED, -1, wire_uint(request),
 		wire_uint(failure));
 
@@ -79,6 +80,7 @@ static int on_dial(struct ipc_channel *channel, struct ipc_message *message)
 	expiry_run(&tunnel->supervisor->expiry);
 	if (tunnel->state != TUNNEL_LIVE)
 		return 0;
+	tunnel->supervisor->tally.now.dials++;
 	if (attempt < dial_attempts(&tunnel->target)) {
 		connect_for(tunnel, request, (unsigned)attempt);
 		return 0;
@@ -144,6 +146,7 @@ void relay_backend_resolved(
 	struct supervisor *supervisor = tunnel->supervisor;
 
 	tunnel->resolved_at = instant_now();
+	supervisor->tally.now.lookup_failures += n == 0;
 	if (tunnel->state != TUNNEL_RESOLVING) {
 		answer_dials(tunnel, addresses, n, why);
 		return;

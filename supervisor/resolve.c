@@ -66,6 +66,7 @@ int resolve_start(struct resolver *resolver, struct resolve *resolve, const char
 	if (r < 0)
 		return r;
 	resolve->active = true;
+	resolver->supervisor->tally.now.lookups++;
 	resolver->n_waiting++;
 	TAILQ_INSERT_TAIL(&resolver->waiting, resolve, link);
 	loop_task_set(loop, &resolver->task);

@@ -113,14 +113,16 @@ void supervisor_process_gone(struct supervisor *supervisor)
 
 static void log_ready(const struct supervisor *supervisor)
 {
-	char text[OPTIONS_LISTEN_MAX * (LISTENER_TEXT_MAX + 2)] = "";
+	char text[LISTENERS_MOST * (LISTENER_TEXT_MAX + sizeof ", for metrics ")] = "";
 	size_t n = 0;
 
 	for (size_t i = 0; i < supervisor->n_listeners; i++) {
 		char address[LISTENER_TEXT_MAX];
 		listener_format((const void *)&supervisor->listener_addresses[i], address);
-		n += (size_t)snprintf(
-			text + n, sizeof text - n, "%s%s", i > 0 ? ", " : "", address);
+		const char *link = i == 0                                 ? ""
+				   : i == supervisor->n_visitor_listeners ? ", for metrics "
+									  : ", ";
+		n += (size_t)snprintf(text + n, sizeof text - n, "%s%s", link, address);
 	}
 	log_info("ready: listening on %s", text);
 }
@@ -180,6 +182,7 @@ int supervisor_init(struct supervisor *supervisor, struct options *options)
 		.expiry = {.watch = {.fd = -1}},
 		.api = {.visitors_in = -1, .visitors_out = -1},
 	};
+	tally_init(&supervisor->tally);
 	int r = prepare(supervisor, options);
 	if (r < 0)
 		return r; // has been logged

@@ -14,6 +14,7 @@
 #include "program.h"
 #include "resolve.h"
 #include "secret.h"
+#include "tally.h"
 #include "tunnels.h"
 #include "uids.h"
 
@@ -21,6 +22,7 @@ enum {
 	SUPERVISOR_STOP_MS = 1000, // the API worker's time to close its database
 	SUPERVISOR_KILL_MS = 500,  // then, for killed children to be reaped
 	BOOT_ID_SIZE = 37,
+	LISTENERS_MOST = 2 * OPTIONS_LISTEN_MAX,
 };
 
 struct supervisor {
@@ -31,9 +33,10 @@ struct supervisor {
 	struct secret_hash owner_token;
 	char boot_id[BOOT_ID_SIZE];
 	struct policy policy;
-	int listeners[OPTIONS_LISTEN_MAX];
-	struct sockaddr_storage listener_addresses[OPTIONS_LISTEN_MAX];
-	size_t n_listeners;
+	// Those for visitors, then those for metrics.
+	int listeners[LISTENERS_MOST];
+	struct sockaddr_storage listener_addresses[LISTENERS_MOST];
+	size_t n_listeners, n_visitor_listeners;
 	struct program programs[ROLES]; // not of ROLE_SUPERVISOR
 	bool separate;                  // children have uids and folders of their own
 	struct uids uids;               // if so
@@ -53,6 +56,7 @@ struct supervisor {
 	struct resolver resolver;
 	struct gates gates;
 	struct api api;
+	struct tally tally;
 };
 
 // Everything up to the start of children; what is wrong is logged. OPTIONS is borrowed; a token in

@@ -45,6 +45,7 @@ void tunnel_free(struct tunnel *tunnel)
 
 	assert(tunnel_over(tunnel) && !process_alive(&tunnel->relay));
 	tunnels->n_over--;
+	tally_tunnel_gone(&tunnel->supervisor->tally, tunnel);
 	tunnels_remove(tunnels, tunnel);
 	explicit_bzero(&tunnel->secret_hash, sizeof tunnel->secret_hash);
 	free(tunnel->config);
@@ -80,6 +81,8 @@ void tunnel_end(struct tunnel *tunnel, enum end_reason reason)
 		return;
 	disarm(tunnel);
 	tunnel->reason = reason;
+	if (tunnel->lived)
+		supervisor->tally.now.ends[reason]++;
 	if (!tunnel->lived)
 		api_spawn_failed(&supervisor->api, tunnel->request_epoch, tunnel->request,
 			CODE_CONFLICT, "the tunnel was ended while it was starting");
@@ -172,6 +175,7 @@ static struct tunnel *tunnel_new(struct supervisor *supervisor, const struct tun
 		.target = {.port = spawn->config.backend.port, .owner = spawn->owner},
 		.request = spawn->request,
 		.request_epoch = spawn->epoch,
+		.asked_at = instant_now(),
 		.relay = {.exit = {.fd = -1}, .control = {.watch = {.fd = -1}}},
 		.visitors_fd = -1,
 		.expiry = {.expired = on_expired},
@@ -221,5 +225,6 @@ void tunnel_create(struct supervisor *supervisor, const struct tunnel_spawn *spa
 		return;
 	}
 	tunnels_add(tunnels, tunnel);
+	tally_tunnel_new(&supervisor->tally, tunnel);
 	find_backend(tunnel, &spawn->config.backend);
 }

@@ -75,6 +75,7 @@ struct tunnel {
 	// Whom to answer.
 	uint64_t request;
 	uint32_t request_epoch;
+	struct instant asked_at;
 
 	// Relay.
 	struct process relay;

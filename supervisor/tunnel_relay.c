@@ -22,8 +22,10 @@ static void page_unmap(struct tunnel *tunnel)
 {
 	tunnel_counters(tunnel, tunnel->counters);
 	tunnel->counters[COUNTER_OPEN] = 0; // nothing is open without a relay
-	if (tunnel->page != NULL)
+	if (tunnel->page != NULL) {
+		tally_page_gone(&tunnel->supervisor->tally, tunnel->page);
 		munmap(tunnel->page, COUNTERS_SIZE);
+	}
 	tunnel->page = NULL;
 }
 
@@ -89,6 +91,7 @@ static void pause_then_start(struct tunnel *tunnel, int64_t ms)
 
 static void crashed(struct tunnel *tunnel)
 {
+	tunnel->supervisor->tally.now.process_restarts[ROLE_RELAY]++;
 	if (crashes_too_often(tunnel)) {
 		tunnel_log(tunnel, LOG_ERROR, "its relay ended %d times within %d s",
 			TUNNEL_CRASHES_MAX, TUNNEL_CRASHES_WITHIN_S);
@@ -266,6 +269,7 @@ static int come_alive(struct tunnel *tunnel)
 	if (r < 0)
 		return r;
 	tunnel->lived = true;
+	tally_spawned(&supervisor->tally, instant_diff_us(instant_now(), tunnel->asked_at));
 	return 0;
 }
 

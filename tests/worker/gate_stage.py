@@ -60,7 +60,7 @@ class Stage:
         self.reached = self.gate.ready()
         self.gate.send(MSG.GATE_SETUP, round(head_timeout * 1000), max_pending)
         self.listener = listener(defer=defer)
-        self.gate.send(MSG.LISTENER, 0, fd=self.listener)
+        self.gate.send(MSG.LISTENER, 0, False, fd=self.listener)
         self.relays = []
         self.clients = []
 

@@ -102,13 +102,44 @@ def test_http_1_0_is_served(stage):
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_the_peer_and_the_listener_are_named(stage, host):
     other = listener(host)
-    stage.gate.send(MSG.LISTENER, 7, fd=other)
+    stage.gate.send(MSG.LISTENER, 7, False, fd=other)
     client = stage.visitor(get("/"), to=other)
     with other, stage.take(stage.api) as taken:
         address, port = client.sock.getsockname()[:2]
         mapped = f"::ffff:{address}" if "." in address else address
         assert taken.peer == (ipaddress.IPv6Address(mapped), port)
         assert taken.listener == 7
+
+
+@pytest.mark.parametrize("path", ["/metrics", f"/t/{A}/", f"/{A}/", "*"])
+def test_a_listener_for_metrics_leads_to_the_api_worker_only(stage, path):
+    relay, other = stage.relay(A), listener("127.0.0.1")
+    stage.gate.send(MSG.LISTENER, 9, True, fd=other)
+    head = get(path, method="OPTIONS" if path == "*" else "GET")
+    client = stage.visitor(head, to=other)
+    with other, stage.take(stage.api) as taken:
+        assert (taken.listener, taken.bytes) == (9, head)
+        assert taken.is_of(client)
+    assert relay.silent(0.05)
+
+
+def test_counts_are_told_once_a_second(stage):
+    begin = time.monotonic()
+    for _ in range(3):
+        problem(stage.visitor(b"GET / HTTP/1.1\r\n\r\n"), 400, "bad_request")
+    stage.visitor(b"GET / HT")
+    sums = [0] * 10
+    while sums[6] != 1 or sums[2] != 3:
+        told = stage.gate.expect(MSG.GATE_COUNTS).fields
+        sums = [a + b for a, b in zip(sums[:6], told[:6])] + told[6:]
+        assert time.monotonic() - begin < 5, sums
+    assert time.monotonic() - begin > 0.9
+    assert sums[:9] == [4, 0, 3, 0, 0, 0, 1, 0, 3] and sums[9] > 30, sums
+    for client in stage.clients:
+        client.close()
+    while any(stage.gate.expect(MSG.GATE_COUNTS).fields[6:9]):
+        assert time.monotonic() - begin < 8
+    assert stage.gate.silent(1.2), "nothing has happened since"
 
 
 def test_a_head_that_trickles_in(stage):
