@@ -25,16 +25,17 @@ def started(tmp_path):
     output = tmp_path / "output"
     environment = {k: v for k, v in os.environ.items() if not k.startswith("TUNNELD_")}
 
-    def start():
+    def start(*options):
         with open(output, "wb") as file:
             return subprocess.Popen(
-                [TOP / "scripts/run", "-o", f"listen=127.0.0.1:{port}"], cwd=tmp_path, env=environment,
+                [TOP / "scripts/run", "-o", f"listen=127.0.0.1:{port}", *options],
+                cwd=tmp_path, env=environment,
                 stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True)
 
     started = []
 
-    def run():
-        started.append(start())
+    def run(*options):
+        started.append(start(*options))
         ready = lambda: _curl(f"curl -sf http://127.0.0.1:{port}/readyz").returncode == 0
         proc.wait_until(lambda: started[-1].poll() is not None or ready(), 110, output.read_text)
         assert started[-1].poll() is None, output.read_text()
@@ -77,6 +78,16 @@ def test_the_token_is_shown_once_and_kept_for_the_owner_alone(started, tmp_path)
     assert process.wait(10) == 0
     process, printed = started()
     assert token not in printed and path.read_text().strip() == token, printed
+
+
+def test_a_token_file_named_by_an_option_is_the_one_printed(started, tmp_path, backend):
+    path = tmp_path / "mine" / "token"
+    process, printed = started("-o", f"api_token_file={path}")
+    assert printed.count(path.read_text().strip()) == 1, printed
+    (line,) = re.findall(r"^ *(curl .*)$", printed, re.MULTILINE)
+    answer = _curl(line.replace("127.0.0.1:3000", f"127.0.0.1:{backend.port}"))
+    assert json.loads(answer.stdout)["state"] == "active", answer
+    assert not (tmp_path / "var" / "owner-token").exists()
 
 
 def _run(folder, *arguments, **environment):
