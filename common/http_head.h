@@ -143,12 +143,12 @@ int http_head_find(const char *bytes, size_t n, bool request, size_t *scanned, s
 //
 // Refused besides malformed lines: Content-Length with Transfer-Encoding, two Content-Length fields
 // or a list in one, transfer codings other than exactly one "chunked", Transfer-Encoding in
-// HTTP/1.0, obs-fold, white space before a colon, no Host in HTTP/1.1, a Host that is not a valid
-// authority, an absolute-form target whose authority is not Host's or whose scheme is not http or
-// https, a fragment, bytes outside visible ASCII in the target, an unknown expectation, a second
-// Host, Authorization, X-Tunnel-Authorization, Expect or Upgrade field, a Connection field that
-// names a known field which is not hop-by-hop (Host, Content-Length, Authorization, Cookie ...) or
-// Transfer-Encoding.
+// HTTP/1.0, a tab behind the value of either, obs-fold, white space before a colon, no Host in
+// HTTP/1.1, a Host that is not a valid authority, an absolute-form target whose authority is not
+// Host's or whose scheme is not http or https, a fragment, bytes outside visible ASCII in the
+// target, an unknown expectation, a second Host, Authorization, X-Tunnel-Authorization, Expect or
+// Upgrade field, a Connection field that names a known field which is not hop-by-hop (Host,
+// Content-Length, Authorization, Cookie ...) or Transfer-Encoding.
 int http_request_parse(struct http_head *head, const char *bytes, size_t size, const char **why);
 
 // The same for a response head. TO_HEAD: it answers a HEAD request, so it has no body whatever its

@@ -133,12 +133,27 @@ static int content_length(struct http_parser *in, struct span digits)
 	return HTTP_OK;
 }
 
+// A HTAB behind a value is white space and not part of it (RFC 9110 section 5.5), but llhttp reads
+// "chunked" HTAB as another coding.
+static bool is_followed_by_tab(struct span value)
+{
+	const char *p = value.p + value.n;
+
+	while (*p == ' ')
+		p++;
+	return *p == '\t';
+}
+
 // RFC 9112 section 6, with only one way to read it.
 static int framing(struct http_parser *in)
 {
 	const struct http_field *length = seen_field(in, HTTP_CONTENT_LENGTH);
 	const struct http_field *coding = seen_field(in, HTTP_TRANSFER_ENCODING);
 
+	if ((length != NULL && is_followed_by_tab(length->value)) ||
+		(coding != NULL && is_followed_by_tab(coding->value)))
+		return http_refuse(
+			in, HTTP_BAD, "a tab behind Content-Length or Transfer-Encoding");
 	if (coding == NULL)
 		return length != NULL ? content_length(in, length->value) : HTTP_OK;
 	if (length != NULL)

@@ -29,6 +29,11 @@ BAD_FRAMING = {
     "xchunked": b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
     "vertical tab": b"Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n",
     "quoted": b'Transfer-Encoding: "chunked"\r\n\r\n0\r\n\r\n',
+    "tab behind chunked": b"Transfer-Encoding: chunked\t\r\n\r\n0\r\n\r\n",
+    "tab behind length": b"Content-Length: 5\t\r\n\r\nabcde",
+    "coding on a folded line": b"Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n",
+    "zero length, zero first": b"Content-Length: 00\r\n\r\n",
+    "length beyond 64 bits": b"Content-Length: 18446744073709551621\r\n\r\nabcde",
 }
 
 BAD_HEADS = {
@@ -85,6 +90,11 @@ BAD_CHUNKS = {
     "long extension": b"5;" + b"a" * 20000 + b"\r\nabcde\r\n0\r\n\r\n",
     "long trailers": b"0\r\n" + b"A: b\r\n" * 20000 + b"\r\n",
     "bad trailer": b"0\r\nX : y\r\n\r\n",
+    "folded trailer": b"0\r\nX: y\r\n z\r\n\r\n",
+    "bare LF after the last chunk": b"0\r\n\n",
+    "CR and something else at the end": b"0\r\n\rX",
+    "line end in a quoted extension": b'5;a="\r\n"\r\nabcde\r\n0\r\n\r\n',
+    "size beyond 64 bits": b"10000000000000005\r\nabcde\r\n0\r\n\r\n",
 }
 
 
@@ -194,6 +204,7 @@ BAD_ANSWERS = {
     "NUL": b"HTTP/1.1 200 OK\r\nX: a\0b\r\nContent-Length: 0\r\n\r\n",
     "folded": b"HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 0\r\n\r\n",
     "space before colon": b"HTTP/1.1 200 OK\r\nContent-Length : 0\r\n\r\n",
+    "tab behind chunked": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\t\r\n\r\n0\r\n\r\n",
     "endless head": b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 50000,
     "half a head": b"HTTP/1.1 200 OK\r\nContent-Le",
     "101 nobody asked for": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n" + b"z" * 99,

@@ -92,6 +92,7 @@ static void smuggling(void **state)
 #define COLON    "white space before the colon of a field"
 #define CONTROL  "a control character in a field"
 #define NAMECHAR "a wrong character in a field name"
+#define TAB      "a tab behind Content-Length or Transfer-Encoding"
 	static const struct {
 		const char *fields;
 		const char *why;
@@ -141,6 +142,11 @@ static void smuggling(void **state)
 			CONTROL},
 		{"Transfer-Encoding: chunked\x0c", CONTROL},
 		{"Transfer-Encoding: chu\x7fnked", CONTROL},
+		{"Transfer-Encoding: chunked\t", TAB},
+		{"Transfer-Encoding: chunked  \t ", TAB},
+		{"Transfer-Encoding:\t", CODING},
+		{"Content-Length: 5\t", TAB},
+		{"Content-Length: 5 \t", TAB},
 		{"Transfer-Encoding : chunked", COLON},
 		{"Transfer-Encoding\t: chunked", COLON},
 		{"Content-Length : 5", COLON},
@@ -197,7 +203,7 @@ static void request_framing(void **state)
 	assert_int_equal(head.length, 0);
 	good_request(GET HOST "Content-Length: 9223372036854775807\r\n\r\n");
 	assert_true(head.length == INT64_MAX);
-	good_request(GET HOST "Transfer-Encoding: \t Chunked \t\r\n\r\n");
+	good_request(GET HOST "Transfer-Encoding: \t Chunked  \r\n\r\n");
 	assert_int_equal(head.body, HTTP_BODY_CHUNKED);
 	assert_int_equal(head.length, 0);
 	good_request("POST / HTTP/1.0\r\nContent-Length: 7\r\n\r\n");
@@ -406,7 +412,8 @@ static void response_framing(void **state)
 	};
 	static const char *const bad[] = {"Content-Length: 5\r\nTransfer-Encoding: chunked",
 		"Content-Length: 5\r\nContent-Length: 5", "Content-Length: 5, 5",
-		"Content-Length: x", "Transfer-Encoding: gzip", "Transfer-Encoding: gzip, chunked",
+		"Content-Length: x", "Transfer-Encoding: chunked\t", "Transfer-Encoding: gzip",
+		"Transfer-Encoding: gzip, chunked",
 		"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked"};
 	char text[256];
 
