@@ -459,31 +459,44 @@ static bool socket_option_is(int fd, int option, int wanted)
 	return getsockopt(fd, SOL_SOCKET, option, &value, &n) == 0 && value == wanted;
 }
 
-// A TCP socket without a peer was either reset meanwhile, or never connected and is a lie: only the
-// latter has never seen a segment.
-static int judge_peerless(int fd)
+// A TCP socket tells all about itself in one call, which a socket of another kind does not know.
+static int judge_tcp(const struct tcp_info *info, bool connecting)
 {
-	struct tcp_info info;
-	socklen_t n = sizeof info;
-	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n) < 0 || n < sizeof info)
-		return -EBADMSG;
-	return info.tcpi_segs_in > 0 ? IPC_STREAM_OVER : -EBADMSG;
+	enum { SYN_SENT = 2, CLOSE = 7, LISTEN = 10 }; // the kernel's, not in its headers for us
+	switch (info->tcpi_state) {
+	case LISTEN: return -EBADMSG;
+	case SYN_SENT: return connecting ? 0 : -EBADMSG;
+	case CLOSE:
+		// Reset meanwhile, or never connected and a lie: only the latter has never seen a
+		// segment.
+		if (connecting)
+			return 0;
+		return info->tcpi_segs_in > 0 ? IPC_STREAM_OVER : -EBADMSG;
+	default: return 0;
+	}
+}
+
+// A pair made by an edge process.
+static int judge_local(int fd)
+{
+	struct sockaddr_storage peer;
+	socklen_t n = sizeof peer;
+	bool good = socket_option_is(fd, SO_TYPE, SOCK_STREAM) &&
+		    socket_option_is(fd, SO_DOMAIN, AF_UNIX) &&
+		    getpeername(fd, (struct sockaddr *)&peer, &n) == 0;
+	return good ? 0 : -EBADMSG;
 }
 
 int ipc_check_stream(int fd, bool connecting)
 {
-	struct sockaddr_storage peer;
-	socklen_t n = sizeof peer;
-	if (!socket_option_is(fd, SO_TYPE, SOCK_STREAM) || !socket_option_is(fd, SO_ACCEPTCONN, 0))
-		return -EBADMSG;
-	if (!socket_option_is(fd, SO_DOMAIN, AF_INET) &&
-		!socket_option_is(fd, SO_DOMAIN, AF_INET6) &&
-		!socket_option_is(fd, SO_DOMAIN, AF_UNIX))
-		return -EBADMSG;
+	struct tcp_info info;
+	socklen_t n = sizeof info;
 	// A read that waits would stop everybody else's connections as well.
 	if (!(fcntl(fd, F_GETFL) & O_NONBLOCK))
 		return -EBADMSG;
-	if (connecting || getpeername(fd, (struct sockaddr *)&peer, &n) == 0)
-		return 0;
-	return judge_peerless(fd);
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n) < 0)
+		return judge_local(fd);
+	if (n < offsetof(struct tcp_info, tcpi_segs_in) + sizeof info.tcpi_segs_in)
+		return -EBADMSG; // Linux before 4.2
+	return judge_tcp(&info, connecting);
 }

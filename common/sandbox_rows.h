@@ -94,10 +94,9 @@
 	{"shutdown", "half-close"},                                                                \
 	{"getpeername", "whether a received descriptor is connected, and to whom"},                \
 	SANDBOX_GETSOCKOPT(SO_TYPE, "whether a received descriptor is a stream socket"),           \
-	SANDBOX_GETSOCKOPT(SO_ACCEPTCONN, "whether a received descriptor listens, to refuse it"),  \
-	SANDBOX_GETSOCKOPT(SO_DOMAIN, "whether a received descriptor is TCP or a local socket"),   \
+	SANDBOX_GETSOCKOPT(SO_DOMAIN, "whether a received descriptor is a local socket"),          \
 	SANDBOX_GETSOCKOPT(SO_ERROR, "why a connection failed"),                                   \
-	{"getsockopt", "TCP_INFO: whether a socket without a peer ever had one",                   \
+	{"getsockopt", "TCP_INFO: whether a received descriptor is connected, or has been",        \
 		{ARG_INT(1, IPPROTO_TCP), ARG_INT(2, TCP_INFO)}},                                  \
 	SANDBOX_SETSOCKOPT(SOL_SOCKET, SO_LINGER, "whether unsent bytes survive the end"),         \
 	SANDBOX_SETSOCKOPT(IPPROTO_TCP, TCP_NODELAY, "small messages leave at once"),              \

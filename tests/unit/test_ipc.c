@@ -544,6 +544,18 @@ static void test_check_stream(void **state)
 	assert_int_equal(ipc_check_stream(pair[0], false), -EBADMSG);
 	assert_int_equal(pipe2(pipes, O_NONBLOCK), 0);
 	assert_int_equal(ipc_check_stream(pipes[0], false), -EBADMSG);
+
+	int datagrams = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	int local = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	assert_int_equal(connect(datagrams, (struct sockaddr *)&address, size), 0);
+	assert_int_equal(ipc_check_stream(datagrams, false), -EBADMSG);
+	assert_int_equal(ipc_check_stream(local, false), -EBADMSG);
+	assert_int_equal(
+		bind(local, &(struct sockaddr){.sa_family = AF_UNIX}, sizeof(sa_family_t)), 0);
+	assert_int_equal(listen(local, 5), 0);
+	assert_int_equal(ipc_check_stream(local, false), -EBADMSG);
+	close(datagrams);
+	close(local);
 	const int all[] = {listener, idle, accepted, pair[0], pair[1], pipes[0], pipes[1]};
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		close(all[i]);
