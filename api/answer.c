@@ -3,6 +3,7 @@
 
 #include "answer.h"
 
+#include "failures.h"
 #include "http_date.h"
 #include "page.h"
 
@@ -128,6 +129,28 @@ void answer_refusal(struct connection *c, enum code code, unsigned retry_after, 
 		return;
 	}
 	struct problem problem = {.code = code, .retry_after = retry_after, .fields = fields};
+	answer_problem_full(c, &problem);
+}
+
+void answer_login(
+	struct connection *c, enum code code, unsigned retry_after, const char *id, struct span to)
+{
+	static const struct span challenge =
+		SPAN_INIT("WWW-Authenticate: Bearer realm=\"tunnel\"\r\n");
+	bool challenged = code == CODE_AUTH_REQUIRED || code == CODE_AUTH_FAILED;
+	struct span fields = challenged ? challenge : (struct span){NULL, 0};
+	if (c->form == FORM_HTML) {
+		answer_page(c, &(struct page){.code = code,
+				       .to_head = c->to_head,
+				       .retry_after = retry_after,
+				       .fields = fields,
+				       .login = span_of(id),
+				       .to = to});
+		return;
+	}
+	struct problem problem = {.code = code, .retry_after = retry_after, .fields = fields};
+	if (code == CODE_RATE_LIMITED)
+		problem.detail = SPAN(FAILURES_DETAIL);
 	answer_problem_full(c, &problem);
 }
 

@@ -35,5 +35,11 @@ void answer_findings(
 void answer_refusal(
 	struct connection *connection, enum code code, unsigned retry_after, struct span fields);
 
+// The login form of tunnel ID. CODE: CODE_AUTH_REQUIRED, CODE_AUTH_FAILED, CODE_RATE_LIMITED (too
+// many failures), or CODE_NONE: the form was asked for. TO: where the login is to lead; absent: not
+// known. Who cannot read pages gets CODE as answer_refusal() gives it.
+void answer_login(struct connection *connection, enum code code, unsigned retry_after,
+	const char *id, struct span to);
+
 // The page of the front door.
 void answer_front(struct connection *connection);

@@ -397,11 +397,13 @@ static struct connection *connection_new(struct connections *set, enum connectio
 	return c;
 }
 
-void connection_serve(struct connections *set, int fd, uint8_t listener, struct span bytes)
+void connection_serve(struct connections *set, int fd, const uint8_t peer[PEER_SIZE],
+	uint8_t listener, struct span bytes)
 {
 	struct connection *c = connection_new(set, CONNECTION_SERVED, fd, bytes, NULL);
 	if (c == NULL)
 		return;
+	memcpy(c->peer, peer, PEER_SIZE);
 	c->listener = listener;
 	set_deadline(c, CONNECTION_HEAD_MS);
 	run(c);

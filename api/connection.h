@@ -69,6 +69,7 @@ struct connection {
 	struct request *request;
 	struct connection_waiter *waiter;
 	char tunnel[TUNNEL_ID_MAX + 1]; // of a page
+	uint8_t peer[PEER_SIZE];        // of a request; as its gate says
 	// How the request wants to be answered.
 	enum answer_form form;
 	bool to_head;
@@ -77,9 +78,10 @@ struct connection {
 	bool running, peer_ended, hung_up, lost;
 };
 
-// Serves the one request of FD (consumed), from which BYTES have been read already and which came
-// in by LISTENER: looks at them at once. Without a place or memory FD is closed.
-void connection_serve(struct connections *set, int fd, uint8_t listener, struct span bytes);
+// Serves the one request of FD (consumed), from which BYTES have been read already and which PEER
+// sent by LISTENER: looks at them at once. Without a place or memory FD is closed.
+void connection_serve(struct connections *set, int fd, const uint8_t peer[PEER_SIZE],
+	uint8_t listener, struct span bytes);
 
 // A connection of a visitor of TUNNEL that is to be given one answer, by the caller, right away. FD
 // is consumed. Returns NULL, with FD closed, when there is no place or no memory.

@@ -24,9 +24,18 @@ void handle_front(struct worker *worker, struct connection *connection, struct r
 // The description of the API, api/openapi.json.
 extern const struct span openapi_document;
 
+// handlers_login.c
+void handle_login(struct worker *worker, struct connection *connection, struct request *request);
+void handle_login_form(
+	struct worker *worker, struct connection *connection, struct request *request);
+
 // handlers_metrics.c
 void handle_metrics(struct worker *worker, struct connection *connection, struct request *request);
 
-// handlers_visitor.c: what is not the API's. Answers any request.
+// handlers_visitor.c: reads tunnel ID if it lives, or answers the visitor what else it is.
+struct tunnel;
+bool handle_find_live(struct worker *worker, struct connection *connection, struct span id,
+	struct tunnel *tunnel);
+// What is not the API's. Answers any request.
 void handle_elsewhere(
 	struct worker *worker, struct connection *connection, const struct request *request);

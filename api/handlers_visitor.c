@@ -23,21 +23,31 @@ static struct span segment(struct span path, struct span prefix)
 	return rest;
 }
 
-// A tunnel that lives never gets here, but for the moment in which it starts or is restored.
-static void answer_tunnel(struct worker *worker, struct connection *connection, struct span id)
+bool handle_find_live(
+	struct worker *worker, struct connection *connection, struct span id, struct tunnel *tunnel)
 {
-	struct tunnel tunnel;
-	int r = tunnel_id_ok(id) ? store_tunnel_get(worker->store, id, &tunnel) : STORE_NONE;
+	int r = tunnel_id_ok(id) ? store_tunnel_get(worker->store, id, tunnel) : STORE_NONE;
+	if (r == 0 && tunnel->state == TUNNEL_ACTIVE)
+		return true;
 	if (r < 0) {
 		worker_log_store(worker, "looking for a tunnel", r);
 		answer_refusal(connection, CODE_INTERNAL, 0, no_fields);
 	} else if (r == STORE_NONE) {
 		answer_refusal(connection, CODE_TUNNEL_UNKNOWN, 0, no_fields);
-	} else if (tunnel_state_is_over(tunnel.state)) {
+	} else if (tunnel_state_is_over(tunnel->state)) {
 		answer_refusal(connection, CODE_TUNNEL_OVER, 0, no_fields);
 	} else {
 		answer_refusal(connection, CODE_DRAINING, 1, no_fields);
 	}
+	return false;
+}
+
+// A tunnel that lives never gets here, but for the moment in which it starts or is restored.
+static void answer_tunnel(struct worker *worker, struct connection *connection, struct span id)
+{
+	struct tunnel tunnel;
+	if (handle_find_live(worker, connection, id, &tunnel))
+		answer_refusal(connection, CODE_DRAINING, 1, no_fields);
 }
 
 void handle_elsewhere(

@@ -19,6 +19,8 @@ static const struct route routes[] = {
 	{HTTP_GET, "/_api/openapi.json", false, handle_openapi},
 	{HTTP_GET, "/healthz", false, handle_health},
 	{HTTP_GET, "/readyz", false, handle_ready},
+	{HTTP_GET, "/_t/{id}/login", false, handle_login_form},
+	{HTTP_POST, "/_t/{id}/login", false, handle_login},
 	{HTTP_GET, "/", false, handle_front},
 };
 
@@ -34,14 +36,14 @@ static const struct route metrics_route = {HTTP_GET, "/metrics", false, handle_m
 // Whether PATH is what PATTERN describes; *ID is then what stands for {id}.
 static bool matches(const char *pattern, struct span path, struct span *id)
 {
-	static const struct span hole = SPAN_INIT("{id}");
-	struct span whole = span_of(pattern);
-	if (whole.n < hole.n || !span_eq((struct span){whole.p + whole.n - hole.n, hole.n}, hole))
-		return span_eq(whole, path);
-	struct span before = {whole.p, whole.n - hole.n};
-	if (!span_starts(path, before) || path.n == before.n)
+	const char *hole = strstr(pattern, "{id}");
+	if (hole == NULL)
+		return span_eq(span_of(pattern), path);
+	struct span before = {pattern, (size_t)(hole - pattern)}, after = span_of(hole + 4);
+	if (path.n <= before.n + after.n || !span_starts(path, before) ||
+		!span_eq(after, (struct span){path.p + path.n - after.n, after.n}))
 		return false;
-	*id = (struct span){path.p + before.n, path.n - before.n};
+	*id = (struct span){path.p + before.n, path.n - before.n - after.n};
 	return memchr(id->p, '/', id->n) == NULL;
 }
 
@@ -89,10 +91,19 @@ static void answer_wrong_method(struct connection *connection, const struct requ
 	answer_problem_full(connection, &problem);
 }
 
-static void answer_no_token(struct connection *connection)
+// Only a token that was shown and is wrong counts as a failure.
+static void answer_no_token(
+	struct worker *worker, struct connection *connection, const struct request *request)
 {
 	struct problem problem = {.code = CODE_TOKEN_INVALID,
 		.fields = SPAN("WWW-Authenticate: Bearer realm=\"tunneld\"\r\n")};
+	unsigned wait_s = 0;
+	if (http_head_field(&request->head, HTTP_AUTHORIZATION) != NULL)
+		wait_s = failures_note(&worker->failures, connection->peer, worker->loop.now);
+	if (wait_s > 0)
+		problem = (struct problem){.code = CODE_RATE_LIMITED,
+			.detail = SPAN(FAILURES_DETAIL),
+			.retry_after = wait_s};
 	answer_problem_full(connection, &problem);
 }
 
@@ -143,7 +154,7 @@ static void begin(struct connection *connection, struct request *request)
 	else if (access_is_owner(&request->head, &worker->settings.owner_token))
 		connection->privileged = true;
 	else
-		answer_no_token(connection);
+		answer_no_token(worker, connection, request);
 }
 
 static void handle(struct connection *connection, struct request *request)

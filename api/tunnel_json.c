@@ -77,6 +77,17 @@ static int add_secret(struct buf *out, struct span secret)
 				: buf_printf(out, ",\"secret\":null");
 }
 
+// What to share: opened in a browser, it logs in by itself. The secret stands where browsers do not
+// send it, behind the '#'.
+static int add_share_url(
+	struct buf *out, const struct tunnel *tunnel, const struct tunnel_view *view)
+{
+	if (tunnel->auth != AUTH_BEARER || view->secret.p == NULL)
+		return buf_printf(out, ",\"share_url\":null");
+	return buf_printf(out, ",\"share_url\":\"%.*s/t/%s/#%.*s\"", (int)view->public_url.n,
+		view->public_url.p, tunnel->id, (int)view->secret.n, view->secret.p);
+}
+
 int tunnel_json(struct buf *out, const struct tunnel *tunnel, const struct tunnel_view *view)
 {
 	int r = add_addresses(out, tunnel, view->public_url);
@@ -96,5 +107,7 @@ int tunnel_json(struct buf *out, const struct tunnel *tunnel, const struct tunne
 		r = add_counters(out, &tunnel->counters);
 	if (r == 0 && view->to_creator)
 		r = add_secret(out, view->secret);
+	if (r == 0 && view->to_creator)
+		r = add_share_url(out, tunnel, view);
 	return r == 0 ? buf_printf(out, "}") : r;
 }

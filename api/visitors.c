@@ -11,19 +11,32 @@ int visitors_on_visitor(struct worker *worker, struct ipc_message *message)
 	int r = ipc_check_stream(message->fd, false);
 	if (r == 0)
 		connection_serve(&worker->connections, take_fd(&message->fd),
+			(const uint8_t *)message->fields[0].bytes.p,
 			(uint8_t)message->fields[1].number, message->fields[2].bytes);
 	return r < 0 ? r : 0;
 }
 
-// What a browser needs to ask its user, or a program to know what is missing.
-static struct span challenge_of(struct worker *worker, struct span id, enum code code)
+// The page a visitor gets who was refused by the relay of connection->tunnel.
+static void answer_page(
+	struct worker *worker, struct connection *connection, enum code code, unsigned retry_after)
 {
+	static const struct span basic =
+		SPAN_INIT("WWW-Authenticate: Basic realm=\"tunnel\", charset=\"UTF-8\"\r\n");
+	struct span id = span_of(connection->tunnel), none = {NULL, 0};
 	struct tunnel tunnel;
-	if (code_info(code)->status != 401)
-		return (struct span){NULL, 0};
-	if (store_tunnel_get(worker->store, id, &tunnel) == 0 && tunnel.auth == AUTH_BASIC)
-		return SPAN("WWW-Authenticate: Basic realm=\"tunnel\", charset=\"UTF-8\"\r\n");
-	return SPAN("WWW-Authenticate: Bearer realm=\"tunnel\"\r\n");
+	if (code_info(code)->status != 401) {
+		answer_refusal(connection, code, retry_after, none);
+		return;
+	}
+	if (code == CODE_AUTH_FAILED && retry_after > 0) // failures came too fast
+		code = CODE_RATE_LIMITED;
+	bool is_basic =
+		store_tunnel_get(worker->store, id, &tunnel) == 0 && tunnel.auth == AUTH_BASIC;
+	if (!is_basic)
+		answer_login(connection, code, retry_after, connection->tunnel, none);
+	else
+		answer_refusal(
+			connection, code, retry_after, code == CODE_RATE_LIMITED ? none : basic);
 }
 
 void visitors_on_page(struct worker *worker, struct ipc_message *message)
@@ -41,6 +54,5 @@ void visitors_on_page(struct worker *worker, struct ipc_message *message)
 		return;
 	connection->form = FORM_HTML;
 	connection->to_head = message->fields[2].number != 0;
-	answer_refusal(connection, code, (unsigned)message->fields[3].number,
-		challenge_of(worker, given, code));
+	answer_page(worker, connection, code, (unsigned)message->fields[3].number);
 }

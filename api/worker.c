@@ -141,6 +141,7 @@ static int on_setup(struct ipc_channel *channel, struct ipc_message *message)
 	char why[256];
 	struct worker *worker = container_of(channel, struct worker, control);
 	read_settings(&worker->settings, message->fields);
+	worker->failures.per_minute = worker->settings.failure_rate;
 	bucket_init(&worker->create_bucket, worker->settings.create_rate, instant_now());
 	channel->phase = PHASE_RUN;
 	if (store_open(&worker->store, WORKER_DATABASE, why, sizeof why) < 0) {
@@ -319,6 +320,7 @@ static void worker_deinit(struct worker *worker)
 	deletions_deinit(worker);
 	restores_deinit(worker);
 	ends_deinit(&worker->ends);
+	failures_deinit(&worker->failures);
 	store_free(worker->store);
 	ipc_deinit(&worker->gates);
 	ipc_deinit(&worker->control);

@@ -11,6 +11,7 @@
 #include "creation.h"
 #include "deletion.h"
 #include "ends.h"
+#include "failures.h"
 #include "pending.h"
 #include "restore.h"
 #include "store.h"
@@ -62,6 +63,7 @@ struct worker {
 	struct connections connections;
 	struct pendings pendings;
 	struct bucket create_bucket;
+	struct failures failures; // wrong tokens and logins
 	struct creation_list creations;
 	struct deletion_list deletions;
 	struct ends ends;

@@ -14,8 +14,7 @@ static const struct code_info codes[CODES] = {
 		"destination_unavailable"},
 	[CODE_AUTH_REQUIRED] = {"auth_required", 401, 0, "A secret is needed",
 		"This tunnel asks for the secret that was shared together with its address. Programs send "
-		"it as `Authorization: Bearer SECRET`; a browser can ask for it only where the tunnel was "
-		"made with basic authentication.",
+		"it as `Authorization: Bearer SECRET`; a browser that opens the address asks for it.",
 		"http_request_denied"},
 	[CODE_AUTH_FAILED] = {"auth_failed", 401, 0, "The secret is not right",
 		"The secret sent with this request is not the one of this tunnel. Check it for missing "

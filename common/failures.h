@@ -24,6 +24,11 @@ struct failures {
 	uint32_t per_minute; // and so many at once after a pause; 0: no limit
 };
 
+// What the answer says beyond the limit.
+#define FAILURES_DETAIL                                                                           \
+	"Too many wrong secrets or tokens came from your address. A right one is let in all the " \
+	"same."
+
 // Notes a failure of the visitor at PEER; of an IPv6 address its /64 counts. Returns 0, or, beyond
 // the limit, the seconds (1 at least) after which another one is within it.
 unsigned failures_note(

@@ -55,6 +55,25 @@ void base32_encode(char *out, const void *bytes, size_t n)
 	*out = '\0';
 }
 
+void base64_encode(char *out, const void *bytes, size_t n)
+{
+	static const char alphabet[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const uint8_t *p = bytes;
+	for (size_t i = 0; i < n; i += 3) {
+		uint32_t bits = (uint32_t)p[i] << 16;
+		if (i + 1 < n)
+			bits |= (uint32_t)p[i + 1] << 8;
+		if (i + 2 < n)
+			bits |= p[i + 2];
+		*out++ = alphabet[bits >> 18];
+		*out++ = alphabet[bits >> 12 & 63];
+		*out++ = i + 1 < n ? alphabet[bits >> 6 & 63] : '=';
+		*out++ = i + 2 < n ? alphabet[bits & 63] : '=';
+	}
+	*out = '\0';
+}
+
 static int base64_digit(char c)
 {
 	if (c >= 'A' && c <= 'Z')

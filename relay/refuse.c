@@ -56,8 +56,7 @@ enum step refuse(struct visitor *visitor, enum code code, struct span detail)
 		return visitor_drop(visitor); // only our copy of the descriptor
 	if (wait_s > 0) {
 		code = CODE_RATE_LIMITED;
-		detail = SPAN(
-			"Too many wrong secrets came from your address. A right one is let in all the same.");
+		detail = SPAN(FAILURES_DETAIL);
 	}
 	// Who has not been let in does not keep a place.
 	bool keep = x->keep_alive && x->up.ended && visitor->admitted &&

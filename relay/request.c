@@ -112,11 +112,13 @@ static enum step forward(struct visitor *visitor, struct span head, struct span 
 	return request_dial(visitor, 0);
 }
 
-// "/t/<id>" without its slash would make every relative link of the page miss the tunnel.
+// "/t/<id>" without its slash would make every relative link of the page miss the tunnel, and has
+// no part in the tunnel cookie: so who shows nothing is told this before being asked for the
+// secret.
 static enum step redirect_to_slash(struct visitor *visitor, const struct route *route)
 {
 	char text[640];
-	bool keep = visitor->x.keep_alive && visitor->x.up.ended;
+	bool keep = visitor->x.keep_alive && visitor->x.up.ended && visitor->admitted;
 	int n = snprintf(text, sizeof text,
 		"HTTP/1.1 308 Permanent Redirect\r\nDate: %s\r\nLocation: %.*s/%.*s\r\n"
 		"Content-Length: 0\r\n%s\r\n",
@@ -128,6 +130,15 @@ static enum step redirect_to_slash(struct visitor *visitor, const struct route *
 	if (stream_send(&visitor->stream, &piece, 1) < 0)
 		return visitor_drop(visitor);
 	return keep ? visitor_next(visitor) : visitor_finish(visitor);
+}
+
+// The same; what follows the request stays with the connection.
+static enum step redirect_with_rest(
+	struct visitor *visitor, const struct route *route, struct span rest)
+{
+	if (buf_add_span(&visitor->stream.in, rest) < 0)
+		return visitor_drop(visitor);
+	return redirect_to_slash(visitor, route);
 }
 
 static enum step refuse_parse(struct visitor *visitor, int outcome, const char *why)
@@ -151,18 +162,19 @@ static enum step request_route(
 	struct relay *relay = visitor->relay;
 	struct exchange *x = &visitor->x;
 	struct access_verdict access = access_check(&relay->config, &relay->secret, head);
+	bool slashless =
+		(route.rest.n == 0 || route.rest.p[0] != '/') && !head->upgrade && x->up.ended;
+	if (slashless && access.refused == CODE_AUTH_REQUIRED)
+		return redirect_with_rest(visitor, &route, rest);
 	struct objection objection = object(visitor, head, &access);
 	if (objection.code != CODE_NONE)
 		return refuse_with_rest(visitor, objection.code, span_of(objection.detail), rest);
+	if (slashless)
+		return redirect_with_rest(visitor, &route, rest);
 
 	bool tcp = relay->config.backend.scheme == URL_TCP;
 	bool strip = relay->config.prefix == PREFIX_STRIP;
 	x->upgrade = head->upgrade && x->up.ended && !tcp;
-	if ((route.rest.n == 0 || route.rest.p[0] != '/') && !head->upgrade && x->up.ended) {
-		if (buf_add_span(&visitor->stream.in, rest) < 0)
-			return visitor_drop(visitor);
-		return redirect_to_slash(visitor, &route);
-	}
 	size_t n = rewrite_request(
 		&(struct rewrite_request){
 			.head = head,

@@ -29,7 +29,8 @@ NEVER_LOGGED = re.compile(
     r"protocol violation", re.IGNORECASE)
 
 OPTIONS = {
-    "create_rate": "100000",  # stories create many tunnels from one address
+    "create_rate": "100000",   # stories create many tunnels from one address
+    "failure_rate": "100000",  # and show many wrong secrets
 }
 
 USER_IDS_OF_A_DAEMON = 20016

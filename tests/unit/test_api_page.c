@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: ISC
 // SPDX-FileCopyrightText: 2026 the tunneld authors
 //
-// Pages for every code: complete, alike, and with nothing in them that a browser would run or load.
+// Pages for every code: complete, alike, and with nothing in them that a browser would run or load
+// but the script of the login form, which the policy names by its hash.
 
 #include "page.h"
 
 #include "bucket.h"
+#include "hex.h"
 #include "problem.h"
+#include "secret.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -52,7 +55,7 @@ static unsigned count(const char *in, const char *part)
 // Every element that is opened is closed, in order.
 static void check_nesting(void)
 {
-	static const char *const empty[] = {"meta", "br", "!DOCTYPE"};
+	static const char *const empty[] = {"meta", "br", "!DOCTYPE", "input"};
 	char open[32][16], name[16];
 	unsigned depth = 0;
 	for (const char *p = body; (p = strchr(p, '<')) != NULL; p++) {
@@ -71,10 +74,25 @@ static void check_nesting(void)
 	assert_int_equal(depth, 0);
 }
 
-static void check_page(void)
+// What stands in the one ELEMENT of the body, as the policy has to name it.
+static const char *source_of(const char *element)
+{
+	static char source[128];
+	char open[16], digest[BASE64_SIZE(SECRET_HASH_SIZE)];
+	struct secret_hash hash;
+	snprintf(open, sizeof open, "<%s>", element);
+	assert_int_equal(count(body, open), 1);
+	const char *start = strstr(body, open) + strlen(open);
+	secret_hash_make(&hash, (struct span){start, strcspn(start, "<")});
+	base64_encode(digest, hash.bytes, sizeof hash.bytes);
+	snprintf(source, sizeof source, "%s-src 'sha256-%s'; ", element, digest);
+	return source;
+}
+
+static void check_common(void)
 {
 	static const char *const never[] = {
-		"<script", "src=", "@import", "url(", "http:", "https:", "javascript:", "onclick"};
+		"src=", "@import", "url(", "http:", "https:", "javascript:", "onclick"};
 	assert_int_equal(announced(), strlen(body));
 	assert_int_equal(strncmp(body, "<!DOCTYPE html>", 15), 0);
 	assert_int_equal(count(body, "<title>"), 1);
@@ -85,13 +103,39 @@ static void check_page(void)
 	for (size_t i = 0; i < ARRAY_SIZE(never); i++)
 		if (strstr(body, never[i]) != NULL)
 			fail_msg("%s in %s", never[i], body);
+	assert_int_equal(count(text, "Content-Security-Policy: "), 1);
 	assert_non_null(strstr(text, "Content-Security-Policy: default-src 'none'; "));
+	assert_non_null(strstr(text, source_of("style")));
+	assert_non_null(strstr(text, " base-uri 'none'; "));
+	assert_non_null(strstr(text, "; frame-ancestors 'none'\r\n"));
+	assert_null(strstr(text, "unsafe"));
 	assert_non_null(strstr(text, "\r\nX-Content-Type-Options: nosniff\r\n"));
-	assert_non_null(strstr(text, "\r\nReferrer-Policy: no-referrer\r\n"));
 	assert_non_null(strstr(text, "\r\nCache-Control: no-store\r\n"));
 	assert_non_null(strstr(text, "\r\nConnection: close\r\n"));
 	assert_int_equal(count(text, "\r\nDate: "), 1);
 	assert_non_null(strstr(text, "\r\nContent-Type: text/html; charset=utf-8\r\n"));
+}
+
+static void check_page(void)
+{
+	check_common();
+	assert_null(strstr(text, "<script"));
+	assert_null(strstr(text, "script-src"));
+	assert_null(strstr(body, "<form"));
+	assert_non_null(strstr(text, "; form-action 'none'; "));
+	assert_non_null(strstr(text, "\r\nReferrer-Policy: no-referrer\r\n"));
+}
+
+static void check_login(void)
+{
+	check_common();
+	assert_non_null(strstr(text, source_of("script")));
+	assert_non_null(strstr(text, "; form-action 'self'; "));
+	assert_non_null(strstr(text, "\r\nReferrer-Policy: same-origin\r\n"));
+	assert_non_null(strstr(body, "<form method=\"post\" action=\"/_t/t-abc/login\">"));
+	assert_non_null(strstr(body, "<label for=\"secret\">"));
+	assert_non_null(strstr(body, "<input id=\"secret\" name=\"secret\" type=\"password\" "));
+	assert_non_null(strstr(body, "autocomplete=\"current-password\""));
 }
 
 static void every_code_has_a_page(void **state)
@@ -125,6 +169,37 @@ static void details_are_text(void **state)
 	format(&(struct page){.code = CODE_INTERNAL, .detail = SPAN("<b a=\"1\">&amp;'</b>")});
 	assert_non_null(strstr(body, "<p>&lt;b a=&quot;1&quot;&gt;&amp;amp;'&lt;/b&gt;</p>"));
 	check_page();
+}
+
+static void the_login_form(void **state)
+{
+	static const struct {
+		enum code code;
+		const char *status, *wrong;
+	} forms[] = {
+		{CODE_NONE, "HTTP/1.1 200 ", NULL},
+		{CODE_AUTH_REQUIRED, "HTTP/1.1 401 ", NULL},
+		{CODE_AUTH_FAILED, "HTTP/1.1 401 ", "The secret sent with this"},
+		{CODE_RATE_LIMITED, "HTTP/1.1 429 ", "A right one is let in"},
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
+		format(&(struct page){.code = forms[i].code, .login = SPAN("t-abc")});
+		check_login();
+		assert_int_equal(strncmp(text, forms[i].status, strlen(forms[i].status)), 0);
+		const char *told = strstr(body, "aria-invalid=\"true\" aria-describedby=\"wrong\"");
+		assert_int_equal(told != NULL, forms[i].wrong != NULL);
+		assert_int_equal(
+			count(body, "id=\"wrong\" role=\"alert\""), forms[i].wrong != NULL);
+		if (forms[i].wrong != NULL)
+			assert_non_null(strstr(body, forms[i].wrong));
+		assert_null(strstr(body, "name=\"to\""));
+	}
+	format(&(struct page){.code = CODE_AUTH_FAILED,
+		.login = SPAN("t-abc"),
+		.to = SPAN("/t/t-abc/?a=\"b\"&c=<d>")});
+	check_login();
+	assert_non_null(
+		strstr(body, "name=\"to\" value=\"/t/t-abc/?a=&quot;b&quot;&amp;c=&lt;d&gt;\""));
 }
 
 static void head_has_the_length_and_no_body(void **state)
@@ -181,6 +256,7 @@ int main(void)
 		cmocka_unit_test(every_code_has_a_page),
 		cmocka_unit_test(the_front_door),
 		cmocka_unit_test(details_are_text),
+		cmocka_unit_test(the_login_form),
 		cmocka_unit_test(head_has_the_length_and_no_body),
 		cmocka_unit_test(further_fields),
 		cmocka_unit_test(buckets),

@@ -99,6 +99,10 @@ static void test_base64_vectors(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(vectors); i++) {
 		char out[16];
 		size_t n = strlen(vectors[i].bytes);
+		char text[BASE64_SIZE(6)];
+		base64_encode(text, vectors[i].bytes, n);
+		assert_string_equal(text, vectors[i].text);
+		assert_int_equal(strlen(text), BASE64_SIZE(n) - 1);
 		assert_int_equal(base64_decode(out, n, span_of(vectors[i].text)), n);
 		assert_memory_equal(out, vectors[i].bytes, n);
 		if (n > 0)

@@ -401,7 +401,7 @@ def test_methods_and_routes(stage):
     assert answer.status == 204 and "POST" in answer.fields.get("Allow"), answer
     assert stage.call("OPTIONS", "*", token=None).status == 204
     for path in ("/_api/nothing", "/_api/tunnels/", f"/_api/tunnels/{UNKNOWN}/agent", "/_api/tokens",
-                 "/_api/events", "/favicon.ico", "/_t/x/login", "/_api/tunnels/a/b", "/_apix", "/x?y"):
+                 "/_api/events", "/favicon.ico", "/_t/x/log", "/_t/x/y/login", "/_t/login", "/_api/tunnels/a/b", "/_apix", "/x?y"):
         problem(stage.call("GET", path), 404, "not_found")
 
 
@@ -426,17 +426,20 @@ def test_tunnels_without_a_relay(stage):
     assert head.status == 410 and head.body == b""
 
 
-def check_page(answer, status, code_name):
+def check_page(answer, status, code_name, login=False):
     assert answer.status == status, answer
     assert answer.fields.get("Tunnel-Error") == code_name, answer
     assert answer.fields.get("Content-Type") == "text/html; charset=utf-8"
     policy = answer.fields.get("Content-Security-Policy")
-    assert "default-src 'none'" in policy and "script" not in policy
+    assert "default-src 'none'" in policy and ("script-src 'sha256-" in policy) == login
+    assert "unsafe" not in policy and "base-uri 'none'" in policy and "frame-ancestors 'none'" in policy
+    assert f"form-action {chr(39)}{'self' if login else 'none'}" in policy
     assert answer.fields.get("X-Content-Type-Options") == "nosniff"
-    assert answer.fields.get("Referrer-Policy") == "no-referrer"
+    assert answer.fields.get("Referrer-Policy") == ("same-origin" if login else "no-referrer")
     assert "no-store" in answer.fields.get("Cache-Control")
     text = answer.body.decode()
-    assert text.startswith("<!DOCTYPE html>") and "<title>" in text and "<script" not in text
+    assert text.startswith("<!DOCTYPE html>") and "<title>" in text
+    assert ("<script" in text) == login and ("<form" in text) == login
     return text
 
 
@@ -462,12 +465,18 @@ def test_pages_for_relays(stage, auth, scheme):
         stage.worker.send(MSG.PAGE, made, code(name), False, 7, fd=client.accepted)
         client.accepted.close()
         answer = client.answer()
-        check_page(answer, status, name)
+        check_page(answer, status, name, login=status == 401 and auth == "bearer")
         assert answer.fields.get("Connection") == "close"
         assert answer.fields.get("Retry-After") == "7"
         if status == 401:
             assert answer.fields.get("WWW-Authenticate").startswith(scheme), answer
         assert client.ended() == "eof", "unread bytes of the request do not turn the end into a reset"
+    client = stage.client()  # failures came too fast
+    stage.worker.send(MSG.PAGE, made, code("auth_failed"), False, 7, fd=client.accepted)
+    client.accepted.close()
+    answer = client.answer()
+    check_page(answer, 429, "rate_limited", login=auth == "bearer")
+    assert answer.fields.get("Retry-After") == "7" and "WWW-Authenticate" not in answer.fields, answer
     client = stage.client()
     stage.worker.send(MSG.PAGE, UNKNOWN, 0, True, 0, fd=client.accepted)
     client.accepted.close()
