@@ -78,6 +78,7 @@ class TcpBackend:
 
     def refuse(self):
         """Stops listening: new connections are refused, old ones stay."""
+        self.listener.shutdown(socket.SHUT_RDWR)  # a thread waits in accept()
         self.listener.close()
 
     def drop_all(self):
