@@ -40,6 +40,20 @@ void answer_json(struct connection *c, unsigned status, struct span document, st
 	answer_document(c, status, "application/json", document, fields);
 }
 
+void answer_with_tunnel(
+	struct connection *c, const struct tunnel *tunnel, const struct tunnel_view *view)
+{
+	CLEANUP(buf_reset) struct buf document;
+	buf_init(&document, TUNNEL_JSON_MAX);
+	int r = tunnel_json(&document, tunnel, view);
+	if (r == 0)
+		r = buf_add(&document, "\n", 1);
+	if (r < 0)
+		answer_problem(c, CODE_INTERNAL, "Out of memory.");
+	else
+		answer_json(c, 200, buf_span(&document), (struct span){NULL, 0});
+}
+
 void answer_empty(struct connection *c, unsigned status, struct span fields)
 {
 	int r = add_head(c, status, fields);
@@ -110,6 +124,22 @@ void answer_findings(struct connection *c, int outcome, const char *summary, str
 		break;
 	default: answer_problem(c, CODE_INTERNAL, "Out of memory."); break;
 	}
+}
+
+void answer_wrong_member(
+	struct connection *c, enum code code, const char *pointer, struct span detail)
+{
+	CLEANUP(buf_reset) struct buf members;
+	buf_init(&members, 4096);
+	int r = buf_printf(&members, ",\"errors\":[{\"pointer\":\"%s\",\"detail\":", pointer);
+	if (r == 0)
+		r = problem_string(&members, detail);
+	if (r == 0)
+		r = buf_printf(&members, "}]");
+	if (r < 0)
+		buf_reset(&members);
+	struct problem problem = {.code = code, .detail = detail, .members = buf_span(&members)};
+	answer_problem_full(c, &problem);
 }
 
 static void answer_page(struct connection *c, const struct page *page)

@@ -7,6 +7,7 @@
 
 #include "connection.h"
 #include "findings.h"
+#include "tunnel_json.h"
 
 // A JSON document. FIELDS: further field lines, each with CR LF; {NULL, 0}: none.
 void answer_json(
@@ -16,12 +17,20 @@ void answer_json(
 void answer_document(struct connection *connection, unsigned status, const char *type,
 	struct span document, struct span fields);
 
+// 200 with TUNNEL.
+void answer_with_tunnel(
+	struct connection *connection, const struct tunnel *tunnel, const struct tunnel_view *view);
+
 // 204 or another status without a body.
 void answer_empty(struct connection *connection, unsigned status, struct span fields);
 
 // problem+json for CODE. FORMAT is the sentence for people.
 void answer_problem(struct connection *connection, enum code code, const char *format, ...)
 	PRINTF(3, 4);
+
+// CODE for what is wrong with the member of the request's document that POINTER names.
+void answer_wrong_member(
+	struct connection *connection, enum code code, const char *pointer, struct span detail);
 
 // The same with everything said; `form` and `to_head` are filled in here.
 void answer_problem_full(struct connection *connection, struct problem *problem);

@@ -166,24 +166,14 @@ static void on_spawned(struct creation *creation, uint64_t deadline_us)
 static void answer_failed(struct creation *creation, enum code code, struct span detail)
 {
 	struct connection *connection = creation->connection;
-	CLEANUP(buf_reset) struct buf members;
-	int r = 0;
 	if (connection == NULL)
 		return;
 	creation->connection = NULL;
 	connection_forget(connection);
-	buf_init(&members, 4096);
-	if (code_info(code)->status == 422) {
-		r = buf_printf(&members, ",\"errors\":[{\"pointer\":\"/backend\",\"detail\":");
-		if (r == 0)
-			r = problem_string(&members, detail);
-		if (r == 0)
-			r = buf_printf(&members, "}]");
-	}
-	if (r < 0)
-		buf_reset(&members);
-	struct problem problem = {.code = code, .detail = detail, .members = buf_span(&members)};
-	answer_problem_full(connection, &problem);
+	if (code_info(code)->status == 422)
+		answer_wrong_member(connection, code, "/backend", detail);
+	else
+		answer_problem_full(connection, &(struct problem){.code = code, .detail = detail});
 }
 
 static void on_failed(struct creation *creation, const struct ipc_message *answer_message)
@@ -274,6 +264,7 @@ static void copy_settings(struct tunnel *tunnel, const struct tunnel_request *re
 		.auth = request->auth,
 		.prefix = request->prefix,
 		.timeout_s = request->timeout_s,
+		.life_ms = request->timeout_s * 1000,
 		.max_connections = request->max_connections,
 		.max_requests = request->max_requests,
 		.max_bytes = request->max_bytes,
@@ -289,8 +280,7 @@ static bool send_spawn(struct creation *creation)
 	struct worker *worker = creation->worker;
 	uint64_t request = pending_start(
 		&worker->pendings, &creation->spawn, MSG_SPAWN, WORKER_PATIENCE_MS, on_answer);
-	return request != 0 && worker_send_spawn(worker, request, &creation->tunnel,
-				       creation->tunnel.timeout_s * 1000, 0);
+	return request != 0 && worker_send_spawn(worker, request, &creation->tunnel, 0);
 }
 
 static void store_and_spawn(struct creation *creation)

@@ -13,6 +13,7 @@ struct worker;
 void handle_create(struct worker *worker, struct connection *connection, struct request *request);
 void handle_list(struct worker *worker, struct connection *connection, struct request *request);
 void handle_show(struct worker *worker, struct connection *connection, struct request *request);
+void handle_change(struct worker *worker, struct connection *connection, struct request *request);
 void handle_delete(struct worker *worker, struct connection *connection, struct request *request);
 
 // handlers_service.c

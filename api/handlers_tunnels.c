@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: ISC
 // SPDX-FileCopyrightText: 2026 the tunneld authors
 //
-// /_api/tunnels: making, listing, showing and ending tunnels.
+// /_api/tunnels: making, listing, showing, changing and ending tunnels.
 
 #include "handlers.h"
 
@@ -28,25 +28,39 @@ static bool is_ready(struct worker *worker, struct connection *connection)
 
 // ---- POST /_api/tunnels
 
-// What Content-Type says does not matter: programs that send it by habit mean JSON all the same.
-void handle_create(struct worker *worker, struct connection *connection, struct request *request)
+static struct tunnel_bounds bounds_of(const struct worker *worker)
 {
-	const struct tunnel_bounds bounds = {
+	return (struct tunnel_bounds){
 		.default_timeout_s = worker->settings.default_timeout_s,
 		.max_timeout_s = worker->settings.max_timeout_s,
 		.max_connections = worker->settings.max_connections,
 		.request_rate = worker->settings.request_rate,
 	};
+}
+
+typedef int (*request_parse)(struct tunnel_request *request, struct span body,
+	const struct tunnel_bounds *bounds, struct buf *said);
+
+// Reads a body by PARSE, or answers what is wrong with it. What Content-Type says does not matter:
+// programs that send it by habit mean JSON all the same.
+static bool read_body(struct worker *worker, struct connection *connection, struct request *request,
+	request_parse parse, struct tunnel_request *wanted)
+{
+	const struct tunnel_bounds bounds = bounds_of(worker);
 	CLEANUP(buf_reset) struct buf said;
-	struct tunnel_request wanted;
 	buf_init(&said, FINDINGS_SAID_MAX);
-	if (!is_ready(worker, connection))
-		return;
-	int r = tunnel_request_parse(&wanted, buf_span(&request->body), &bounds, &said);
-	if (r == FINDINGS_NONE)
+	int r = parse(wanted, buf_span(&request->body), &bounds, &said);
+	if (r != FINDINGS_NONE)
+		answer_findings(connection, r, wanted->summary, buf_span(&said));
+	return r == FINDINGS_NONE;
+}
+
+void handle_create(struct worker *worker, struct connection *connection, struct request *request)
+{
+	struct tunnel_request wanted;
+	if (is_ready(worker, connection) &&
+		read_body(worker, connection, request, tunnel_request_parse, &wanted))
 		creation_start(worker, connection, &wanted);
-	else
-		answer_findings(connection, r, wanted.summary, buf_span(&said));
 }
 
 // ---- GET /_api/tunnels
@@ -137,20 +151,12 @@ struct showing {
 	char id[TUNNEL_ID_MAX + 1];
 };
 
-static void answer_tunnel(
+static void answer_shown(
 	struct worker *worker, struct connection *connection, const struct tunnel *tunnel)
 {
 	const struct tunnel_view view = {
 		.public_url = span_of(worker->settings.public_url), .counters = true};
-	CLEANUP(buf_reset) struct buf document;
-	buf_init(&document, 8192);
-	int r = tunnel_json(&document, tunnel, &view);
-	if (r == 0)
-		r = buf_add(&document, "\n", 1);
-	if (r < 0)
-		answer_problem(connection, CODE_INTERNAL, "Out of memory.");
-	else
-		answer_json(connection, 200, buf_span(&document), (struct span){NULL, 0});
+	answer_with_tunnel(connection, tunnel, &view);
 }
 
 // Reads the tunnel, or answers that there is none.
@@ -193,7 +199,7 @@ static void on_counters(struct pending *pending, const struct ipc_message *messa
 		if (now.connections >= tunnel.counters.connections)
 			tunnel.counters = now;
 	}
-	answer_tunnel(worker, connection, &tunnel);
+	answer_shown(worker, connection, &tunnel);
 }
 
 // Returns false when the supervisor cannot be asked.
@@ -225,19 +231,41 @@ void handle_show(struct worker *worker, struct connection *connection, struct re
 	if (!find_tunnel(worker, connection, request->id, &tunnel))
 		return;
 	if (tunnel.state != TUNNEL_ACTIVE || !ask_for_counters(worker, connection, &tunnel))
-		answer_tunnel(worker, connection, &tunnel);
+		answer_shown(worker, connection, &tunnel);
 }
 
-// ---- DELETE /_api/tunnels/{id}
+// ---- PATCH and DELETE /_api/tunnels/{id}
+
+// Whether it can still be changed; answers if not.
+static bool is_not_over(struct connection *connection, const struct tunnel *tunnel)
+{
+	bool over = tunnel_state_is_over(tunnel->state);
+	if (over)
+		answer_problem(connection, CODE_TUNNEL_OVER, "The tunnel is over already: %s.",
+			tunnel_state_name(tunnel->state));
+	return !over;
+}
+
+void handle_change(struct worker *worker, struct connection *connection, struct request *request)
+{
+	struct tunnel tunnel;
+	struct tunnel_request wanted;
+	if (!is_ready(worker, connection) ||
+		!find_tunnel(worker, connection, request->id, &tunnel) ||
+		!is_not_over(connection, &tunnel) ||
+		!read_body(worker, connection, request, tunnel_change_parse, &wanted))
+		return;
+	if (tunnel.state == TUNNEL_STARTING)
+		answer_problem(connection, CODE_CONFLICT, "The tunnel is still starting.");
+	else
+		extension_start(worker, connection, &tunnel, wanted.timeout_s);
+}
 
 void handle_delete(struct worker *worker, struct connection *connection, struct request *request)
 {
 	struct tunnel tunnel;
 	if (!is_ready(worker, connection) || !find_tunnel(worker, connection, request->id, &tunnel))
 		return;
-	if (tunnel_state_is_over(tunnel.state))
-		answer_problem(connection, CODE_TUNNEL_OVER, "The tunnel is over already: %s.",
-			tunnel_state_name(tunnel.state));
-	else
+	if (is_not_over(connection, &tunnel))
 		deletion_start(worker, connection, &tunnel);
 }

@@ -43,6 +43,8 @@ static bool answers(enum message answer, enum message asked)
 	switch ((int)answer) {
 	case MSG_SPAWNED:
 	case MSG_SPAWN_FAILED: return asked == MSG_SPAWN;
+	case MSG_EXTENDED:
+	case MSG_EXTEND_FAILED: return asked == MSG_EXTEND;
 	case MSG_METRICS: return asked == MSG_METRICS_GET;
 	case MSG_COUNTERS: return asked == MSG_COUNTERS_GET;
 	default: return false;

@@ -74,6 +74,11 @@ bool restore_cancel(struct worker *worker, const char *id)
 	return true;
 }
 
+bool restore_is_for(struct worker *worker, const char *id)
+{
+	return find(&worker->restores, id) != NULL;
+}
+
 void restore_ended(struct worker *worker, const char *id)
 {
 	struct restore *restore = find(&worker->restores, id);
@@ -194,18 +199,6 @@ static void on_answer(struct pending *pending, const struct ipc_message *message
 		on_failed(restore, message->fields[1].number, message->fields[2].bytes);
 }
 
-// Within the same boot the old deadline counts, else the time that is left.
-static bool send_spawn(struct restore *restore, uint64_t request)
-{
-	struct worker *worker = restore->worker;
-	const struct tunnel *tunnel = &restore->tunnel;
-	if (strcmp(tunnel->boot_id, worker->settings.boot_id) == 0)
-		return worker_send_spawn(worker, request, tunnel, tunnel->timeout_s * 1000,
-			(uint64_t)tunnel->deadline_us);
-	int64_t left_ms = instant_diff_us(restore->end, instant_now()) / 1000;
-	return worker_send_spawn(worker, request, tunnel, (uint64_t)MAX(1, left_ms), 0);
-}
-
 static void ask(struct restore *restore)
 {
 	struct worker *worker = restore->worker;
@@ -216,7 +209,8 @@ static void ask(struct restore *restore)
 	TAILQ_INSERT_TAIL(&restores->begun, restore, link);
 	uint64_t request = pending_start(
 		&worker->pendings, &restore->spawn, MSG_SPAWN, RESTORE_PATIENCE_MS, on_answer);
-	if (request == 0 || !send_spawn(restore, request))
+	if (request == 0 ||
+		!worker_send_spawn(worker, request, &restore->tunnel, (uint64_t)restore->end.us))
 		pause_for_a_while(restore);
 }
 
@@ -230,6 +224,7 @@ static void on_task(struct loop_task *task)
 	}
 }
 
+// Within the same boot the old deadline, else the time that is left.
 static struct instant end_of(const struct worker *worker, const struct tunnel *tunnel)
 {
 	if (strcmp(tunnel->boot_id, worker->settings.boot_id) == 0)

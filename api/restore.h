@@ -55,5 +55,8 @@ void restore_add(struct worker *worker, const struct tunnel *tunnel);
 // when nobody restores it, or when it may be starting right now.
 bool restore_cancel(struct worker *worker, const char *id);
 
+// Whether this tunnel waits for being restored, or is just now.
+bool restore_is_for(struct worker *worker, const char *id);
+
 // The tunnel's end is stored.
 void restore_ended(struct worker *worker, const char *id);

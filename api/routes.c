@@ -14,6 +14,7 @@ static const struct route routes[] = {
 	{HTTP_POST, "/_api/tunnels", true, handle_create},
 	{HTTP_GET, "/_api/tunnels", true, handle_list},
 	{HTTP_GET, "/_api/tunnels/{id}", true, handle_show},
+	{HTTP_PATCH, "/_api/tunnels/{id}", true, handle_change},
 	{HTTP_DELETE, "/_api/tunnels/{id}", true, handle_delete},
 	{HTTP_GET, "/_api/version", false, handle_version},
 	{HTTP_GET, "/_api/openapi.json", false, handle_openapi},
@@ -59,6 +60,7 @@ static const char *method_name(enum http_method method)
 	switch ((int)method) {
 	case HTTP_GET: return "GET, HEAD";
 	case HTTP_POST: return "POST";
+	case HTTP_PATCH: return "PATCH";
 	case HTTP_DELETE: return "DELETE";
 	default: return "";
 	}
@@ -134,7 +136,8 @@ static void begin(struct connection *connection, struct request *request)
 		return;
 	}
 	if (method == HTTP_OPTIONS && span_eq(request->head.target, SPAN("*"))) {
-		answer_empty(connection, 204, SPAN("Allow: GET, HEAD, POST, DELETE, OPTIONS\r\n"));
+		answer_empty(connection, 204,
+			SPAN("Allow: GET, HEAD, POST, PATCH, DELETE, OPTIONS\r\n"));
 		return;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(routes) && request->route == NULL; i++) {

@@ -61,7 +61,12 @@ static const char step_1[] =
 	"CREATE TABLE probe(one INTEGER PRIMARY KEY CHECK(one = 1), at INTEGER NOT NULL) STRICT;"
 	"INSERT INTO probe VALUES(1, 0);";
 
-static const char *const steps[] = {step_1};
+static const char step_2[] =
+	// The whole life of a tunnel, which PATCH changes: max_timeout is held against it.
+	"ALTER TABLE tunnels ADD COLUMN life_ms INTEGER NOT NULL DEFAULT 0;"
+	"UPDATE tunnels SET life_ms = timeout_s * 1000;";
+
+static const char *const steps[] = {step_1, step_2};
 
 const struct schema schema_tunneld = {steps, ARRAY_SIZE(steps)};
 

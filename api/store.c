@@ -17,6 +17,11 @@ enum {
 
 #define TUNNELS_LIVE "state IN ('starting','active')"
 
+// A tunnel whose end was moved (in this boot, ?1) without its row.
+#define LIVE_MOVED                                   \
+	"(tunnels.state = 'active' AND boot_id = ?1" \
+	" AND tunnels.deadline_us <> live.deadline_us)"
+
 static const char *const sql[STATEMENTS] = {
 	[SQL_BEGIN] = "BEGIN IMMEDIATE",
 	[SQL_COMMIT] = "COMMIT",
@@ -26,10 +31,13 @@ static const char *const sql[STATEMENTS] = {
 		      " VALUES(?, ?, ?, ?, ?, ?)",
 	[SQL_ADD] = "INSERT INTO tunnels(id, token, state, mode, name, backend, auth, prefix,"
 		    " origin, secret_hash, timeout_s, max_connections, max_requests, max_bytes,"
-		    " request_rate, created_at)"
-		    " VALUES(?, ?, 'starting', 'push', ?, ?, ?, ?, 'path', ?, ?, ?, ?, ?, ?, ?)",
+		    " request_rate, created_at, life_ms)"
+		    " VALUES(?, ?, 'starting', 'push', ?, ?, ?, ?, 'path', ?, ?, ?, ?, ?, ?, ?, ?)",
 	[SQL_ACTIVATE] = "UPDATE tunnels SET state = 'active', expires_at = ?, boot_id = ?,"
 			 " deadline_us = ?, remaining_ms = ? WHERE id = ?",
+	[SQL_EXTEND] = "UPDATE tunnels SET timeout_s = ?, life_ms = ?, expires_at = ?,"
+		       " boot_id = ?, deadline_us = ?, remaining_ms = ? WHERE id = ?",
+	[SQL_EXTEND_LIVE] = "UPDATE live SET deadline_us = ? WHERE id = ?",
 	[SQL_END] = "UPDATE tunnels SET state = ?, ended_at = ?, remaining_ms = 0,"
 		    " connections = max(connections, ?), requests = max(requests, ?),"
 		    " bytes_in = max(bytes_in, ?), bytes_out = max(bytes_out, ?),"
@@ -42,7 +50,14 @@ static const char *const sql[STATEMENTS] = {
 			 " ORDER BY seq DESC LIMIT ?",
 	[SQL_LIVE_CLEAR] = "DELETE FROM live",
 	[SQL_LIVE_ADD] = "INSERT OR REPLACE INTO live VALUES(?, ?, ?, ?, ?, ?, ?)",
-	[SQL_LIVE_MERGE] = "UPDATE tunnels SET deadline_us = live.deadline_us, boot_id = ?1,"
+	[SQL_LIVE_MOVED] = "INSERT INTO audit(at, tunnel, was, became, actor, reason)"
+			   " SELECT ?3, id, state, state, 'supervisor', 'its end was moved'"
+			   " FROM tunnels JOIN live USING(id) WHERE " LIVE_MOVED,
+	[SQL_LIVE_MERGE] = "UPDATE tunnels SET life_ms = life_ms + iif(" LIVE_MOVED ","
+			   "  (live.deadline_us - tunnels.deadline_us) / 1000, 0),"
+			   " expires_at = iif(boot_id = ?1 AND NOT " LIVE_MOVED ", expires_at,"
+			   "  ?3 + (max(0, live.deadline_us - ?2) + 500000) / 1000000),"
+			   " deadline_us = live.deadline_us, boot_id = ?1,"
 			   " remaining_ms = max(0, live.deadline_us - ?2) / 1000,"
 			   " connections = max(tunnels.connections, live.connections),"
 			   " requests = max(tunnels.requests, live.requests),"

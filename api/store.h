@@ -61,6 +61,10 @@ int store_tunnel_add(struct store *store, const struct tunnel *tunnel, struct st
 int store_tunnel_activate(
 	struct store *store, const struct tunnel *tunnel, struct store_cause cause);
 
+// An active tunnel's new end: stores timeout_s, life_ms, expires_at, boot_id, deadline_us and
+// remaining_ms of TUNNEL. STORE_UNCHANGED: it is not active.
+int store_tunnel_extend(struct store *store, const struct tunnel *tunnel, struct store_cause cause);
+
 // To an end. Counters never go back: zeros leave them as they were. STORE_UNCHANGED: it was over
 // already. STORE_NONE.
 int store_tunnel_end(struct store *store, const char *id, enum tunnel_state end, int64_t ended_at,
@@ -83,7 +87,8 @@ int store_live_clear(struct store *store);
 int store_live_add(struct store *store, const char *id, int64_t deadline_us,
 	const struct tunnel_counters *counters);
 
-// Stores deadline, remaining time (as of NOW) and counters of all active tunnels in the set.
+// Stores deadline, remaining time (as of NOW) and counters of all active tunnels in the set. Where
+// the deadline is another than the row says, the set is right: life and expires_at follow it.
 int store_live_merge(struct store *store, const char *boot_id, struct instant now);
 
 // Stores the remaining time of all active tunnels of this boot.

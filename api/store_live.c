@@ -38,10 +38,19 @@ static int change(struct store *store, sqlite3_stmt *statement)
 
 int store_live_merge(struct store *store, const char *boot_id, struct instant now)
 {
-	sqlite3_stmt *statement = store_statement(store, SQL_LIVE_MERGE);
-	store_bind_text(statement, 1, boot_id);
-	sqlite3_bind_int64(statement, 2, now.us);
-	return change(store, statement);
+	static const enum statement both[] = {SQL_LIVE_MOVED, SQL_LIVE_MERGE};
+	bool own;
+	int r = store_scope_begin(store, &own);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < ARRAY_SIZE(both) && r == 0; i++) {
+		sqlite3_stmt *statement = store_statement(store, both[i]);
+		store_bind_text(statement, 1, boot_id);
+		sqlite3_bind_int64(statement, 2, now.us);
+		sqlite3_bind_int64(statement, 3, wall_now());
+		r = store_run(store, statement);
+	}
+	return store_scope_end(store, own, r);
 }
 
 int store_checkpoint_remaining(struct store *store, const char *boot_id, struct instant now)

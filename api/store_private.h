@@ -17,6 +17,8 @@ enum statement {
 	SQL_AUDIT,
 	SQL_ADD,
 	SQL_ACTIVATE,
+	SQL_EXTEND,
+	SQL_EXTEND_LIVE,
 	SQL_END,
 	SQL_GET,
 	SQL_COUNT,
@@ -24,6 +26,7 @@ enum statement {
 	SQL_LIST_ALL,
 	SQL_LIVE_CLEAR,
 	SQL_LIVE_ADD,
+	SQL_LIVE_MOVED,
 	SQL_LIVE_MERGE,
 	SQL_REMAINING,
 	SQL_STRAYS,
@@ -67,7 +70,7 @@ void store_bind_count(sqlite3_stmt *statement, int place, uint64_t n); // capped
 	"tunnels.seq, tunnels.id, token, state, name, backend, auth, prefix, secret_hash,"        \
 	" timeout_s, max_connections, max_requests, max_bytes, request_rate, created_at,"         \
 	" expires_at, ended_at, boot_id, tunnels.deadline_us, remaining_ms, tunnels.connections," \
-	" tunnels.requests, tunnels.bytes_in, tunnels.bytes_out, tunnels.last_activity"
+	" tunnels.requests, tunnels.bytes_in, tunnels.bytes_out, tunnels.last_activity, life_ms"
 
 void store_read_tunnel(sqlite3_stmt *statement, struct tunnel *tunnel);
 

@@ -38,6 +38,7 @@ static int insert(struct store *store, const struct tunnel *tunnel)
 	store_bind_count(statement, 11, tunnel->max_bytes);
 	store_bind_count(statement, 12, tunnel->request_rate);
 	sqlite3_bind_int64(statement, 13, tunnel->created_at);
+	store_bind_count(statement, 14, tunnel->life_ms);
 	return store_run(store, statement);
 }
 
@@ -89,6 +90,43 @@ int store_tunnel_activate(
 		r = activate(store, tunnel);
 	if (r == 0 && was != TUNNEL_ACTIVE)
 		r = audit(store, tunnel->id, was, TUNNEL_ACTIVE, cause);
+	return store_scope_end(store, own, r);
+}
+
+static int extend(struct store *store, const struct tunnel *tunnel)
+{
+	sqlite3_stmt *statement = store_statement(store, SQL_EXTEND);
+	store_bind_count(statement, 1, tunnel->timeout_s);
+	store_bind_count(statement, 2, tunnel->life_ms);
+	sqlite3_bind_int64(statement, 3, tunnel->expires_at);
+	store_bind_text(statement, 4, tunnel->boot_id);
+	sqlite3_bind_int64(statement, 5, tunnel->deadline_us);
+	sqlite3_bind_int64(statement, 6, tunnel->remaining_ms);
+	store_bind_text(statement, 7, tunnel->id);
+	int r = store_run(store, statement);
+	if (r < 0)
+		return r;
+	// What was told to live before this must not undo it.
+	statement = store_statement(store, SQL_EXTEND_LIVE);
+	sqlite3_bind_int64(statement, 1, tunnel->deadline_us);
+	store_bind_text(statement, 2, tunnel->id);
+	return store_run(store, statement);
+}
+
+int store_tunnel_extend(struct store *store, const struct tunnel *tunnel, struct store_cause cause)
+{
+	enum tunnel_state was = 0;
+	bool own;
+	int r = store_scope_begin(store, &own);
+	if (r < 0)
+		return r;
+	r = state_of(store, tunnel->id, &was);
+	if (r == STORE_NONE || (r == 0 && was != TUNNEL_ACTIVE))
+		r = STORE_UNCHANGED;
+	if (r == 0)
+		r = extend(store, tunnel);
+	if (r == 0)
+		r = audit(store, tunnel->id, was, was, cause);
 	return store_scope_end(store, own, r);
 }
 
@@ -181,6 +219,7 @@ void store_read_tunnel(sqlite3_stmt *s, struct tunnel *tunnel)
 	tunnel->counters.bytes_in = column_count(s, 22);
 	tunnel->counters.bytes_out = column_count(s, 23);
 	tunnel->counters.last_activity = column_count(s, 24);
+	tunnel->life_ms = column_count(s, 25);
 }
 
 int store_tunnel_get(struct store *store, struct span id, struct tunnel *ret)

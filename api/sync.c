@@ -151,6 +151,14 @@ void sync_init(struct worker *worker)
 	set_timer(worker, WORKER_SYNC_PATIENCE_MS);
 }
 
+void sync_soon(struct worker *worker)
+{
+	const struct sync *sync = &worker->sync;
+	struct instant soon = instant_add_ms(instant_now(), SYNC_SOON_MS);
+	if (sync->done && (sync->timer.place == 0 || sync->timer.due.us > soon.us))
+		set_timer(worker, SYNC_SOON_MS);
+}
+
 void sync_write_down(struct worker *worker)
 {
 	ends_flush(&worker->ends);

@@ -14,7 +14,7 @@
 
 struct worker;
 
-enum { SYNC_EVERY_MS = 60000 };
+enum { SYNC_EVERY_MS = 60000, SYNC_SOON_MS = 3000 };
 
 struct sync {
 	bool done; // the first time
@@ -27,6 +27,9 @@ void sync_init(struct worker *worker);
 // LIVE and LIVE_DONE.
 int sync_on_live(struct ipc_channel *channel, struct ipc_message *message);
 int sync_on_live_done(struct ipc_channel *channel, struct ipc_message *message);
+
+// Something the supervisor knows could not be stored: it is asked again soon.
+void sync_soon(struct worker *worker);
 
 // Stores ends that wait, what the supervisor has said, and remaining times.
 void sync_write_down(struct worker *worker);

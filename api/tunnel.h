@@ -37,7 +37,8 @@ struct tunnel {
 	enum tunnel_auth auth;
 	enum tunnel_prefix prefix;
 	struct secret_hash secret_hash;
-	uint64_t timeout_s;
+	uint64_t timeout_s; // as asked for last
+	uint64_t life_ms;   // from its beginning to its end
 	uint64_t max_connections, max_requests, max_bytes, request_rate; // 0: no limit
 	int64_t created_at;                                              // seconds since the epoch
 	int64_t expires_at;              // the same, 0 before it is active

@@ -15,6 +15,8 @@ struct tunnel_view {
 	bool counters;          // with the member `counters`
 };
 
+enum { TUNNEL_JSON_MAX = 8192 }; // more than any tunnel takes
+
 // Appends TUNNEL as one JSON object. Returns 0 or buf_add()'s error.
 int tunnel_json(
 	struct buf *out, const struct tunnel *tunnel, const struct tunnel_view *view) WARN_UNUSED;

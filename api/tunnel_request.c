@@ -126,7 +126,7 @@ static void read_limits(struct document *document, const char *name, json_t *val
 			json_object_iter_value(i));
 }
 
-static const struct document_member members[] = {
+static const struct document_member members_of_new[] = {
 	{"backend", read_backend,
 		"This server needs a backend, for example \"http://127.0.0.1:3000\"."},
 	{"timeout", read_timeout, NULL},
@@ -135,6 +135,10 @@ static const struct document_member members[] = {
 	{"prefix", read_prefix, NULL},
 	{"origin", read_origin, NULL},
 	{"limits", read_limits, NULL},
+};
+
+static const struct document_member members_of_change[] = {
+	{"timeout", read_timeout, "Must be given: it is all that can be changed."},
 };
 
 int tunnel_request_parse(struct tunnel_request *request, struct span body,
@@ -149,8 +153,18 @@ int tunnel_request_parse(struct tunnel_request *request, struct span body,
 	};
 	struct reader reader = {
 		.document.findings.said = said, .request = request, .bounds = bounds};
-	return document_read(
-		&reader.document, body, members, ARRAY_SIZE(members), request->summary);
+	return document_read(&reader.document, body, members_of_new, ARRAY_SIZE(members_of_new),
+		request->summary);
+}
+
+int tunnel_change_parse(struct tunnel_request *request, struct span body,
+	const struct tunnel_bounds *bounds, struct buf *said)
+{
+	*request = (struct tunnel_request){0};
+	struct reader reader = {
+		.document.findings.said = said, .request = request, .bounds = bounds};
+	return document_read(&reader.document, body, members_of_change,
+		ARRAY_SIZE(members_of_change), request->summary);
 }
 
 // ---- the query of a list

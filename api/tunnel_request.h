@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: ISC
 // SPDX-FileCopyrightText: 2026 the tunneld authors
 //
-// What is asked of /_api/tunnels, the JSON of POST and the query of GET: read once, all that is
-// wrong with it said at once.
+// What is asked of /_api/tunnels, the JSON of POST and PATCH and the query of GET: read once, all
+// that is wrong with it said at once.
 
 #pragma once
 
@@ -30,6 +30,10 @@ struct tunnel_request {
 // Reads BODY. Returns an enum findings_outcome or -ENOMEM; SAID (empty, of a cap of
 // FINDINGS_SAID_MAX or more) is only added to for the two refusals.
 int tunnel_request_parse(struct tunnel_request *request, struct span body,
+	const struct tunnel_bounds *bounds, struct buf *said);
+
+// The same for a PATCH, which names the new timeout_s and nothing else.
+int tunnel_change_parse(struct tunnel_request *request, struct span body,
 	const struct tunnel_bounds *bounds, struct buf *said);
 
 // Which tunnels a list is to have.

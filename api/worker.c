@@ -58,8 +58,8 @@ static size_t encode_counters(const struct tunnel_counters *counters, uint8_t *o
 	return wire_encode(out, size, values, COUNTERS_N);
 }
 
-bool worker_send_spawn(struct worker *worker, uint64_t request, const struct tunnel *tunnel,
-	uint64_t life_ms, uint64_t deadline_us)
+bool worker_send_spawn(
+	struct worker *worker, uint64_t request, const struct tunnel *tunnel, uint64_t deadline_us)
 {
 	uint8_t counters[COUNTERS_N * 10 + 2];
 	size_t n = tunnel->state == TUNNEL_ACTIVE
@@ -71,7 +71,7 @@ bool worker_send_spawn(struct worker *worker, uint64_t request, const struct tun
 		       wire_str(span_of(tunnel_auth_name(tunnel->auth))),
 		       wire_str(span_of(tunnel_prefix_name(tunnel->prefix))),
 		       wire_bin(tunnel->secret_hash.bytes, SECRET_HASH_SIZE), wire_bool(true),
-		       wire_uint(life_ms), wire_uint(deadline_us),
+		       wire_uint(tunnel->life_ms), wire_uint(deadline_us),
 		       wire_uint(tunnel->max_connections), wire_uint(tunnel->max_requests),
 		       wire_uint(tunnel->max_bytes), wire_uint(tunnel->request_rate),
 		       wire_bin(counters, n)) == IPC_SENT;
@@ -198,6 +198,8 @@ static const struct ipc_handling control_table[] = {
 	{MSG_API_SETUP, on_setup},
 	{MSG_SPAWNED, on_answer},
 	{MSG_SPAWN_FAILED, on_answer},
+	{MSG_EXTENDED, on_answer},
+	{MSG_EXTEND_FAILED, on_answer},
 	{MSG_COUNTERS, on_answer},
 	{MSG_METRICS, on_answer},
 	{MSG_LIVE, sync_on_live},
@@ -307,6 +309,7 @@ int worker_init(struct worker *worker, uint32_t epoch, unsigned reached)
 	pendings_init(&worker->pendings, &worker->loop);
 	TAILQ_INIT(&worker->creations);
 	TAILQ_INIT(&worker->deletions);
+	TAILQ_INIT(&worker->extensions);
 	ends_init(&worker->ends, worker);
 	restores_init(&worker->restores);
 	r = ipc_post(&worker->control, MSG_READY, -1, wire_uint(reached));
@@ -318,6 +321,7 @@ static void worker_deinit(struct worker *worker)
 	connections_deinit(&worker->connections);
 	creations_deinit(worker);
 	deletions_deinit(worker);
+	extensions_deinit(worker);
 	restores_deinit(worker);
 	ends_deinit(&worker->ends);
 	failures_deinit(&worker->failures);

@@ -11,6 +11,7 @@
 #include "creation.h"
 #include "deletion.h"
 #include "ends.h"
+#include "extension.h"
 #include "failures.h"
 #include "pending.h"
 #include "restore.h"
@@ -20,7 +21,7 @@
 enum {
 	WORKER_VISITORS_FD = 4,         // receiving end of the gates' channel
 	WORKER_QUEUE_MAX = 1 << 20,     // bytes of messages waiting for the supervisor
-	WORKER_PATIENCE_MS = 15000,     // for an answer of the supervisor to SPAWN or END
+	WORKER_PATIENCE_MS = 15000,     // for an answer of the supervisor to SPAWN, END or EXTEND
 	WORKER_SYNC_PATIENCE_MS = 2000, // visitors wait so long for the first LIVE_DONE
 	WORKER_PURGE_S = 600,           // between looks for what can be forgotten
 	WORKER_PURGE_FIRST_MS = 1000,   // after the start
@@ -66,6 +67,7 @@ struct worker {
 	struct failures failures; // wrong tokens and logins
 	struct creation_list creations;
 	struct deletion_list deletions;
+	struct extension_list extensions;
 	struct ends ends;
 	struct restores restores;
 	struct sync sync;
@@ -93,8 +95,8 @@ bool worker_send_end(
 	struct worker *worker, uint64_t request, const char *id, enum end_reason reason);
 
 // Sends SPAWN for TUNNEL. DEADLINE_US: see messages.c. Returns false when it could not be sent.
-bool worker_send_spawn(struct worker *worker, uint64_t request, const struct tunnel *tunnel,
-	uint64_t life_ms, uint64_t deadline_us);
+bool worker_send_spawn(
+	struct worker *worker, uint64_t request, const struct tunnel *tunnel, uint64_t deadline_us);
 
 // What a deadline of the supervisor means for the row of a tunnel that is active from now on.
 void worker_note_deadline(struct worker *worker, struct tunnel *tunnel, uint64_t deadline_us);

@@ -37,6 +37,7 @@ enum message {
 	MSG_PAGE_OUT = 13,
 	MSG_DIAL_FAILED = 14,
 	MSG_USED_UP = 15,
+	MSG_RELAY_CONFIG = 16,
 
 	// supervisor and API worker
 	MSG_API_SETUP = 20,
@@ -54,8 +55,11 @@ enum message {
 	MSG_COUNTERS = 32,
 	MSG_METRICS_GET = 33,
 	MSG_PAGE = 34,
+	MSG_EXTEND = 35,
 	MSG_STOP = 36,
 	MSG_METRICS = 38,
+	MSG_EXTENDED = 42,
+	MSG_EXTEND_FAILED = 44,
 
 	// supervisor and resolver
 	MSG_RESOLVE = 40,

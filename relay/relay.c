@@ -75,10 +75,30 @@ static int on_setup(struct ipc_channel *channel, struct ipc_message *message)
 	return 0;
 }
 
+// Nothing but the life may have changed: all else is what this relay was started for.
+static int on_config(struct ipc_channel *channel, struct ipc_message *message)
+{
+	struct relay *relay = container_of(channel, struct relay, control);
+	struct span given = message->fields[0].bytes;
+	uint8_t own[TUNNEL_CONFIG_MAX];
+	struct tunnel_config config;
+	int r = tunnel_config_decode(&config, given.p, given.n);
+	if (r < 0)
+		return r;
+	uint64_t life_ms = relay->config.life_ms;
+	relay->config.life_ms = config.life_ms;
+	size_t n = tunnel_config_encode(&relay->config, own);
+	if (n == given.n && memcmp(own, given.p, n) == 0)
+		return 0;
+	relay->config.life_ms = life_ms;
+	return -EBADMSG;
+}
+
 // ---- channels
 
 static const struct ipc_handling control_table[] = {
 	{MSG_RELAY_SETUP, on_setup},
+	{MSG_RELAY_CONFIG, on_config},
 	{MSG_DIALED, dial_on_dialed},
 	{MSG_DIAL_FAILED, dial_on_failed},
 };

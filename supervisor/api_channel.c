@@ -7,6 +7,7 @@
 #include "spawn.h"
 #include "supervisor.h"
 
+#include <inttypes.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -273,6 +274,48 @@ static int on_end(struct ipc_channel *channel, struct ipc_message *message)
 	return 0;
 }
 
+// Answers an EXTEND whose tunnel was left as it was.
+static int extend_failed(
+	struct api *api, const struct ipc_message *message, enum code code, const char *detail)
+{
+	post_or_kill(api, MSG_EXTEND_FAILED, -1, message->fields[0], wire_uint(code),
+		wire_str(span_of(detail)));
+	return 0;
+}
+
+static int on_extend(struct ipc_channel *channel, struct ipc_message *message)
+{
+	struct api *api = api_of(channel);
+	struct supervisor *supervisor = api->child.supervisor;
+	uint64_t left_ms = message->fields[2].number, most_s = 0;
+	char detail[64];
+
+	expiry_run(&supervisor->expiry);
+	struct tunnel *tunnel = tunnels_find(&supervisor->tunnels, message->fields[1].bytes);
+	if (supervisor->stopping)
+		return extend_failed(api, message, CODE_DRAINING, "the server is stopping");
+	if (tunnel == NULL)
+		return extend_failed(api, message, CODE_TUNNEL_UNKNOWN, "there is no such tunnel");
+	if (tunnel_over(tunnel))
+		return extend_failed(api, message, CODE_TUNNEL_OVER, "the tunnel is over");
+	if (!tunnel->lived)
+		return extend_failed(api, message, CODE_CONFLICT, "the tunnel is starting");
+	int r = tunnel_extend(tunnel, left_ms, &most_s);
+	if (r == TUNNEL_TOO_LATE)
+		return extend_failed(api, message, CODE_TUNNEL_OVER, "the tunnel is over");
+	if (r < 0)
+		return extend_failed(api, message, CODE_INTERNAL, "out of memory");
+	snprintf(
+		detail, sizeof detail, "Must be a whole number from 1 to %" PRIu64 " now.", most_s);
+	if (r == TUNNEL_OUT_OF_RANGE)
+		return extend_failed(api, message, CODE_INVALID, detail);
+	if (process_may_log(&api->child.process))
+		tunnel_log(tunnel, LOG_INFO, "ends %" PRIu64 " s from now", left_ms / 1000);
+	post_or_kill(api, MSG_EXTENDED, -1, message->fields[0],
+		wire_uint((uint64_t)tunnel->expiry.due.us));
+	return 0;
+}
+
 static int on_counters_get(struct ipc_channel *channel, struct ipc_message *message)
 {
 	struct api *api = api_of(channel);
@@ -336,6 +379,7 @@ static const struct ipc_handlers handlers = {
 			{MSG_LOG, process_on_log},
 			{MSG_SPAWN, on_spawn},
 			{MSG_END, on_end},
+			{MSG_EXTEND, on_extend},
 			{MSG_COUNTERS_GET, on_counters_get},
 			{MSG_ENDED_ACK, on_ended_ack},
 			{MSG_SNAPSHOT, on_snapshot},

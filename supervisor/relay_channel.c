@@ -11,6 +11,28 @@
 
 #include <assert.h>
 
+// ---- CONFIG
+
+// To a relay that is behind only the latest is sent, once it has caught up.
+void relay_send_config(struct tunnel *tunnel)
+{
+	struct ipc_channel *control = &tunnel->relay.control;
+	int r = IPC_FULL;
+
+	if (tunnel->state != TUNNEL_LIVE || !ipc_open(control))
+		return;
+	if (control->queued == 0)
+		r = ipc_post(control, MSG_RELAY_CONFIG, -1,
+			wire_bin(tunnel->config, tunnel->config_size));
+	if (r == IPC_FULL || r == -ENOMEM)
+		ipc_want_writable(control);
+}
+
+void relay_on_writable(struct ipc_channel *channel)
+{
+	relay_send_config(tunnel_of_channel(channel));
+}
+
 // ---- DIAL
 
 static void refuse(struct tunnel *tunnel, uint64_t request, enum dial_failure failure)

@@ -15,5 +15,11 @@ extern const struct ipc_handlers relay_handlers;
 void relay_backend_resolved(
 	struct resolve *resolve, const struct in6_addr *addresses, size_t n, const char *why);
 
+// Sends the tunnel's CONFIG to a relay that has had one: it has changed. Others get it when they
+// are set up.
+void relay_send_config(struct tunnel *tunnel);
+// `writable` of its channel.
+void relay_on_writable(struct ipc_channel *channel);
+
 // Nobody waits for the look-up any more.
 void relay_dials_forget(struct tunnel *tunnel);

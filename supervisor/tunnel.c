@@ -114,6 +114,60 @@ static void on_expired(struct expiry_item *item)
 	tunnel_end(container_of(item, struct tunnel, expiry), END_EXPIRED);
 }
 
+// ---- another end
+
+// A copy of CONFIG with another life. Returns it with its size in *N, or NULL without memory.
+static uint8_t *config_with_life(const struct tunnel *tunnel, uint64_t life_ms, size_t *n)
+{
+	struct tunnel_config config;
+	uint8_t bytes[TUNNEL_CONFIG_MAX];
+	int r = tunnel_config_decode(&config, tunnel->config, tunnel->config_size);
+
+	assert(r == 0); // it is our own work
+	(void)r;
+	config.life_ms = life_ms;
+	*n = tunnel_config_encode(&config, bytes);
+	uint8_t *copy = malloc(*n);
+	if (copy != NULL)
+		memcpy(copy, bytes, *n);
+	return copy;
+}
+
+int tunnel_extend(struct tunnel *tunnel, uint64_t left_ms, uint64_t *most_s)
+{
+	struct supervisor *supervisor = tunnel->supervisor;
+	// One look at the clock decides: what is not due by it lives on.
+	struct instant now = instant_now();
+	struct instant latest =
+		instant_add_ms(tunnel->born, (int64_t)supervisor->options->max_timeout * 1000);
+	size_t n;
+
+	assert(tunnel->lived && !tunnel_over(tunnel));
+	if (instant_reached(now, tunnel->expiry.due)) {
+		tunnel_end(tunnel, END_EXPIRED);
+		return TUNNEL_TOO_LATE;
+	}
+	// Rounded up: who asks for all there is gets that, whatever became of the last second.
+	*most_s = (uint64_t)(instant_diff_us(latest, now) + 999999) / 1000000;
+	if (left_ms == 0 || left_ms > *most_s * 1000)
+		return TUNNEL_OUT_OF_RANGE;
+	struct instant end = instant_add_ms(now, (int64_t)left_ms);
+	end.us = MIN(end.us, latest.us);
+	uint64_t life_ms = (uint64_t)instant_diff_us(end, tunnel->born) / 1000;
+	uint8_t *config = config_with_life(tunnel, life_ms, &n);
+	if (config == NULL)
+		return -ENOMEM;
+	int r = expiry_set(&supervisor->expiry, &tunnel->expiry, end);
+	assert(r == 0); // it was set
+	(void)r;
+	free(tunnel->config);
+	tunnel->config = config;
+	tunnel->config_size = n;
+	tunnel->life_ms = life_ms;
+	relay_send_config(tunnel);
+	return 0;
+}
+
 // ---- beginning
 
 // Where the backend is: an address now, a name after its look-up.

@@ -61,8 +61,9 @@ struct tunnel {
 	uint8_t *config;
 	size_t config_size;
 	struct secret_hash secret_hash;
-	uint64_t life_ms;
+	uint64_t life_ms;     // from its beginning, in whatever boot that was, to its end
 	uint64_t deadline_us; // asked for by SPAWN, 0: none
+	struct instant born;  // once it has lived: its end less its life
 
 	// Backend.
 	char *host; // name to look up, NULL: the address is fixed
@@ -111,6 +112,14 @@ void tunnel_create(struct supervisor *supervisor, const struct tunnel_spawn *spa
 // Ends it: kills the relay at once. What else there is to do follows when that has been reaped. The
 // first reason counts.
 void tunnel_end(struct tunnel *tunnel, enum end_reason reason);
+
+// Moves the end of a tunnel to LEFT_MS from now: in its CONFIG, the deadline, and the CONFIG of its
+// relay, all or nothing. It has to have lived, and not to be over. Returns 0;
+// TUNNEL_OUT_OF_RANGE when LEFT_MS is 0 or it would live longer than max_timeout in all: *MOST_S is
+// the greatest number of seconds possible now; TUNNEL_TOO_LATE when its time has just come: it has
+// been ended; or -ENOMEM.
+enum { TUNNEL_OUT_OF_RANGE = 1, TUNNEL_TOO_LATE = 2 };
+int tunnel_extend(struct tunnel *tunnel, uint64_t left_ms, uint64_t *most_s) WARN_UNUSED;
 
 // Drops a tunnel that has not lived yet: answers SPAWN_FAILED.
 void tunnel_fail(struct tunnel *tunnel, enum code code, const char *format, ...) PRINTF(3, 4);

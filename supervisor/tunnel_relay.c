@@ -190,9 +190,11 @@ static int start(struct tunnel *tunnel, uid_t uid)
 			.tunnel = tunnel->id,
 			.gone = on_gone,
 		});
-	if (r == 0)
-		tunnel->visitors_fd = take_fd(&visitors_in);
-	return r;
+	if (r < 0)
+		return r;
+	tunnel->relay.control.writable = relay_on_writable;
+	tunnel->visitors_fd = take_fd(&visitors_in);
+	return 0;
 }
 
 // Whether the machine has no room for one more process now: nothing the tunnel could have caused.
@@ -268,6 +270,7 @@ static int come_alive(struct tunnel *tunnel)
 	int r = expiry_set(&supervisor->expiry, &tunnel->expiry, end);
 	if (r < 0)
 		return r;
+	tunnel->born = instant_add_ms(end, -(int64_t)tunnel->life_ms);
 	tunnel->lived = true;
 	tally_spawned(&supervisor->tally, instant_diff_us(instant_now(), tunnel->asked_at));
 	return 0;

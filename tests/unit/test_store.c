@@ -94,6 +94,7 @@ static struct tunnel sample(unsigned n)
 		.auth = AUTH_BASIC,
 		.prefix = PREFIX_KEEP,
 		.timeout_s = 60,
+		.life_ms = 60000,
 		.max_connections = 1,
 		.max_requests = 2,
 		.max_bytes = UINT64_MAX,
@@ -146,6 +147,7 @@ static void settings_come_back_as_they_were(void **state)
 	assert_int_equal(read.prefix, PREFIX_KEEP);
 	assert_memory_equal(&read.secret_hash, &made.secret_hash, SECRET_HASH_SIZE);
 	assert_int_equal(read.timeout_s, 60);
+	assert_int_equal(read.life_ms, 60000);
 	assert_int_equal(read.max_connections, 1);
 	assert_int_equal(read.max_requests, 2);
 	assert_int_equal(read.max_bytes, INT64_MAX); // the most a row can hold
@@ -317,6 +319,80 @@ static void what_lives(void **state)
 	seen = (struct seen){0};
 	assert_int_equal(store_live_strays(store, see, &seen), 0);
 	assert_int_equal(seen.n, 0);
+}
+
+// ---- a new end
+
+static void a_new_end(void **state)
+{
+	struct tunnel made = add_active(1), starting = add(2), over = add_active(3);
+	store_tunnel_end(store, over.id, TUNNEL_EXPIRED, 5, NULL, other);
+	made.timeout_s = 30;
+	made.life_ms = 45000;
+	made.expires_at = 1700002000;
+	made.deadline_us = 7000000;
+	made.remaining_ms = 30000;
+	int64_t audited = number("SELECT count(*) FROM audit");
+	assert_int_equal(store_tunnel_extend(store, &made, asked), 0);
+	assert_int_equal(store_tunnel_extend(store, &starting, asked), STORE_UNCHANGED);
+	assert_int_equal(store_tunnel_extend(store, &over, asked), STORE_UNCHANGED);
+	struct tunnel nobody = sample(9);
+	assert_int_equal(store_tunnel_extend(store, &nobody, asked), STORE_UNCHANGED);
+	reopen();
+	struct tunnel read = get(made.id);
+	assert_int_equal(read.state, TUNNEL_ACTIVE);
+	assert_int_equal(read.timeout_s, 30);
+	assert_int_equal(read.life_ms, 45000);
+	assert_int_equal(read.expires_at, 1700002000);
+	assert_int_equal(read.deadline_us, 7000000);
+	assert_int_equal(read.remaining_ms, 30000);
+	assert_int_equal(number("SELECT count(*) FROM audit"), audited + 1);
+	assert_int_equal(number("SELECT count(*) FROM audit WHERE was = 'active' AND became ="
+				" 'active' AND actor = 'owner' AND reason = 'asked for'"),
+		1);
+}
+
+// What was told before the new end came must not bring the old one back.
+static void a_new_end_while_it_is_told_what_lives(void **state)
+{
+	static const struct tunnel_counters none;
+	struct tunnel made = add_active(1);
+	assert_int_equal(store_live_add(store, made.id, made.deadline_us, &none), 0);
+	made.deadline_us = 7000000;
+	assert_int_equal(store_tunnel_extend(store, &made, asked), 0);
+	assert_int_equal(store_live_merge(store, BOOT, (struct instant){1000000}), 0);
+	assert_int_equal(get(made.id).deadline_us, 7000000);
+	assert_int_equal(get(made.id).expires_at, made.expires_at);
+	assert_int_equal(number("SELECT count(*) FROM audit WHERE actor = 'supervisor' AND reason ="
+				" 'its end was moved'"),
+		0);
+}
+
+// The supervisor has another end than the row: the one who moved it could not store it.
+static void an_end_that_was_moved(void **state)
+{
+	static const struct tunnel_counters none;
+	struct tunnel later = add_active(0), sooner = add_active(1), same = add_active(2);
+	const int64_t ends[] = {later.deadline_us + 10000000, 2500000, same.deadline_us};
+	const char *ids[] = {later.id, sooner.id, same.id};
+	for (size_t i = 0; i < ARRAY_SIZE(ids); i++)
+		assert_int_equal(store_live_add(store, ids[i], ends[i], &none), 0);
+	int64_t before = wall_now();
+	assert_int_equal(store_live_merge(store, BOOT, (struct instant){1000000}), 0);
+	struct tunnel read = get(later.id);
+	assert_int_equal(read.deadline_us, ends[0]);
+	assert_int_equal(read.life_ms, 70000);
+	assert_int_equal(read.remaining_ms, 14000);
+	assert_in_range(read.expires_at, before + 14, wall_now() + 14);
+	read = get(sooner.id);
+	assert_int_equal(read.life_ms, 60000 - 2500);
+	assert_in_range(read.expires_at, before + 2, wall_now() + 2);
+	read = get(same.id);
+	assert_int_equal(read.life_ms, 60000);
+	assert_int_equal(read.expires_at, same.expires_at);
+	assert_int_equal(number("SELECT count(*) FROM audit WHERE actor = 'supervisor' AND reason ="
+				" 'its end was moved' AND was = 'active' AND became = 'active'"),
+		2);
 }
 
 static void remaining_times(void **state)
@@ -515,29 +591,55 @@ static int open_as(const struct schema *schema, char *why, size_t size)
 
 static void migration(void **state)
 {
-	const char *const steps[] = {schema_tunneld.steps[0],
-		"ALTER TABLE tunnels ADD COLUMN extra TEXT NOT NULL DEFAULT 'x'",
-		"UPDATE tunnels SET extra = 'y'; CREATE TABLE third(a) STRICT;"};
-	const char *const right[] = {steps[0], steps[1], "UPDATE tunnels SET extra = 'y'"};
+	enum { STEPS_MAX = 16 };
+	const char *steps[STEPS_MAX], *right[STEPS_MAX];
+	int n = schema_tunneld.n_steps;
 	char why[256];
 	struct tunnel made = add_active(1);
-	assert_int_equal(open_as(&(struct schema){steps, 2}, why, sizeof why), 0);
-	assert_int_equal(number("PRAGMA user_version"), 2);
+	assert_true(n + 2 <= STEPS_MAX);
+	memcpy(steps, schema_tunneld.steps, (size_t)n * sizeof *steps);
+	steps[n] = "ALTER TABLE tunnels ADD COLUMN extra TEXT NOT NULL DEFAULT 'x'";
+	steps[n + 1] = "UPDATE tunnels SET extra = 'y'; CREATE TABLE third(a) STRICT;";
+	memcpy(right, steps, sizeof right);
+	right[n + 1] = "UPDATE tunnels SET extra = 'y'";
+	assert_int_equal(open_as(&(struct schema){steps, n + 1}, why, sizeof why), 0);
+	assert_int_equal(number("PRAGMA user_version"), n + 1);
 	assert_int_equal(number("SELECT count(*) FROM tunnels WHERE extra = 'x'"), 1);
 
 	// A step that fails (a STRICT table needs types) changes nothing, not even in part.
-	assert_true(open_as(&(struct schema){steps, 3}, why, sizeof why) < 0);
-	assert_int_equal(open_as(&(struct schema){steps, 2}, why, sizeof why), 0);
+	assert_true(open_as(&(struct schema){steps, n + 2}, why, sizeof why) < 0);
+	assert_int_equal(open_as(&(struct schema){steps, n + 1}, why, sizeof why), 0);
 	assert_int_equal(number("SELECT count(*) FROM tunnels WHERE extra = 'x'"), 1);
 
-	assert_int_equal(open_as(&(struct schema){right, 3}, why, sizeof why), 0);
-	assert_int_equal(number("PRAGMA user_version"), 3);
+	assert_int_equal(open_as(&(struct schema){right, n + 2}, why, sizeof why), 0);
+	assert_int_equal(number("PRAGMA user_version"), n + 2);
 	assert_int_equal(number("SELECT count(*) FROM tunnels WHERE extra = 'y'"), 1);
 	assert_int_equal(get(made.id).state, TUNNEL_ACTIVE);
 
 	assert_int_equal(open_as(&schema_tunneld, why, sizeof why), -EUCLEAN);
 	assert_non_null(strstr(why, "newer"));
-	assert_int_equal(open_as(&(struct schema){right, 3}, why, sizeof why), 0);
+	assert_int_equal(open_as(&(struct schema){right, n + 2}, why, sizeof why), 0);
+}
+
+static void step_2_gives_old_rows_their_life(void **state)
+{
+	char why[256], old[PATH_MAX];
+	snprintf(old, sizeof old, "%s/old.db", folder);
+	sqlite3 *db;
+	assert_int_equal(sqlite3_open(old, &db), SQLITE_OK);
+	assert_int_equal(schema_migrate(db, &(struct schema){schema_tunneld.steps, 1}, 0), 0);
+	int r = sqlite3_exec(db,
+		"INSERT INTO tunnels(id, token, state, mode, name, backend, auth, prefix, origin,"
+		" secret_hash, timeout_s, max_connections, max_requests, max_bytes, request_rate,"
+		" created_at) VALUES('t-old', 'owner', 'starting', 'push', '', 'http://h:80',"
+		" 'none', 'strip', 'path', zeroblob(32), 77, 1, 0, 0, 0, 5)",
+		NULL, NULL, NULL);
+	assert_int_equal(r, SQLITE_OK);
+	sqlite3_close(db);
+	store_free(store);
+	store = NULL;
+	assert_int_equal(store_open(&store, old, why, sizeof why), 0);
+	assert_int_equal(get("t-old").life_ms, 77000);
 }
 
 static void foreign_and_damaged_files(void **state)
@@ -575,6 +677,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(counting, setup, teardown),
 		cmocka_unit_test_setup_teardown(lists, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_lives, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_new_end, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_new_end_while_it_is_told_what_lives, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_end_that_was_moved, setup, teardown),
 		cmocka_unit_test_setup_teardown(remaining_times, setup, teardown),
 		cmocka_unit_test_setup_teardown(every_change_of_state_is_audited, setup, teardown),
 		cmocka_unit_test_setup_teardown(old_tombstones_are_forgotten, setup, teardown),
@@ -585,6 +691,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_schema_refuses_nonsense, setup, teardown),
 		cmocka_unit_test_setup_teardown(only_one_may_have_it_open, setup, teardown),
 		cmocka_unit_test_setup_teardown(migration, setup, teardown),
+		cmocka_unit_test_setup_teardown(step_2_gives_old_rows_their_life, setup, teardown),
 		cmocka_unit_test_setup_teardown(foreign_and_damaged_files, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_folder_that_is_not_there, setup, teardown),
 	};

@@ -354,6 +354,44 @@ static void names_and_errors_are_bounded(void **state)
 	json_decref(errors);
 }
 
+// ---- changes
+
+static int parse_change(const char *body)
+{
+	buf_reset(&said);
+	return tunnel_change_parse(&request, span_of(body), &bounds, &said);
+}
+
+static void changes(void **state)
+{
+	static const struct {
+		const char *body, *pointer;
+	} wrong[] = {
+		{"{}", "\"/timeout\""},
+		{"[]", "\"\""},
+		{"{\"timeout\":0}", "\"/timeout\""},
+		{"{\"timeout\":86401}", "\"/timeout\""},
+		{"{\"timeout\":\"60\"}", "\"/timeout\""},
+		{"{\"timeout\":1.5}", "\"/timeout\""},
+		{"{\"timeout\":null}", "\"/timeout\""},
+		{"{\"timeout\":60,\"backend\":\"http://h\"}", "\"/backend\""},
+		{"{\"timeout\":60,\"limits\":{}}", "\"/limits\""},
+		{"{\"state\":\"active\",\"timeout\":1}", "\"/state\""},
+	};
+	assert_int_equal(parse_change("{\"timeout\":86400}"), FINDINGS_NONE);
+	assert_int_equal(request.timeout_s, 86400);
+	assert_int_equal(parse_change("{\"timeout\":1}"), FINDINGS_NONE);
+	assert_int_equal(request.timeout_s, 1);
+	assert_int_equal(parse_change(""), FINDINGS_NOT_JSON);
+	assert_int_equal(parse_change("{\"timeout\":1,\"timeout\":2}"), FINDINGS_NOT_JSON);
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		assert_int_equal(parse_change(wrong[i].body), FINDINGS_INVALID);
+		assert_int_equal(buf_add(&said, "", 1), 0);
+		if (strstr(buf_span(&said).p, wrong[i].pointer) == NULL)
+			fail_msg("%s: %s", wrong[i].body, buf_span(&said).p);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -372,6 +410,7 @@ int main(void)
 		cmocka_unit_test(all_at_once_in_order),
 		cmocka_unit_test(the_first_mistake_is_the_summary),
 		cmocka_unit_test(queries),
+		cmocka_unit_test(changes),
 		cmocka_unit_test(pointers_are_escaped),
 		cmocka_unit_test(names_and_errors_are_bounded),
 	};

@@ -101,11 +101,12 @@ def test_other_boot(folder, finish):
     with Stage(folder) as stage:
         spawns = {spawn.id: spawn for spawn in (stage.spawn(), stage.spawn())}
         assert set(spawns) == {smaller, larger}
-        assert all(spawn.deadline_us == 0 for spawn in spawns.values())
-        assert 99000 < spawns[smaller].life_ms <= 100000
-        assert 198000 < spawns[larger].life_ms <= 200000
+        assert all(spawn.life_ms == 600_000 for spawn in spawns.values()), "what is gone is gone"
+        now = boottime_us()
+        assert 99e6 < spawns[smaller].deadline_us - now <= 100e6
+        assert 198e6 < spawns[larger].deadline_us - now <= 200e6
         for spawn in spawns.values():
-            stage.spawned(spawn)
+            stage.worker.send(MSG.SPAWNED, spawn.request, spawn.deadline_us)
         assert stage.worker.silent(0.2)
         assert set(stage.ids()) == {smaller, larger}
         assert stage.state(over) == "expired"
