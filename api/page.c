@@ -126,7 +126,8 @@ static int add_login(struct buf *out, const struct page *page, const char *reque
 {
 	const char *wrong = NULL;
 	if (page->code == CODE_AUTH_FAILED)
-		wrong = code_info(page->code)->detail;
+		wrong = "This was not the secret of this tunnel. Check it for missing characters, "
+			"or ask whoever shared it.";
 	else if (page->code == CODE_RATE_LIMITED)
 		wrong = FAILURES_DETAIL;
 	int r = add_start(out, code_info(CODE_AUTH_REQUIRED)->title);

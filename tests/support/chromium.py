@@ -19,18 +19,18 @@ FLAGS = [
 STAY = "--remote-debugging-port=0"  # without it a headless browser may leave once the page is loaded
 
 
-def _command(folder, *arguments):
+def command(folder, *arguments):
     return ["chromium", *FLAGS, f"--user-data-dir={folder}/profile", *arguments]
 
 
-def _environment(folder):
+def environment(folder):
     return {"PATH": "/usr/bin:/bin", "HOME": folder, "TMPDIR": folder}
 
 
 def dump(url):
     """The page at URL as the browser understood it, as HTML."""
     with tempfile.TemporaryDirectory(prefix="tunneld-chromium-") as folder:
-        run = subprocess.run(_command(folder, "--dump-dom", url), env=_environment(folder),
+        run = subprocess.run(command(folder, "--dump-dom", url), env=environment(folder),
                              stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
     return run.stdout.decode()
 
@@ -42,7 +42,7 @@ class Chromium:
         self.folder = tempfile.mkdtemp(prefix="tunneld-chromium-")
         self._log = open(os.path.join(self.folder, "log"), "w+b")
         self._process = subprocess.Popen(
-            _command(self.folder, STAY, url), env=_environment(self.folder),
+            command(self.folder, STAY, url), env=environment(self.folder),
             stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log, start_new_session=True)
 
     def __enter__(self):

@@ -179,7 +179,7 @@ static void the_login_form(void **state)
 	} forms[] = {
 		{CODE_NONE, "HTTP/1.1 200 ", NULL},
 		{CODE_AUTH_REQUIRED, "HTTP/1.1 401 ", NULL},
-		{CODE_AUTH_FAILED, "HTTP/1.1 401 ", "The secret sent with this"},
+		{CODE_AUTH_FAILED, "HTTP/1.1 401 ", "This was not the secret"},
 		{CODE_RATE_LIMITED, "HTTP/1.1 429 ", "A right one is let in"},
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {

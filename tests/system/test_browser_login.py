@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: ISC
+# SPDX-FileCopyrightText: 2026 the tunneld authors
+#
+# Goal: a person opens a share link in a real browser and is there; or is asked for the secret, in a
+# page that works without a script, at any width, in light and dark, and read aloud.
+
+import os
+
+import pytest
+
+from support import cookie
+from support.backend import HttpBackend, head
+from support.browser import Browser
+from support.daemon import Daemon
+
+THERE = b"<!DOCTYPE html><title>there</title><p id=hello>hello</p>"
+WRONG = "a" * 52
+
+
+@pytest.fixture(scope="module")
+def daemon():
+    with Daemon() as running:
+        yield running
+
+
+@pytest.fixture
+def backend():
+    def page(received, request, stream):
+        stream.send(head(200, [("Content-Type", "text/html"), ("Content-Length", len(THERE))]), THERE)
+        return True
+
+    with HttpBackend() as serving:
+        for path in ("/", "/some/page"):
+            serving.route(path, page)
+        yield serving
+
+
+@pytest.fixture
+def tunnel(daemon, backend):
+    return daemon.api.create(backend, auth="bearer")
+
+
+@pytest.fixture
+def browser():
+    with Browser() as opened:
+        yield opened
+
+
+def arrive(browser, url):
+    browser.wait("document.title === 'there'")
+    assert browser.ask("location.href") == url
+    assert browser.ask("document.getElementById('hello').innerText") == "hello"
+
+
+def form(browser):
+    """Waits for the form and returns what it says."""
+    assert browser.wait("document.forms.length === 1 && document.title === 'A secret is needed'")
+    assert browser.ask("document.activeElement.id") == "secret", "the field has the focus"
+    return browser.ask("document.body.innerText")
+
+
+def told(browser):
+    """Waits for the form that says what is wrong."""
+    browser.wait("document.activeElement?.getAttribute('aria-invalid') === 'true'")
+
+
+def nothing_left(browser, backend, tunnel):
+    """The secret is in no address, and with the server behind the tunnel neither."""
+    assert not [url for url in browser.history() if tunnel.secret in url or "#" in url]
+    assert tunnel.secret not in (browser.ask("document.referrer") or "")
+    assert not (browser.ask("document.cookie") or ""), "HttpOnly"
+    assert browser.ask("localStorage.length + sessionStorage.length") == 0
+    for received in backend.received:
+        assert tunnel.secret.encode() not in received.raw and b"tunneld_" not in received.raw
+    # The statuses of pages and of the icon are no complaints; what a policy forbids is one.
+    complaints = [text for text in browser.complaints if "Failed to load resource" not in text]
+    assert not complaints, complaints
+
+
+@pytest.mark.parametrize("page", ["", "some/page?x=1&y=%20"])
+def test_the_share_link(browser, backend, tunnel, page):
+    browser.open(f"{tunnel.url}{page}#{tunnel.secret}")
+    arrive(browser, tunnel.url + page)
+    [kept] = [entry for entry in browser.cookies(tunnel.url) if entry["name"].startswith("tunneld_")]
+    assert (kept["httpOnly"], kept["secure"], kept["sameSite"]) == (True, False, "Lax"), kept
+    assert (kept["name"], kept["path"]) == (f"tunneld_{tunnel.id}", f"/t/{tunnel.id}/"), kept
+    expiry = int(kept["value"].partition(".")[0])
+    assert f"{kept['name']}={kept['value']}" == cookie.make(tunnel.id, tunnel.secret, expiry)
+    nothing_left(browser, backend, tunnel)
+    # From now on the address alone will do, with its last slash and without.
+    for url in (tunnel.url, tunnel.url[:-1]):
+        browser.open("about:blank")
+        browser.wait("location.href === 'about:blank'")
+        browser.open(url)
+        arrive(browser, tunnel.url)
+
+
+def test_the_fragment_goes_before_anything_else(browser, tunnel):
+    browser.open(tunnel.url + "#no-secret-at-all")
+    said = form(browser)
+    assert browser.ask("location.href") == tunnel.url
+    assert "not the secret" not in said, "what cannot be a secret is not tried"
+
+
+def test_a_wrong_link_and_then_the_right_secret(browser, backend, tunnel):
+    browser.open(f"{tunnel.url}some/page?x=1#{WRONG}")
+    told(browser)
+    assert "not the secret of this tunnel" in form(browser)
+    assert browser.ask("document.forms[0].elements.secret.value") == ""
+    assert not [url for url in browser.history() if WRONG in url]
+    browser.type(tunnel.secret)
+    browser.press_enter()
+    arrive(browser, tunnel.url + "some/page?x=1")
+    nothing_left(browser, backend, tunnel)
+
+
+def test_without_script(browser, backend, tunnel):
+    browser.without_script()
+    browser.open(tunnel.url + "some/page?x=1")
+    form(browser)
+    browser.type("wrong")
+    browser.press_enter()
+    told(browser)
+    browser.type(tunnel.secret)
+    browser.press_enter()
+    arrive(browser, tunnel.url + "some/page?x=1")
+    nothing_left(browser, backend, tunnel)
+
+
+def test_what_is_read_aloud(browser, tunnel):
+    browser.open(tunnel.url)
+    form(browser)
+    [field] = browser.described("textbox")
+    assert (field["name"], field.get("required"), field.get("invalid")) == ("Secret", True, "false"), field
+    assert [button["name"] for button in browser.described("button")] == ["Open the tunnel"]
+    assert [heading["name"] for heading in browser.described("heading")] == ["A secret is needed"]
+    browser.type("wrong")
+    browser.press_enter()
+    told(browser)
+    [field] = browser.described("textbox")
+    assert field.get("invalid") == "true" and "not the secret" in field["description"], field
+    assert len(browser.described("alert")) == 1
+
+
+PICTURES = os.environ.get("TUNNELD_PICTURES")  # a folder to put them into, to be looked at
+
+
+@pytest.mark.parametrize("width", [320, 360, 1280])
+def test_what_it_looks_like(browser, tunnel, width):
+    browser.open(tunnel.url)
+    form(browser)
+    browser.type("wrong")
+    browser.press_enter()
+    told(browser)
+    backgrounds = set()
+    for scheme in ("light", "dark"):
+        path = f"{PICTURES}/login-{width}-{scheme}.png" if PICTURES else None
+        browser.look(width, 740, scheme, path)
+        assert browser.ask("document.documentElement.scrollWidth") <= width
+        widths = browser.ask("[...document.querySelectorAll('input:not([hidden]),button')].filter("
+                             "e => e.type !== 'hidden').map(e => e.getBoundingClientRect().width)")
+        assert len(widths) == 2 and widths[0] == widths[1] > width / 2 or width == 1280, widths
+        backgrounds.add(browser.ask("getComputedStyle(document.body).backgroundColor"))
+    assert len(backgrounds) == 2, backgrounds
