@@ -173,9 +173,11 @@ static int from_socket(struct flow *flow, struct relay *relay, struct stream *so
 
 // ---- bulk: socket to pipe to socket
 
-static bool wants_pipe(const struct flow *flow)
+// splice(2) does not get over urgent bytes.
+static bool wants_pipe(const struct flow *flow, const struct stream *source)
 {
-	return flow->bulk && !flow->no_pipe && !flow->chunked && flow->body != HTTP_BODY_CHUNKED;
+	return flow->bulk && !flow->no_pipe && !flow->chunked && flow->body != HTTP_BODY_CHUNKED &&
+	       !source->urgent;
 }
 
 // Empties the pipe into the sink. Returns GO_ON when it is empty.
@@ -288,7 +290,7 @@ static int move(struct flow *flow, struct relay *relay, struct stream *source, s
 		return from_buffer(flow, relay, source, sink);
 	if (!source->readable)
 		return FLOW_WAIT;
-	if (wants_pipe(flow))
+	if (wants_pipe(flow, source))
 		return through_pipe(flow, relay, source, moved);
 	return from_socket(flow, relay, source, sink, (struct span){NULL, 0}, moved);
 }

@@ -17,7 +17,8 @@ int stream_open(struct stream *stream, struct loop *loop, int fd,
 	};
 	buf_init(&stream->in, STREAM_IN_MAX);
 	buf_init(&stream->out, STREAM_OUT_MAX);
-	int r = loop_watch(loop, &stream->watch, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+	int r = loop_watch(
+		loop, &stream->watch, fd, EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET);
 	if (r < 0)
 		close(fd);
 	return r;
@@ -42,6 +43,8 @@ void stream_note(struct stream *stream, uint32_t events)
 		stream->writable = true;
 	if (events & EPOLLRDHUP)
 		stream->peer_done = true;
+	if (events & EPOLLPRI)
+		stream->urgent = true;
 	// EPOLLHUP alone is both directions ended in order, if we have ended ours.
 	if ((events & EPOLLERR) || ((events & EPOLLHUP) && !stream->shut))
 		stream->broken = true;
@@ -55,8 +58,9 @@ ssize_t stream_read(struct stream *stream, void *bytes, size_t size)
 	while (n < 0 && errno == EINTR);
 	if (n > 0) {
 		// Less than asked for: the socket is empty, the next edge will tell. Not so once
-		// the peer's FIN was announced, there is no further edge after that.
-		if ((size_t)n < size && !stream->peer_done)
+		// the peer's FIN was announced, there is no further edge after that. Urgent bytes
+		// are part of the stream (SO_OOBINLINE), but a read that meets them stops there.
+		if ((size_t)n < size && !stream->peer_done && !stream->urgent)
 			stream->readable = false;
 		return n;
 	}

@@ -19,6 +19,7 @@ struct stream {
 	struct loop_watch watch; // watch.fd: the socket, owned; -1 when closed
 	bool readable;
 	bool writable;
+	bool urgent;      // the peer has sent urgent bytes: reads stop at them, pipes for good
 	bool peer_done;   // the kernel has seen the peer's FIN (bytes may be left to read)
 	bool ended;       // read() has returned 0
 	bool shut;        // we have sent our FIN

@@ -33,6 +33,8 @@ int listener_set_options(int fd)
 	static const struct option options[] = {
 		{IPPROTO_TCP, TCP_NODELAY, 1},
 		{SOL_SOCKET, SO_KEEPALIVE, 1},
+		// Urgent bytes stay in the stream, as every reader that knows no others expects.
+		{SOL_SOCKET, SO_OOBINLINE, 1},
 		{IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S},
 		{IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S},
 		{IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES},
