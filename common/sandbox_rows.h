@@ -155,13 +155,14 @@
 // clang-format on
 
 // A leak check would stop and trace the process, which is what the sandbox is there to refuse, and
-// a symbolizer would be a second process: reports of sealed processes name addresses.
+// a symbolizer would be a second process: reports of sealed processes name addresses. Of freed
+// memory only so much is kept aside that growth can be seen behind it.
 #if SANDBOX_SANITIZERS
-#define SANDBOX_SANITIZER_OPTIONS                    \
-	const char *__asan_default_options(void);    \
-	const char *__asan_default_options(void)     \
-	{                                            \
-		return "detect_leaks=0:symbolize=0"; \
+#define SANDBOX_SANITIZER_OPTIONS                                          \
+	const char *__asan_default_options(void);                          \
+	const char *__asan_default_options(void)                           \
+	{                                                                  \
+		return "detect_leaks=0:symbolize=0:quarantine_size_mb=16"; \
 	}
 #else
 #define SANDBOX_SANITIZER_OPTIONS

@@ -15,6 +15,7 @@ from h11._connection import _body_framing
 from support import daemon
 
 REQUEST, RESPONSE, RESPONSE_TO_HEAD = b"q", b"r", b"h"
+CASE_MAX = 256 * 1024
 
 Result = collections.namedtuple(
     "Result", "verdict reason end start target minor framing length body names values")
