@@ -103,6 +103,8 @@ class _Response:
                 raise Undescribed(f"{what}: has a body {body[:200]!r}")
             return
         kind = (fields.get("Content-Type") or "").partition(";")[0].strip()
+        if kind == "text/html" and "application/problem+json" in self.types and " /_t/" in what:
+            return  # browsers get a page, as the operation says
         if kind not in self.types:
             raise Undescribed(f"{what}: is of type {kind!r}, not {list(self.types)}")
         if kind.endswith("json"):
@@ -153,7 +155,21 @@ def _check_request(path, method, query, body, what):
 
 def covers(target):
     path = target.partition("?")[0]
-    return path.startswith("/_api/") or path in SERVICE
+    return path.startswith(("/_api/", "/_t/")) or path in SERVICE
+
+
+@functools.cache
+def _problem():
+    return _validator({"$ref": "#/components/schemas/Problem"})
+
+
+def check_problem(status, fields, body):
+    """What visitors of tunnels are told by us has the same form and codes."""
+    if "Tunnel-Error" in fields and body and fields.get("Content-Type") == "application/problem+json":
+        said = json.loads(body)
+        _complain(_problem(), said, f"{status} {body[:300]!r}")
+        if (said["status"], said["code"]) != (status, fields.get("Tunnel-Error")):
+            raise Undescribed(f"{status} {fields.get('Tunnel-Error')}: {body[:300]!r}")
 
 
 def check(method, target, asked, request_body, status, fields, body):

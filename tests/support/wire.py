@@ -335,7 +335,8 @@ class Client(Stream):
         body = bytearray()
         answer.read(sink or body.extend)
         answer.body = bytes(body)
-        if self.asked and (asked := self.asked.pop(0))[1].startswith("/_api/"):
+        openapi.check_problem(answer.status, answer.fields, answer.body)
+        if self.asked and (asked := self.asked.pop(0))[1].startswith(("/_api/", "/_t/")):
             openapi.check(*asked, answer.status, answer.fields, answer.body)
         return answer
 

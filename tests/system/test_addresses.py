@@ -10,6 +10,7 @@ import json
 import pytest
 
 from support.backend import HttpBackend, TcpBackend, head
+from support.daemon import Daemon, free_port
 
 FORBIDDEN, INVALID = "backend_forbidden", "invalid"
 NUMBER, NAME, ASCII, PORT, BRACKETS = "ends in a number", "a host name may", "xn--", "port is", "in brackets"
@@ -140,6 +141,33 @@ def test_refused(api, daemon, backend, spelling, code, why, what):
     (error,) = answer.json()["errors"]
     assert error["pointer"] == "/backend" and why in error["detail"].lower(), answer
     assert backend.accepted == 0
+
+
+@pytest.fixture(scope="module")
+def many_listeners():
+    """A tunneld with several listeners, and one for metrics."""
+    running = Daemon()
+    ports = [running.port, free_port(), free_port()]
+    running.options["listen"] = f"127.0.0.1:{ports[0]},[::1]:{ports[1]}"
+    running.options["metrics_listen"] = f"127.0.0.1:{ports[2]}"
+    with running:
+        yield running, ports
+
+
+@pytest.mark.parametrize("host, listener", [
+    ("127.0.0.1", 0), ("[::1]", 1), ("127.0.0.1", 2), ("localhost", 0), ("localhost", 1), ("localhost", 2),
+    ("[::ffff:127.0.0.1]", 2), ("[64:ff9b::7f00:1]", 2)])
+def test_no_tunnel_leads_to_any_listener(many_listeners, host, listener):
+    """Metrics are for those who reach their address, which visitors of a tunnel must not be."""
+    daemon, ports = many_listeners
+    answer = daemon.api.call("POST", "/_api/tunnels", {"backend": f"http://{host}:{ports[listener]}"})
+    if host == "localhost" and answer.status == 201:
+        # It has two addresses, and we listen on one of them: the other one is not ours.
+        got = daemon.get(f"/t/{answer.json()['id']}/", {"Authorization": f"Bearer {answer.json()['secret']}"})
+        assert (got.status, got.fields.get("Tunnel-Error")) == (502, "backend_refused"), got
+        return
+    assert (answer.status, answer.json()["code"]) == (422, FORBIDDEN), answer
+    assert "itself" in answer.json()["detail"], answer
 
 
 @pytest.mark.parametrize("spelling, canonical", [

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: ISC
 # SPDX-FileCopyrightText: 2026 the tunneld authors
 #
-# Story: a developer shows a chat that runs on her machine to two friends. She makes a tunnel, sends
-# them its address and secret, they talk, and when she has seen enough it is over at once.
+# Story: a developer shows a chat that runs on her machine to two friends. She makes a tunnel and sends
+# them its share link, or address and secret; they talk, and when she has seen enough it is over at once.
+# With a real browser the link is opened in test_browser_login.py.
 
 import asyncio
 import json
@@ -31,9 +32,9 @@ def tunnel(api, chat):
     api.call("DELETE", f"/_api/tunnels/{made.id}")
 
 
-def joins(tunnel, secret=None):
+def joins(tunnel, secret=None, cookie=None):
     """A friend's chat window: a WebSocket by the library that his program uses."""
-    fields = {"Authorization": f"Bearer {secret or tunnel.secret}"}
+    fields = {"Cookie": cookie} if cookie else {"Authorization": f"Bearer {secret or tunnel.secret}"}
     return websockets.connect("ws" + tunnel.url.removeprefix("http"), extra_headers=fields, open_timeout=10)
 
 
@@ -51,6 +52,27 @@ def curl(url, *arguments):
 def test_a_friend_opens_the_address_with_the_secret_he_was_sent(tunnel):
     status, page = curl(tunnel.url, "-H", f"Authorization: Bearer {tunnel.secret}")
     assert (status, "<h1>Team chat</h1>" in page) == (200, True), page
+
+
+def test_a_friend_opens_the_share_link_and_is_in(tunnel, tmp_path):
+    """What his browser does with it, step by step: the secret behind the # stays in the browser."""
+    address, _, secret = tunnel.document["share_url"].partition("#")
+    jar = ["-b", tmp_path / "jar", "-c", tmp_path / "jar", "-H", "Accept: text/html"]
+    status, form = curl(address, *jar)
+    assert status == 401 and "<form" in form and f'action="/_t/{tunnel.id}/login"' in form, form
+    login = f"http://{tunnel.address[0]}:{tunnel.address[1]}/_t/{tunnel.id}/login"
+    status, page = curl(login, *jar, "-L", "--data-urlencode", f"secret={secret}", "-d", f"to={tunnel.prefix}/")
+    assert status == 200 and "<h1>Team chat</h1>" in page, page
+    status, page = curl(address, *jar)
+    assert status == 200 and "<h1>Team chat</h1>" in page, "the next page needs no secret"
+    *_, name, value = (tmp_path / "jar").read_text().split()
+    asyncio.run(says_hello(tunnel, f"{name}={value}"))
+
+
+async def says_hello(tunnel, cookie):
+    async with joins(tunnel, cookie=cookie) as ada:
+        await ada.send("Ada")
+        assert (await hears(ada))["joined"] == "Ada"
 
 
 def test_an_error_of_the_chat_is_the_chats_own(tunnel):
