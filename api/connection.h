@@ -74,7 +74,8 @@ struct connection {
 	enum answer_form form;
 	bool to_head;
 	uint8_t listener; // it came in by
-	bool privileged;  // set by the server: this request is not given up for others
+	bool privileged;  // it is not given up for others; see connection_prefer()
+	bool scoped;
 	bool running, peer_ended, hung_up, lost;
 };
 
@@ -89,6 +90,10 @@ struct connection *connection_for_page(struct connections *set, int fd, const ch
 
 // Closes and frees it, whatever it is doing; who waits is told that the connection is lost.
 void connection_close(struct connection *connection);
+
+// In `begin`: a valid token was shown, so it is not given up for others. That goes for all of the
+// owner's, but for CONNECTION_SCOPED_MAX of other tokens only: they take no place from the owner.
+void connection_prefer(struct connection *connection, bool owner);
 
 // In `handle`: the answer comes later. WAITER stays until over() or connection_forget().
 void connection_wait(struct connection *connection, struct connection_waiter *waiter);

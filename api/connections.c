@@ -46,6 +46,16 @@ static struct connection *find_victim(struct connections *set)
 	return NULL;
 }
 
+void connection_prefer(struct connection *connection, bool owner)
+{
+	size_t n = 0;
+	const struct connection *c;
+	TAILQ_FOREACH(c, &connection->set->all, link)
+	n += c->privileged && c->scoped;
+	connection->scoped = !owner;
+	connection->privileged = owner || n < CONNECTION_SCOPED_MAX;
+}
+
 bool connections_find_place(struct connections *set, enum connection_kind *kind, const char *tunnel)
 {
 	if (*kind == CONNECTION_PAGE)

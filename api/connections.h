@@ -3,7 +3,7 @@
 //
 // All connections, and how many there may be. When it is full those give way that have shown no
 // valid token, and those that have been answered. So visitors who open connections and do nothing
-// cost the owner nothing.
+// cost the owner nothing, and holders of scoped tokens cannot take all places.
 
 #pragma once
 
@@ -24,6 +24,7 @@ enum connection_kind {
 
 enum {
 	CONNECTION_SERVED_MAX = 256,
+	CONNECTION_SCOPED_MAX = 128, // of them, of scoped tokens and not to be given up
 	CONNECTION_REFUSED_MAX = 32, // beyond that they are closed without a word
 	CONNECTION_PAGES_MAX = 64,
 	CONNECTION_TUNNEL_PAGES_MAX = 16, // of them for one tunnel

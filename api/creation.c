@@ -8,6 +8,7 @@
 #include "worker.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <sys/random.h>
 
@@ -217,28 +218,41 @@ static void on_answer(struct pending *pending, const struct ipc_message *message
 
 // ---- its beginning
 
-// Whether something stands against another tunnel; it has been answered then.
-static bool is_refused(struct worker *worker, struct connection *connection)
+// Whether those of TOKEN (NULL: all) are as many as BOUND allows, which is WHOSE; it has been
+// answered then.
+static bool is_full(struct worker *worker, struct connection *connection, const char *token,
+	uint64_t bound, const char *whose)
 {
 	uint64_t n;
-	unsigned wait_s = bucket_take(&worker->create_bucket, instant_now());
+	int r = store_tunnels_count(worker->store, token, &n);
+	if (r < 0) {
+		worker_log_store(worker, "counting tunnels", r);
+		answer_problem(connection, CODE_INTERNAL, "The tunnels could not be counted.");
+	} else if (n >= bound) {
+		answer_problem(connection, CODE_QUOTA_REACHED,
+			"There are %" PRIu64 " tunnels, as many as %s allows.", n, whose);
+	}
+	return r < 0 || n >= bound;
+}
+
+// Whether something stands against another tunnel; it has been answered then.
+static bool is_refused(
+	struct worker *worker, struct connection *connection, const struct token *caller)
+{
+	unsigned wait_s = rates_take(&worker->create_rates, caller->id, instant_now());
 	if (wait_s > 0) {
 		struct problem problem = {.code = CODE_RATE_LIMITED,
-			.detail = SPAN("Tunnels are created faster than this server allows."),
+			.detail = SPAN("Tunnels are created faster than create_rate of this server "
+				       "allows."),
 			.retry_after = wait_s};
 		answer_problem_full(connection, &problem);
 		return true;
 	}
-	int r = store_tunnels_count(worker->store, &n);
-	if (r < 0) {
-		worker_log_store(worker, "counting tunnels", r);
-		answer_problem(connection, CODE_INTERNAL, "The tunnels could not be counted.");
-	} else if (n >= worker->settings.max_tunnels) {
-		answer_problem(connection, CODE_QUOTA_REACHED,
-			"There are %llu tunnels, as many as this server allows.",
-			(unsigned long long)n);
-	}
-	return r < 0 || n >= worker->settings.max_tunnels;
+	if (!token_is_owner(caller->id) &&
+		is_full(worker, connection, caller->id, caller->quota, "the quota of this token"))
+		return true;
+	return is_full(worker, connection, NULL, worker->settings.max_tunnels,
+		"max_tunnels of this server");
 }
 
 // Makes the id and the secret. Returns 0 or a negative errno.
@@ -256,10 +270,10 @@ static int make_secrets(struct creation *creation)
 	return 0;
 }
 
-static void copy_settings(struct tunnel *tunnel, const struct tunnel_request *request)
+static void copy_settings(
+	struct tunnel *tunnel, const struct token *caller, const struct tunnel_request *request)
 {
 	*tunnel = (struct tunnel){
-		.token = "owner",
 		.state = TUNNEL_STARTING,
 		.auth = request->auth,
 		.prefix = request->prefix,
@@ -271,6 +285,7 @@ static void copy_settings(struct tunnel *tunnel, const struct tunnel_request *re
 		.request_rate = request->request_rate,
 		.created_at = wall_now(),
 	};
+	memcpy(tunnel->token, caller->id, sizeof tunnel->token);
 	memcpy(tunnel->name, request->name, sizeof tunnel->name);
 	memcpy(tunnel->backend, request->backend, sizeof tunnel->backend);
 }
@@ -280,7 +295,8 @@ static bool send_spawn(struct creation *creation)
 	struct worker *worker = creation->worker;
 	uint64_t request = pending_start(
 		&worker->pendings, &creation->spawn, MSG_SPAWN, WORKER_PATIENCE_MS, on_answer);
-	return request != 0 && worker_send_spawn(worker, request, &creation->tunnel, 0);
+	return request != 0 && worker_send_spawn(worker, request, &creation->tunnel,
+				       (uint64_t)creation->token_end_us);
 }
 
 static void store_and_spawn(struct creation *creation)
@@ -305,10 +321,18 @@ static void store_and_spawn(struct creation *creation)
 	creation_free(creation);
 }
 
-void creation_start(
-	struct worker *worker, struct connection *connection, const struct tunnel_request *request)
+// When the token ends, on the clock of deadlines; 0: never.
+static int64_t end_of(const struct token *token)
 {
-	if (is_refused(worker, connection))
+	if (token_is_owner(token->id))
+		return 0;
+	return instant_add_ms(instant_now(), token_left_ms(token)).us;
+}
+
+void creation_start(struct worker *worker, struct connection *connection,
+	const struct token *caller, const struct tunnel_request *request)
+{
+	if (is_refused(worker, connection, caller))
 		return;
 	struct creation *creation = calloc(1, sizeof *creation);
 	if (creation == NULL) {
@@ -318,7 +342,8 @@ void creation_start(
 	creation->worker = worker;
 	creation->connection = connection;
 	creation->waiter.over = on_over;
-	copy_settings(&creation->tunnel, request);
+	creation->token_end_us = end_of(caller);
+	copy_settings(&creation->tunnel, caller, request);
 	TAILQ_INSERT_TAIL(&worker->creations, creation, link);
 	connection_wait(connection, &creation->waiter);
 	store_and_spawn(creation);

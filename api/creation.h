@@ -31,13 +31,14 @@ struct creation {
 	struct tunnel tunnel;
 	char secret[CREATION_SECRET_SIZE]; // wiped once it is in the answer
 	bool ending;                       // END was sent while it was starting
+	int64_t token_end_us;              // of the caller's token on CLOCK_BOOTTIME; 0: none
 };
 
 TAILQ_HEAD(creation_list, creation);
 
-// Answers the POST on CONNECTION, at once or later.
-void creation_start(
-	struct worker *worker, struct connection *connection, const struct tunnel_request *request);
+// Answers the POST of CALLER on CONNECTION, at once or later.
+void creation_start(struct worker *worker, struct connection *connection,
+	const struct token *caller, const struct tunnel_request *request);
 
 // The creation of this tunnel whose relay has not started, or NULL.
 struct creation *creation_find(struct worker *worker, const char *id);

@@ -6,8 +6,6 @@
 #include "answer.h"
 #include "worker.h"
 
-static const struct store_cause deleted = {"owner", "deleted"};
-
 static void deletion_free(struct deletion *deletion)
 {
 	pending_stop(&deletion->end);
@@ -47,15 +45,16 @@ void deletions_done(struct worker *worker, const char *id, bool failed)
 			finish(deletion, failed);
 		deletion = next;
 	}
+	revocations_note(worker);
 }
 
-bool deletion_is_for(const struct worker *worker, const char *id)
+const char *deletion_actor(const struct worker *worker, const char *id)
 {
 	const struct deletion *deletion;
 	TAILQ_FOREACH(deletion, &worker->deletions, link)
 	if (strcmp(deletion->id, id) == 0)
-		return true;
-	return false;
+		return deletion->actor;
+	return NULL;
 }
 
 void deletions_deinit(struct worker *worker)
@@ -68,7 +67,8 @@ void deletions_deinit(struct worker *worker)
 // Stores an end that the supervisor will not tell about: there is no relay.
 static void end_here(struct worker *worker, const char *id)
 {
-	int r = store_tunnel_end(worker->store, id, TUNNEL_REVOKED, wall_now(), NULL, deleted);
+	int r = store_tunnel_end(worker->store, id, TUNNEL_REVOKED, wall_now(), NULL,
+		(struct store_cause){deletion_actor(worker, id), "deleted"});
 	if (r < 0)
 		worker_log_store(worker, "storing an end", r);
 	else if (r == 0)
@@ -97,8 +97,8 @@ static bool send_end(struct deletion *deletion)
 	       worker_send_end(deletion->worker, request, deletion->id, END_REVOKED);
 }
 
-void deletion_start(
-	struct worker *worker, struct connection *connection, const struct tunnel *tunnel)
+void deletion_start(struct worker *worker, struct connection *connection,
+	const struct token *caller, const struct tunnel *tunnel)
 {
 	struct deletion *deletion = calloc(1, sizeof *deletion);
 	if (deletion == NULL) {
@@ -109,6 +109,7 @@ void deletion_start(
 	deletion->connection = connection;
 	deletion->waiter.over = on_over;
 	memcpy(deletion->id, tunnel->id, sizeof deletion->id);
+	memcpy(deletion->actor, caller->id, sizeof deletion->actor);
 	TAILQ_INSERT_TAIL(&worker->deletions, deletion, link);
 	connection_wait(connection, &deletion->waiter);
 

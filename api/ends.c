@@ -51,8 +51,11 @@ void ends_add(struct ends *ends, struct span id, enum end_reason reason,
 // Who ended it and why, as far as it is known here.
 static struct store_cause cause_of(const struct ends *ends, const struct end *end)
 {
-	if (end->reason == END_REVOKED && deletion_is_for(ends->worker, end->id))
-		return (struct store_cause){"owner", "deleted"};
+	const char *actor = deletion_actor(ends->worker, end->id);
+	if (end->reason == END_REVOKED && actor != NULL)
+		return (struct store_cause){actor, "deleted"};
+	if (end->reason == END_REVOKED && store_tunnel_is_disowned(ends->worker->store, end->id))
+		return (struct store_cause){"worker", "its token is no longer valid"};
 	switch (end->reason) {
 	case END_EXPIRED: return (struct store_cause){"supervisor", "its time was over"};
 	case END_REVOKED: return (struct store_cause){"worker", "its creator was gone"};

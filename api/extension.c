@@ -72,7 +72,7 @@ static int store_end(struct extension *extension, uint64_t deadline_us, struct t
 	worker_note_deadline(worker, tunnel, deadline_us);
 	snprintf(reason, sizeof reason, "ends %" PRIu64 " s from now", tunnel->timeout_s);
 	return store_tunnel_extend(
-		worker->store, tunnel, (struct store_cause){tunnel->token, reason});
+		worker->store, tunnel, (struct store_cause){extension->actor, reason});
 }
 
 static void on_extended(struct extension *extension, uint64_t deadline_us)
@@ -176,7 +176,7 @@ static void ask(struct extension *extension)
 }
 
 void extension_start(struct worker *worker, struct connection *connection,
-	const struct tunnel *tunnel, uint64_t timeout_s)
+	const struct token *caller, const struct tunnel *tunnel, uint64_t timeout_s)
 {
 	struct extension *extension = calloc(1, sizeof *extension);
 	if (extension == NULL) {
@@ -190,6 +190,7 @@ void extension_start(struct worker *worker, struct connection *connection,
 	extension->give_up = instant_add_ms(instant_now(), EXTENSION_RESTORE_MS);
 	extension->timeout_s = timeout_s;
 	memcpy(extension->id, tunnel->id, sizeof extension->id);
+	memcpy(extension->actor, caller->id, sizeof extension->actor);
 	TAILQ_INSERT_TAIL(&worker->extensions, extension, link);
 	connection_wait(connection, &extension->waiter);
 	ask(extension);

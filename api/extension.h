@@ -12,7 +12,7 @@
 
 #include "connection.h"
 #include "pending.h"
-#include "tunnel.h"
+#include "token.h"
 
 struct worker;
 
@@ -30,13 +30,14 @@ struct extension {
 	struct loop_timer again;
 	struct instant give_up; // waiting for the tunnel to be restored
 	char id[TUNNEL_ID_MAX + 1];
+	char actor[TOKEN_ID_MAX + 1]; // id of the token it was asked for with
 	uint64_t timeout_s;
 };
 
 TAILQ_HEAD(extension_list, extension);
 
-// Has TUNNEL, which is active, end TIMEOUT_S from now and answers on CONNECTION.
+// Has TUNNEL, which is active, end TIMEOUT_S from now, for CALLER, and answers on CONNECTION.
 void extension_start(struct worker *worker, struct connection *connection,
-	const struct tunnel *tunnel, uint64_t timeout_s);
+	const struct token *caller, const struct tunnel *tunnel, uint64_t timeout_s);
 
 void extensions_deinit(struct worker *worker);

@@ -16,6 +16,16 @@ void handle_show(struct worker *worker, struct connection *connection, struct re
 void handle_change(struct worker *worker, struct connection *connection, struct request *request);
 void handle_delete(struct worker *worker, struct connection *connection, struct request *request);
 
+// handlers_tokens.c
+void handle_token_create(
+	struct worker *worker, struct connection *connection, struct request *request);
+void handle_token_list(
+	struct worker *worker, struct connection *connection, struct request *request);
+void handle_token_show(
+	struct worker *worker, struct connection *connection, struct request *request);
+void handle_token_delete(
+	struct worker *worker, struct connection *connection, struct request *request);
+
 // handlers_service.c
 void handle_version(struct worker *worker, struct connection *connection, struct request *request);
 void handle_health(struct worker *worker, struct connection *connection, struct request *request);

@@ -13,26 +13,27 @@
 #include <stdio.h>
 
 enum {
-	LIST_DOCUMENT_MAX = 3 << 19, // bytes of it
-	LIST_WAITING_MAX = 16 << 20, // of answers nobody takes, before no more lists are made
+	LIST_DOCUMENT_MAX = 3 << 19,   // bytes of it
+	LIST_WAITING_MAX = 16 << 20,   // of answers nobody takes, before no more lists are made
+	LIST_WAITING_SCOPED = 8 << 20, // the same for scoped tokens: the owner still gets lists
 	COUNTERS_PATIENCE_MS = 2000,
 };
 
-static bool is_ready(struct worker *worker, struct connection *connection)
+// The id that limits what the caller sees; NULL: nothing does.
+static const char *scope_of(const struct request *request)
 {
-	if (!worker->sync.done)
-		answer_problem(connection, CODE_DRAINING,
-			"The server is starting. Try again in a moment.");
-	return worker->sync.done;
+	return token_is_owner(request->caller.id) ? NULL : request->caller.id;
 }
 
 // ---- POST /_api/tunnels
 
-static struct tunnel_bounds bounds_of(const struct worker *worker)
+// TOKEN_LEFT_S: of the token whose tunnel it is, as token_left_s() says.
+static struct tunnel_bounds bounds_of(const struct worker *worker, uint64_t token_left_s)
 {
 	return (struct tunnel_bounds){
 		.default_timeout_s = worker->settings.default_timeout_s,
 		.max_timeout_s = worker->settings.max_timeout_s,
+		.token_left_s = token_left_s,
 		.max_connections = worker->settings.max_connections,
 		.request_rate = worker->settings.request_rate,
 	};
@@ -43,13 +44,12 @@ typedef int (*request_parse)(struct tunnel_request *request, struct span body,
 
 // Reads a body by PARSE, or answers what is wrong with it. What Content-Type says does not matter:
 // programs that send it by habit mean JSON all the same.
-static bool read_body(struct worker *worker, struct connection *connection, struct request *request,
-	request_parse parse, struct tunnel_request *wanted)
+static bool read_body(struct connection *connection, struct request *request, request_parse parse,
+	const struct tunnel_bounds *bounds, struct tunnel_request *wanted)
 {
-	const struct tunnel_bounds bounds = bounds_of(worker);
 	CLEANUP(buf_reset) struct buf said;
 	buf_init(&said, FINDINGS_SAID_MAX);
-	int r = parse(wanted, buf_span(&request->body), &bounds, &said);
+	int r = parse(wanted, buf_span(&request->body), bounds, &said);
 	if (r != FINDINGS_NONE)
 		answer_findings(connection, r, wanted->summary, buf_span(&said));
 	return r == FINDINGS_NONE;
@@ -58,9 +58,10 @@ static bool read_body(struct worker *worker, struct connection *connection, stru
 void handle_create(struct worker *worker, struct connection *connection, struct request *request)
 {
 	struct tunnel_request wanted;
-	if (is_ready(worker, connection) &&
-		read_body(worker, connection, request, tunnel_request_parse, &wanted))
-		creation_start(worker, connection, &wanted);
+	const struct tunnel_bounds bounds = bounds_of(worker, token_left_s(&request->caller));
+	if (worker_is_ready(worker, connection) &&
+		read_body(connection, request, tunnel_request_parse, &bounds, &wanted))
+		creation_start(worker, connection, &request->caller, &wanted);
 }
 
 // ---- GET /_api/tunnels
@@ -89,12 +90,13 @@ static bool add_to_list(const struct tunnel *tunnel, void *arg)
 }
 
 // One more than wanted is read, to know whether there is a next page.
-static int make_list(struct worker *worker, const struct tunnel_query *query, struct list *list)
+static int make_list(struct worker *worker, const char *token, const struct tunnel_query *query,
+	struct list *list)
 {
 	int r = buf_printf(&list->document, "[");
 	if (r == 0)
-		r = store_tunnels_list(worker->store, query->state, query->before, query->limit + 1,
-			add_to_list, list);
+		r = store_tunnels_list(worker->store, token, query->state, query->before,
+			query->limit + 1, add_to_list, list);
 	if (r < 0)
 		worker_log_store(worker, "listing tunnels", r);
 	if (r == 0)
@@ -126,7 +128,9 @@ void handle_list(struct worker *worker, struct connection *connection, struct re
 		answer_findings(connection, r, query.summary, buf_span(&said));
 		return;
 	}
-	if (connections_waiting(&worker->connections) > LIST_WAITING_MAX) {
+	const char *scope = scope_of(request);
+	size_t waiting_max = scope != NULL ? LIST_WAITING_SCOPED : LIST_WAITING_MAX;
+	if (connections_waiting(&worker->connections) > waiting_max) {
 		answer_problem(connection, CODE_DRAINING,
 			"Too many answers wait to be read. Try again in a moment.");
 		return;
@@ -134,7 +138,7 @@ void handle_list(struct worker *worker, struct connection *connection, struct re
 	struct list list = {
 		.view.public_url = span_of(worker->settings.public_url), .limit = query.limit};
 	buf_init(&list.document, LIST_DOCUMENT_MAX);
-	if (make_list(worker, &query, &list) < 0)
+	if (make_list(worker, scope, &query, &list) < 0)
 		answer_problem(connection, CODE_INTERNAL, "The tunnels could not be listed.");
 	else
 		answer_list(connection, &query, &list);
@@ -159,12 +163,12 @@ static void answer_shown(
 	answer_with_tunnel(connection, tunnel, &view);
 }
 
-// Reads the tunnel, or answers that there is none.
-static bool find_tunnel(
-	struct worker *worker, struct connection *connection, struct span id, struct tunnel *tunnel)
+// Reads the tunnel, or answers that there is none, as for one outside SCOPE.
+static bool find_tunnel(struct worker *worker, struct connection *connection, const char *scope,
+	struct span id, struct tunnel *tunnel)
 {
 	int r = tunnel_id_ok(id) ? store_tunnel_get(worker->store, id, tunnel) : STORE_NONE;
-	if (r == 0)
+	if (r == 0 && (scope == NULL || strcmp(tunnel->token, scope) == 0))
 		return true;
 	if (r < 0) {
 		worker_log_store(worker, "looking for a tunnel", r);
@@ -190,7 +194,7 @@ static void on_counters(struct pending *pending, const struct ipc_message *messa
 	struct connection *connection = showing->connection;
 	struct tunnel tunnel;
 	connection_forget(connection);
-	bool found = find_tunnel(worker, connection, span_of(showing->id), &tunnel);
+	bool found = find_tunnel(worker, connection, NULL, span_of(showing->id), &tunnel);
 	free(showing);
 	if (!found)
 		return;
@@ -228,7 +232,7 @@ static bool ask_for_counters(
 void handle_show(struct worker *worker, struct connection *connection, struct request *request)
 {
 	struct tunnel tunnel;
-	if (!find_tunnel(worker, connection, request->id, &tunnel))
+	if (!find_tunnel(worker, connection, scope_of(request), request->id, &tunnel))
 		return;
 	if (tunnel.state != TUNNEL_ACTIVE || !ask_for_counters(worker, connection, &tunnel))
 		answer_shown(worker, connection, &tunnel);
@@ -246,26 +250,39 @@ static bool is_not_over(struct connection *connection, const struct tunnel *tunn
 	return !over;
 }
 
+// Whoever asks: what the tunnel may not outlive is the token it was made with.
+static uint64_t left_to(struct worker *worker, const struct tunnel *tunnel)
+{
+	struct token token = {.id = TOKEN_OWNER};
+	if (!token_is_owner(tunnel->token) &&
+		store_token_get(worker->store, span_of(tunnel->token), &token) != 0)
+		return 1; // it is being revoked
+	return token_left_s(&token);
+}
+
 void handle_change(struct worker *worker, struct connection *connection, struct request *request)
 {
 	struct tunnel tunnel;
 	struct tunnel_request wanted;
-	if (!is_ready(worker, connection) ||
-		!find_tunnel(worker, connection, request->id, &tunnel) ||
-		!is_not_over(connection, &tunnel) ||
-		!read_body(worker, connection, request, tunnel_change_parse, &wanted))
+	if (!worker_is_ready(worker, connection) ||
+		!find_tunnel(worker, connection, scope_of(request), request->id, &tunnel) ||
+		!is_not_over(connection, &tunnel))
+		return;
+	const struct tunnel_bounds bounds = bounds_of(worker, left_to(worker, &tunnel));
+	if (!read_body(connection, request, tunnel_change_parse, &bounds, &wanted))
 		return;
 	if (tunnel.state == TUNNEL_STARTING)
 		answer_problem(connection, CODE_CONFLICT, "The tunnel is still starting.");
 	else
-		extension_start(worker, connection, &tunnel, wanted.timeout_s);
+		extension_start(worker, connection, &request->caller, &tunnel, wanted.timeout_s);
 }
 
 void handle_delete(struct worker *worker, struct connection *connection, struct request *request)
 {
 	struct tunnel tunnel;
-	if (!is_ready(worker, connection) || !find_tunnel(worker, connection, request->id, &tunnel))
+	if (!worker_is_ready(worker, connection) ||
+		!find_tunnel(worker, connection, scope_of(request), request->id, &tunnel))
 		return;
 	if (is_not_over(connection, &tunnel))
-		deletion_start(worker, connection, &tunnel);
+		deletion_start(worker, connection, &request->caller, &tunnel);
 }

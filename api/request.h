@@ -8,6 +8,7 @@
 #include "buf.h"
 #include "http_chunk.h"
 #include "http_head.h"
+#include "token.h"
 
 enum { REQUEST_BODY_MAX = 64 * 1024 };
 
@@ -19,6 +20,7 @@ struct request {
 	uint64_t left;
 	const void *route; // for the server: what `begin` found out
 	struct span id;
+	struct token caller; // whose token it was sent with, where one is asked for
 	size_t size;
 	char bytes[]; // the head, which everything above points into
 };

@@ -175,8 +175,9 @@ static void on_failed(struct restore *restore, uint64_t code, struct span detail
 	struct worker *worker = restore->worker;
 	char reason[513];
 	snprintf(reason, sizeof reason, "%.*s", (int)detail.n, detail.p);
-	if (deletion_is_for(worker, restore->tunnel.id)) {
-		end_here(restore, TUNNEL_REVOKED, (struct store_cause){"owner", "deleted"});
+	const char *actor = deletion_actor(worker, restore->tunnel.id);
+	if (actor != NULL) {
+		end_here(restore, TUNNEL_REVOKED, (struct store_cause){actor, "deleted"});
 		return;
 	}
 	if (is_permanent(code)) {

@@ -11,18 +11,22 @@
 #include <stdio.h>
 
 static const struct route routes[] = {
-	{HTTP_POST, "/_api/tunnels", true, handle_create},
-	{HTTP_GET, "/_api/tunnels", true, handle_list},
-	{HTTP_GET, "/_api/tunnels/{id}", true, handle_show},
-	{HTTP_PATCH, "/_api/tunnels/{id}", true, handle_change},
-	{HTTP_DELETE, "/_api/tunnels/{id}", true, handle_delete},
-	{HTTP_GET, "/_api/version", false, handle_version},
-	{HTTP_GET, "/_api/openapi.json", false, handle_openapi},
-	{HTTP_GET, "/healthz", false, handle_health},
-	{HTTP_GET, "/readyz", false, handle_ready},
-	{HTTP_GET, "/_t/{id}/login", false, handle_login_form},
-	{HTTP_POST, "/_t/{id}/login", false, handle_login},
-	{HTTP_GET, "/", false, handle_front},
+	{HTTP_POST, "/_api/tunnels", ROUTE_TOKEN, handle_create},
+	{HTTP_GET, "/_api/tunnels", ROUTE_TOKEN, handle_list},
+	{HTTP_GET, "/_api/tunnels/{id}", ROUTE_TOKEN, handle_show},
+	{HTTP_PATCH, "/_api/tunnels/{id}", ROUTE_TOKEN, handle_change},
+	{HTTP_DELETE, "/_api/tunnels/{id}", ROUTE_TOKEN, handle_delete},
+	{HTTP_POST, "/_api/tokens", ROUTE_OWNER, handle_token_create},
+	{HTTP_GET, "/_api/tokens", ROUTE_OWNER, handle_token_list},
+	{HTTP_GET, "/_api/tokens/{id}", ROUTE_OWNER, handle_token_show},
+	{HTTP_DELETE, "/_api/tokens/{id}", ROUTE_OWNER, handle_token_delete},
+	{HTTP_GET, "/_api/version", ROUTE_PUBLIC, handle_version},
+	{HTTP_GET, "/_api/openapi.json", ROUTE_PUBLIC, handle_openapi},
+	{HTTP_GET, "/healthz", ROUTE_PUBLIC, handle_health},
+	{HTTP_GET, "/readyz", ROUTE_PUBLIC, handle_ready},
+	{HTTP_GET, "/_t/{id}/login", ROUTE_PUBLIC, handle_login_form},
+	{HTTP_POST, "/_t/{id}/login", ROUTE_PUBLIC, handle_login},
+	{HTTP_GET, "/", ROUTE_PUBLIC, handle_front},
 };
 
 const struct route *routes_table(size_t *n)
@@ -32,7 +36,7 @@ const struct route *routes_table(size_t *n)
 }
 
 // All there is on a listener for metrics, and on no other.
-static const struct route metrics_route = {HTTP_GET, "/metrics", false, handle_metrics};
+static const struct route metrics_route = {HTTP_GET, "/metrics", ROUTE_PUBLIC, handle_metrics};
 
 // Whether PATH is what PATTERN describes; *ID is then what stands for {id}.
 static bool matches(const char *pattern, struct span path, struct span *id)
@@ -109,6 +113,34 @@ static void answer_no_token(
 	answer_problem_full(connection, &problem);
 }
 
+// Answers what stands against the caller. OUTCOME: of access.h. Returns whether nothing does.
+static bool is_admitted(struct worker *worker, struct connection *connection,
+	const struct request *request, int outcome)
+{
+	if (outcome == ACCESS_NONE) {
+		answer_no_token(worker, connection, request);
+	} else if (outcome < 0) {
+		worker_log_store(worker, "looking for a token", outcome);
+		answer_problem(connection, CODE_INTERNAL, "The token could not be looked up.");
+	}
+	return outcome == 0;
+}
+
+// Finds out who asks, or answers.
+static void identify(struct worker *worker, struct connection *connection, struct request *request)
+{
+	const struct route *route = request->route;
+	int r = access_find(
+		&request->head, &worker->settings.owner_token, worker->store, &request->caller);
+	if (!is_admitted(worker, connection, request, r))
+		return;
+	bool owner = token_is_owner(request->caller.id);
+	if (route->access == ROUTE_OWNER && !owner)
+		answer_problem(connection, CODE_TOKEN_SCOPE, "Only the owner's token allows this.");
+	else
+		connection_prefer(connection, owner);
+}
+
 // ---- the server
 
 static void begin_metrics(struct connection *connection, struct request *request)
@@ -152,19 +184,18 @@ static void begin(struct connection *connection, struct request *request)
 		handle_elsewhere(worker, connection, request);
 	else if (route == NULL)
 		answer_wrong_method(connection, request);
-	else if (!route->owner)
-		return;
-	else if (access_is_owner(&request->head, &worker->settings.owner_token))
-		connection->privileged = true;
-	else
-		answer_no_token(worker, connection, request);
+	else if (route->access != ROUTE_PUBLIC)
+		identify(worker, connection, request);
 }
 
 static void handle(struct connection *connection, struct request *request)
 {
 	struct worker *worker = container_of(connection->set, struct worker, connections);
 	const struct route *route = request->route;
-	route->handle(worker, connection, request);
+	// The token may have ended while the body was on its way.
+	int r = route->access != ROUTE_PUBLIC ? access_again(worker->store, &request->caller) : 0;
+	if (is_admitted(worker, connection, request, r))
+		route->handle(worker, connection, request);
 }
 
 static void failed(struct connection *connection, enum code code, const char *request_id)

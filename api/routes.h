@@ -9,10 +9,16 @@
 
 struct worker;
 
+enum route_access {
+	ROUTE_PUBLIC,
+	ROUTE_TOKEN, // any valid token
+	ROUTE_OWNER, // the owner's
+};
+
 struct route {
 	enum http_method method; // GET also serves HEAD
 	const char *path;        // "{id}" stands for one segment, kept in request->id
-	bool owner;              // the owner's token is asked for
+	enum route_access access;
 	void (*handle)(
 		struct worker *worker, struct connection *connection, struct request *request);
 };

@@ -66,7 +66,26 @@ static const char step_2[] =
 	"ALTER TABLE tunnels ADD COLUMN life_ms INTEGER NOT NULL DEFAULT 0;"
 	"UPDATE tunnels SET life_ms = timeout_s * 1000;";
 
-static const char *const steps[] = {step_1, step_2};
+static const char step_3[] =
+	// Scoped tokens, as long as they are valid.
+	"CREATE TABLE tokens("
+	"  seq INTEGER PRIMARY KEY,"
+	"  id TEXT NOT NULL UNIQUE CHECK(id GLOB 'k-*'),"
+	"  name TEXT NOT NULL,"
+	"  hash BLOB NOT NULL UNIQUE CHECK(length(hash) = 32),"
+	"  quota INTEGER NOT NULL CHECK(quota > 0),"
+	"  created_at INTEGER NOT NULL,"
+	"  expires_at INTEGER NOT NULL CHECK(expires_at > created_at)"
+	") STRICT;"
+	// What a token sees, and how many of its tunnels live.
+	"CREATE INDEX tunnels_by_token ON tunnels(token, seq);"
+	"CREATE INDEX tunnels_by_token_state ON tunnels(token, state, seq);"
+	// Changes of tokens are told there as well.
+	"ALTER TABLE audit RENAME COLUMN tunnel TO subject;"
+	"DROP INDEX audit_by_tunnel;"
+	"CREATE INDEX audit_by_subject ON audit(subject);";
+
+static const char *const steps[] = {step_1, step_2, step_3};
 
 const struct schema schema_tunneld = {steps, ARRAY_SIZE(steps)};
 

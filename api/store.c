@@ -16,6 +16,10 @@ enum {
 };
 
 #define TUNNELS_LIVE "state IN ('starting','active')"
+#define DISOWNED                     \
+	"token <> '" TOKEN_OWNER "'" \
+	" AND NOT EXISTS (SELECT 1 FROM tokens WHERE tokens.id = tunnels.token)"
+#define TOKEN_COLUMNS "id, name, hash, quota, created_at, expires_at"
 
 // A tunnel whose end was moved (in this boot, ?1) without its row.
 #define LIVE_MOVED                                   \
@@ -27,7 +31,7 @@ static const char *const sql[STATEMENTS] = {
 	[SQL_COMMIT] = "COMMIT",
 	[SQL_ROLLBACK] = "ROLLBACK",
 	[SQL_PROBE] = "UPDATE probe SET at = ?",
-	[SQL_AUDIT] = "INSERT INTO audit(at, tunnel, was, became, actor, reason)"
+	[SQL_AUDIT] = "INSERT INTO audit(at, subject, was, became, actor, reason)"
 		      " VALUES(?, ?, ?, ?, ?, ?)",
 	[SQL_ADD] = "INSERT INTO tunnels(id, token, state, mode, name, backend, auth, prefix,"
 		    " origin, secret_hash, timeout_s, max_connections, max_requests, max_bytes,"
@@ -44,13 +48,18 @@ static const char *const sql[STATEMENTS] = {
 		    " last_activity = max(last_activity, ?) WHERE id = ?",
 	[SQL_GET] = "SELECT " STORE_COLUMNS " FROM tunnels WHERE id = ?",
 	[SQL_COUNT] = "SELECT count(*) FROM tunnels WHERE " TUNNELS_LIVE,
+	[SQL_COUNT_TOKEN] = "SELECT count(*) FROM tunnels WHERE token = ? AND " TUNNELS_LIVE,
 	[SQL_LIST_STATE] = "SELECT " STORE_COLUMNS " FROM tunnels WHERE seq < ? AND state = ?"
 			   " ORDER BY seq DESC LIMIT ?",
 	[SQL_LIST_ALL] = "SELECT " STORE_COLUMNS " FROM tunnels WHERE seq < ?"
 			 " ORDER BY seq DESC LIMIT ?",
+	[SQL_LIST_TOKEN_STATE] = "SELECT " STORE_COLUMNS " FROM tunnels WHERE token = ?"
+				 " AND seq < ? AND state = ? ORDER BY seq DESC LIMIT ?",
+	[SQL_LIST_TOKEN] = "SELECT " STORE_COLUMNS " FROM tunnels WHERE token = ? AND seq < ?"
+			   " ORDER BY seq DESC LIMIT ?",
 	[SQL_LIVE_CLEAR] = "DELETE FROM live",
 	[SQL_LIVE_ADD] = "INSERT OR REPLACE INTO live VALUES(?, ?, ?, ?, ?, ?, ?)",
-	[SQL_LIVE_MOVED] = "INSERT INTO audit(at, tunnel, was, became, actor, reason)"
+	[SQL_LIVE_MOVED] = "INSERT INTO audit(at, subject, was, became, actor, reason)"
 			   " SELECT ?3, id, state, state, 'supervisor', 'its end was moved'"
 			   " FROM tunnels JOIN live USING(id) WHERE " LIVE_MOVED,
 	[SQL_LIVE_MERGE] = "UPDATE tunnels SET life_ms = life_ms + iif(" LIVE_MOVED ","
@@ -69,8 +78,9 @@ static const char *const sql[STATEMENTS] = {
 			  " WHERE state = 'active' AND boot_id = ?",
 	[SQL_STRAYS] = "SELECT id FROM live WHERE id NOT IN"
 		       " (SELECT id FROM tunnels WHERE " TUNNELS_LIVE ")",
-	[SQL_MISSING] = "SELECT " STORE_COLUMNS " FROM tunnels WHERE state = 'active'"
-			" AND id NOT IN (SELECT id FROM live) ORDER BY expires_at",
+	[SQL_MISSING] =
+		"SELECT " STORE_COLUMNS " FROM tunnels WHERE state = 'active'"
+		" AND id NOT IN (SELECT id FROM live) AND NOT (" DISOWNED ") ORDER BY expires_at",
 	[SQL_PURGE_TUNNELS] = "DELETE FROM tunnels WHERE seq IN (SELECT seq FROM tunnels"
 			      " WHERE ended_at IS NOT NULL AND ended_at <= ? LIMIT ?)",
 	[SQL_PURGE_AUDIT_AGE] = "DELETE FROM audit WHERE at < ? AND seq IN"
@@ -78,6 +88,17 @@ static const char *const sql[STATEMENTS] = {
 	[SQL_PURGE_AUDIT_ROWS] = "DELETE FROM audit WHERE seq <="
 				 " (SELECT max(seq) FROM audit) - ? AND seq IN"
 				 " (SELECT seq FROM audit ORDER BY seq LIMIT ?)",
+	[SQL_TOKEN_ADD] = "INSERT INTO tokens(id, name, hash, quota, created_at, expires_at)"
+			  " VALUES(?, ?, ?, ?, ?, ?)",
+	[SQL_TOKEN_REMOVE] = "DELETE FROM tokens WHERE id = ?",
+	[SQL_TOKEN_GET] = "SELECT " TOKEN_COLUMNS " FROM tokens WHERE id = ?",
+	[SQL_TOKEN_FIND] = "SELECT " TOKEN_COLUMNS " FROM tokens WHERE hash = ?",
+	[SQL_TOKEN_COUNT] = "SELECT count(*) FROM tokens",
+	[SQL_TOKEN_LIST] = "SELECT " TOKEN_COLUMNS " FROM tokens ORDER BY seq DESC",
+	[SQL_TOKEN_NEXT] = "SELECT " TOKEN_COLUMNS " FROM tokens ORDER BY expires_at LIMIT 1",
+	[SQL_DISOWNED] =
+		"SELECT " STORE_COLUMNS " FROM tunnels WHERE " TUNNELS_LIVE " AND " DISOWNED,
+	[SQL_IS_DISOWNED] = "SELECT count(*) FROM tunnels WHERE id = ? AND " DISOWNED,
 };
 
 // ---- errors
@@ -129,6 +150,57 @@ void store_bind_text(sqlite3_stmt *statement, int place, const char *text)
 void store_bind_count(sqlite3_stmt *statement, int place, uint64_t n)
 {
 	sqlite3_bind_int64(statement, place, (int64_t)MIN(n, (uint64_t)INT64_MAX));
+}
+
+void store_bind_span(sqlite3_stmt *statement, int place, struct span text)
+{
+	sqlite3_bind_text(statement, place, text.p, (int)text.n, SQLITE_STATIC);
+}
+
+void store_read_text(sqlite3_stmt *statement, int column, char *out, size_t size)
+{
+	const char *text = (const char *)sqlite3_column_text(statement, column);
+	size_t n = text != NULL ? MIN(strlen(text), size - 1) : 0;
+	if (n > 0)
+		memcpy(out, text, n);
+	out[n] = '\0';
+}
+
+uint64_t store_read_count(sqlite3_stmt *statement, int column)
+{
+	return (uint64_t)MAX(0, sqlite3_column_int64(statement, column));
+}
+
+void store_read_hash(sqlite3_stmt *statement, int column, struct secret_hash *hash)
+{
+	if (sqlite3_column_bytes(statement, column) == SECRET_HASH_SIZE)
+		memcpy(hash->bytes, sqlite3_column_blob(statement, column), SECRET_HASH_SIZE);
+}
+
+int store_read_number(struct store *store, sqlite3_stmt *statement, uint64_t *ret)
+{
+	int result = sqlite3_step(statement), r = 0;
+	if (result == SQLITE_ROW)
+		*ret = store_read_count(statement, 0);
+	else
+		r = store_failed(store, result);
+	sqlite3_reset(statement);
+	sqlite3_clear_bindings(statement);
+	return r;
+}
+
+int store_audit(struct store *store, const char *subject, const char *was, const char *became,
+	struct store_cause cause)
+{
+	sqlite3_stmt *statement = store_statement(store, SQL_AUDIT);
+	sqlite3_bind_int64(statement, 1, wall_now());
+	store_bind_text(statement, 2, subject);
+	if (was != NULL)
+		store_bind_text(statement, 3, was);
+	store_bind_text(statement, 4, became);
+	store_bind_text(statement, 5, cause.actor);
+	store_bind_text(statement, 6, cause.reason);
+	return store_run(store, statement);
 }
 
 // ---- transactions

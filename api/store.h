@@ -13,12 +13,13 @@
 
 #include "clock.h"
 #include "schema.h"
+#include "token.h"
 #include "tunnel.h"
 
 struct store;
 
 enum store_outcome {
-	STORE_NONE = 1,      // no such tunnel
+	STORE_NONE = 1,      // no such tunnel or token
 	STORE_UNCHANGED = 2, // not in a state in which this can happen
 };
 
@@ -72,14 +73,41 @@ int store_tunnel_end(struct store *store, const char *id, enum tunnel_state end,
 
 int store_tunnel_get(struct store *store, struct span id, struct tunnel *ret);
 
-// Tunnels starting or active.
-int store_tunnels_count(struct store *store, uint64_t *ret);
+// Tunnels starting or active, of TOKEN (its id; NULL: of all).
+int store_tunnels_count(struct store *store, const char *token, uint64_t *ret);
 
-// Calls EACH for the newest tunnels older than BEFORE (seq; INT64_MAX: from the newest), at most
-// LIMIT, of one STATE or (0) of all. EACH returns false to stop and must not change the store.
+// Calls EACH for the newest tunnels of TOKEN (its id; NULL: of all) older than BEFORE (seq;
+// INT64_MAX: from the newest), at most LIMIT, of one STATE or (0) of all. EACH returns false to
+// stop and must not change the store.
 typedef bool (*store_each)(const struct tunnel *tunnel, void *arg);
-int store_tunnels_list(struct store *store, enum tunnel_state state, int64_t before, unsigned limit,
-	store_each each, void *arg);
+int store_tunnels_list(struct store *store, const char *token, enum tunnel_state state,
+	int64_t before, unsigned limit, store_each each, void *arg);
+
+// ---- scoped tokens (store_tokens.c), audited like tunnels
+
+// Adds TOKEN.
+int store_token_add(struct store *store, const struct token *token, struct store_cause cause);
+
+// Forgets it; its tunnels are not touched. BECAME: "revoked" or "expired". STORE_NONE.
+int store_token_remove(
+	struct store *store, const char *id, const char *became, struct store_cause cause);
+
+int store_token_get(struct store *store, struct span id, struct token *ret);
+int store_token_find(struct store *store, const struct secret_hash *hash, struct token *ret);
+
+int store_tokens_count(struct store *store, uint64_t *ret);
+
+// Calls EACH for all, newest first. EACH returns false to stop and must not change the store.
+typedef bool (*store_token_each)(const struct token *token, void *arg);
+int store_tokens_list(struct store *store, store_token_each each, void *arg);
+
+// The one that ends first.
+int store_token_next_end(struct store *store, struct token *ret);
+
+// Calls EACH for tunnels starting or active whose token is no more.
+int store_tunnels_disowned(struct store *store, store_each each, void *arg);
+// Whether the token of this tunnel is no more.
+bool store_tunnel_is_disowned(struct store *store, const char *id);
 
 // ---- what lives at the supervisor (store_live.c): a set held in memory while it is being told
 
@@ -96,7 +124,7 @@ int store_checkpoint_remaining(struct store *store, const char *boot_id, struct 
 
 // Calls EACH with only `id` set for those in the set that are neither starting nor active.
 int store_live_strays(struct store *store, store_each each, void *arg);
-// Calls EACH for active tunnels that are not in the set, soonest end first.
+// Calls EACH for active tunnels that are not in the set and should be, soonest end first.
 int store_live_missing(struct store *store, store_each each, void *arg);
 
 // Forgets tombstones that ended at or before ENDED_BY and old audit rows: older than

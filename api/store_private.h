@@ -22,8 +22,11 @@ enum statement {
 	SQL_END,
 	SQL_GET,
 	SQL_COUNT,
+	SQL_COUNT_TOKEN,
 	SQL_LIST_STATE,
 	SQL_LIST_ALL,
+	SQL_LIST_TOKEN_STATE,
+	SQL_LIST_TOKEN,
 	SQL_LIVE_CLEAR,
 	SQL_LIVE_ADD,
 	SQL_LIVE_MOVED,
@@ -34,6 +37,15 @@ enum statement {
 	SQL_PURGE_TUNNELS,
 	SQL_PURGE_AUDIT_AGE,
 	SQL_PURGE_AUDIT_ROWS,
+	SQL_TOKEN_ADD,
+	SQL_TOKEN_REMOVE,
+	SQL_TOKEN_GET,
+	SQL_TOKEN_FIND,
+	SQL_TOKEN_COUNT,
+	SQL_TOKEN_LIST,
+	SQL_TOKEN_NEXT,
+	SQL_DISOWNED,
+	SQL_IS_DISOWNED,
 	STATEMENTS
 };
 
@@ -64,6 +76,20 @@ int store_scope_end(struct store *store, bool own, int r);
 // Binding by place, from 1. Text and blobs are borrowed until the statement is run.
 void store_bind_text(sqlite3_stmt *statement, int place, const char *text);
 void store_bind_count(sqlite3_stmt *statement, int place, uint64_t n); // capped at INT64_MAX
+
+void store_bind_span(sqlite3_stmt *statement, int place, struct span text);
+
+// Reading a column, from 0: text that is cut to SIZE - 1 bytes, and a number that is not negative.
+void store_read_text(sqlite3_stmt *statement, int column, char *out, size_t size);
+uint64_t store_read_count(sqlite3_stmt *statement, int column);
+void store_read_hash(sqlite3_stmt *statement, int column, struct secret_hash *hash);
+
+// Runs a statement that yields one number.
+int store_read_number(struct store *store, sqlite3_stmt *statement, uint64_t *ret);
+
+// Adds a row about a tunnel or token; WAS is NULL for a new one.
+int store_audit(struct store *store, const char *subject, const char *was, const char *became,
+	struct store_cause cause);
 
 // Columns every statement that yields whole tunnels names, in the order store_read_tunnel() reads.
 #define STORE_COLUMNS                                                                             \

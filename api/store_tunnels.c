@@ -3,23 +3,11 @@
 
 #include "store_private.h"
 
-static void bind_span(sqlite3_stmt *statement, int place, struct span text)
-{
-	sqlite3_bind_text(statement, place, text.p, (int)text.n, SQLITE_STATIC);
-}
-
 static int audit(struct store *store, const char *id, enum tunnel_state was,
 	enum tunnel_state became, struct store_cause cause)
 {
-	sqlite3_stmt *statement = store_statement(store, SQL_AUDIT);
-	sqlite3_bind_int64(statement, 1, wall_now());
-	store_bind_text(statement, 2, id);
-	if (was != 0)
-		store_bind_text(statement, 3, tunnel_state_name(was));
-	store_bind_text(statement, 4, tunnel_state_name(became));
-	store_bind_text(statement, 5, cause.actor);
-	store_bind_text(statement, 6, cause.reason);
-	return store_run(store, statement);
+	return store_audit(store, id, was != 0 ? tunnel_state_name(was) : NULL,
+		tunnel_state_name(became), cause);
 }
 
 static int insert(struct store *store, const struct tunnel *tunnel)
@@ -166,42 +154,27 @@ int store_tunnel_end(struct store *store, const char *id, enum tunnel_state stat
 
 // ---- reading
 
-static void read_text(sqlite3_stmt *statement, int column, char *out, size_t size)
-{
-	const char *text = (const char *)sqlite3_column_text(statement, column);
-	size_t n = text != NULL ? MIN(strlen(text), size - 1) : 0;
-	if (n > 0)
-		memcpy(out, text, n);
-	out[n] = '\0';
-}
-
 static struct span column_span(sqlite3_stmt *statement, int column)
 {
 	return span_of((const char *)sqlite3_column_text(statement, column));
 }
 
-static uint64_t column_count(sqlite3_stmt *statement, int column)
-{
-	return (uint64_t)MAX(0, sqlite3_column_int64(statement, column));
-}
-
 static void read_settings(sqlite3_stmt *s, struct tunnel *tunnel)
 {
 	tunnel->seq = sqlite3_column_int64(s, 0);
-	read_text(s, 1, tunnel->id, sizeof tunnel->id);
-	read_text(s, 2, tunnel->token, sizeof tunnel->token);
+	store_read_text(s, 1, tunnel->id, sizeof tunnel->id);
+	store_read_text(s, 2, tunnel->token, sizeof tunnel->token);
 	tunnel->state = tunnel_state_parse(column_span(s, 3));
-	read_text(s, 4, tunnel->name, sizeof tunnel->name);
-	read_text(s, 5, tunnel->backend, sizeof tunnel->backend);
+	store_read_text(s, 4, tunnel->name, sizeof tunnel->name);
+	store_read_text(s, 5, tunnel->backend, sizeof tunnel->backend);
 	tunnel->auth = tunnel_auth_parse(column_span(s, 6));
 	tunnel->prefix = tunnel_prefix_parse(column_span(s, 7));
-	if (sqlite3_column_bytes(s, 8) == SECRET_HASH_SIZE)
-		memcpy(tunnel->secret_hash.bytes, sqlite3_column_blob(s, 8), SECRET_HASH_SIZE);
-	tunnel->timeout_s = column_count(s, 9);
-	tunnel->max_connections = column_count(s, 10);
-	tunnel->max_requests = column_count(s, 11);
-	tunnel->max_bytes = column_count(s, 12);
-	tunnel->request_rate = column_count(s, 13);
+	store_read_hash(s, 8, &tunnel->secret_hash);
+	tunnel->timeout_s = store_read_count(s, 9);
+	tunnel->max_connections = store_read_count(s, 10);
+	tunnel->max_requests = store_read_count(s, 11);
+	tunnel->max_bytes = store_read_count(s, 12);
+	tunnel->request_rate = store_read_count(s, 13);
 }
 
 void store_read_tunnel(sqlite3_stmt *s, struct tunnel *tunnel)
@@ -211,21 +184,21 @@ void store_read_tunnel(sqlite3_stmt *s, struct tunnel *tunnel)
 	tunnel->created_at = sqlite3_column_int64(s, 14);
 	tunnel->expires_at = sqlite3_column_int64(s, 15);
 	tunnel->ended_at = sqlite3_column_int64(s, 16);
-	read_text(s, 17, tunnel->boot_id, sizeof tunnel->boot_id);
+	store_read_text(s, 17, tunnel->boot_id, sizeof tunnel->boot_id);
 	tunnel->deadline_us = sqlite3_column_int64(s, 18);
 	tunnel->remaining_ms = sqlite3_column_int64(s, 19);
-	tunnel->counters.connections = column_count(s, 20);
-	tunnel->counters.requests = column_count(s, 21);
-	tunnel->counters.bytes_in = column_count(s, 22);
-	tunnel->counters.bytes_out = column_count(s, 23);
-	tunnel->counters.last_activity = column_count(s, 24);
-	tunnel->life_ms = column_count(s, 25);
+	tunnel->counters.connections = store_read_count(s, 20);
+	tunnel->counters.requests = store_read_count(s, 21);
+	tunnel->counters.bytes_in = store_read_count(s, 22);
+	tunnel->counters.bytes_out = store_read_count(s, 23);
+	tunnel->counters.last_activity = store_read_count(s, 24);
+	tunnel->life_ms = store_read_count(s, 25);
 }
 
 int store_tunnel_get(struct store *store, struct span id, struct tunnel *ret)
 {
 	sqlite3_stmt *statement = store_statement(store, SQL_GET);
-	bind_span(statement, 1, id);
+	store_bind_span(statement, 1, id);
 	int result = sqlite3_step(statement), r = 0;
 	if (result == SQLITE_ROW)
 		store_read_tunnel(statement, ret);
@@ -236,16 +209,13 @@ int store_tunnel_get(struct store *store, struct span id, struct tunnel *ret)
 	return r;
 }
 
-int store_tunnels_count(struct store *store, uint64_t *ret)
+int store_tunnels_count(struct store *store, const char *token, uint64_t *ret)
 {
-	sqlite3_stmt *statement = store_statement(store, SQL_COUNT);
-	int result = sqlite3_step(statement), r = 0;
-	if (result == SQLITE_ROW)
-		*ret = column_count(statement, 0);
-	else
-		r = store_failed(store, result);
-	sqlite3_reset(statement);
-	return r;
+	sqlite3_stmt *statement =
+		store_statement(store, token != NULL ? SQL_COUNT_TOKEN : SQL_COUNT);
+	if (token != NULL)
+		store_bind_text(statement, 1, token);
+	return store_read_number(store, statement, ret);
 }
 
 int store_read_all(struct store *store, sqlite3_stmt *statement,
@@ -267,12 +237,15 @@ int store_read_all(struct store *store, sqlite3_stmt *statement,
 	return r;
 }
 
-int store_tunnels_list(struct store *store, enum tunnel_state state, int64_t before, unsigned limit,
-	store_each each, void *arg)
+int store_tunnels_list(struct store *store, const char *token, enum tunnel_state state,
+	int64_t before, unsigned limit, store_each each, void *arg)
 {
+	static const enum statement which[2][2] = {
+		{SQL_LIST_ALL, SQL_LIST_STATE}, {SQL_LIST_TOKEN, SQL_LIST_TOKEN_STATE}};
 	int place = 1;
-	sqlite3_stmt *statement =
-		store_statement(store, state != 0 ? SQL_LIST_STATE : SQL_LIST_ALL);
+	sqlite3_stmt *statement = store_statement(store, which[token != NULL][state != 0]);
+	if (token != NULL)
+		store_bind_text(statement, place++, token);
 	sqlite3_bind_int64(statement, place++, before);
 	if (state != 0)
 		store_bind_text(statement, place++, tunnel_state_name(state));

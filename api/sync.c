@@ -3,32 +3,8 @@
 
 #include "sync.h"
 
+#include "id_list.h"
 #include "worker.h"
-
-// ---- ids read from the store, to be dealt with afterwards: it must not change while it is read
-
-struct id_list {
-	char (*ids)[TUNNEL_ID_MAX + 1];
-	size_t n, size;
-	bool failed;
-};
-
-static bool collect(const struct tunnel *tunnel, void *arg)
-{
-	struct id_list *list = arg;
-	if (list->n == list->size) {
-		size_t size = MAX(list->size * 2, (size_t)64);
-		void *ids = reallocarray(list->ids, size, sizeof *list->ids);
-		if (ids == NULL) {
-			list->failed = true;
-			return false;
-		}
-		list->ids = ids;
-		list->size = size;
-	}
-	memcpy(list->ids[list->n++], tunnel->id, sizeof list->ids[0]);
-	return true;
-}
 
 // ---- what does not agree
 
@@ -37,8 +13,8 @@ static bool collect(const struct tunnel *tunnel, void *arg)
 static void fail_orphans(struct worker *worker)
 {
 	struct id_list list = {0};
-	int r = store_tunnels_list(
-		worker->store, TUNNEL_STARTING, INT64_MAX, UINT32_MAX, collect, &list);
+	int r = store_tunnels_list(worker->store, NULL, TUNNEL_STARTING, INT64_MAX, UINT32_MAX,
+		id_list_collect, &list);
 	for (size_t i = 0; i < list.n && r >= 0; i++) {
 		if (creation_find(worker, list.ids[i]) != NULL)
 			continue;
@@ -48,13 +24,13 @@ static void fail_orphans(struct worker *worker)
 	}
 	if (r < 0)
 		worker_log_store(worker, "looking for lost requests", r);
-	free(list.ids);
+	id_list_deinit(&list);
 }
 
 static void end_strays(struct worker *worker)
 {
 	struct id_list list = {0};
-	int r = store_live_strays(worker->store, collect, &list);
+	int r = store_live_strays(worker->store, id_list_collect, &list);
 	if (r < 0)
 		worker_log_store(worker, "looking for tunnels that should not live", r);
 	for (size_t i = 0; i < list.n; i++) {
@@ -62,7 +38,7 @@ static void end_strays(struct worker *worker)
 			list.ids[i]);
 		worker_send_end(worker, 0, list.ids[i], END_FAILED);
 	}
-	free(list.ids);
+	id_list_deinit(&list);
 }
 
 static bool add_missing(const struct tunnel *tunnel, void *arg)
@@ -106,7 +82,7 @@ static void ask(struct worker *worker)
 {
 	struct sync *sync = &worker->sync;
 	uint64_t n = 0;
-	if (!sync->under_way && store_tunnels_count(worker->store, &n) == 0 && n > 0)
+	if (!sync->under_way && store_tunnels_count(worker->store, NULL, &n) == 0 && n > 0)
 		sync->under_way = ipc_send(&worker->control, MSG_SNAPSHOT, -1, NULL, 0) == IPC_SENT;
 }
 
@@ -118,6 +94,7 @@ int sync_on_live_done(struct ipc_channel *channel, struct ipc_message *message)
 	ends_flush(&worker->ends);
 	fail_orphans(worker);
 	end_strays(worker);
+	revocations_end_disowned(worker);
 	write_down(worker);
 	if (first) {
 		int r = store_live_missing(worker->store, add_missing, worker);
@@ -128,8 +105,10 @@ int sync_on_live_done(struct ipc_channel *channel, struct ipc_message *message)
 	sync->done = true;
 	sync->under_way = false;
 	set_timer(worker, SYNC_EVERY_MS);
-	if (first)
+	if (first) {
+		revocations_watch(worker);
 		worker_serve(worker);
+	}
 	return 0;
 }
 

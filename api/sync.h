@@ -6,7 +6,8 @@
 //
 // The supervisor names all that live, then says that it is done. Whoever lives without a row that
 // says so is ended; rows without a relay are restored (once, at the start: later they end by
-// ENDED); rows of POSTs that nobody waits for any more are failed.
+// ENDED); rows of POSTs that nobody waits for any more are failed, and those whose token is no more
+// are revoked.
 
 #pragma once
 

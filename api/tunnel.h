@@ -26,6 +26,7 @@ struct tunnel_counters {
 };
 
 enum { TOKEN_ID_MAX = 32, BOOT_ID_SIZE = 37 };
+#define TOKEN_OWNER "owner" // in place of an id
 
 struct tunnel {
 	int64_t seq; // order of creation, given by the database
@@ -48,6 +49,11 @@ struct tunnel {
 	int64_t remaining_ms;            // as last checkpointed
 	struct tunnel_counters counters; // as last checkpointed
 };
+
+static inline bool token_is_owner(const char *id)
+{
+	return strcmp(id, TOKEN_OWNER) == 0;
+}
 
 const char *tunnel_state_name(enum tunnel_state state);
 // 0 when TEXT is none.

@@ -38,10 +38,10 @@ static int add_addresses(struct buf *out, const struct tunnel *tunnel, struct sp
 	return buf_printf(out,
 		"{\"id\":\"%s\",\"url\":\"%.*s/t/%s/\",\"urls\":[\"%.*s/t/%s/\"],"
 		"\"state\":\"%s\",\"mode\":\"push\",\"auth\":\"%s\",\"prefix\":\"%s\","
-		"\"origin\":\"path\",\"timeout\":%" PRIu64,
+		"\"origin\":\"path\",\"token\":\"%s\",\"timeout\":%" PRIu64,
 		tunnel->id, (int)public_url.n, public_url.p, tunnel->id, (int)public_url.n,
 		public_url.p, tunnel->id, tunnel_state_name(tunnel->state),
-		tunnel_auth_name(tunnel->auth), tunnel_prefix_name(tunnel->prefix),
+		tunnel_auth_name(tunnel->auth), tunnel_prefix_name(tunnel->prefix), tunnel->token,
 		tunnel->timeout_s);
 }
 

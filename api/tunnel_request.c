@@ -8,6 +8,7 @@
 #include "document.h"
 
 #include <ctype.h>
+#include <inttypes.h>
 #include <stdio.h>
 
 struct reader {
@@ -81,9 +82,17 @@ static void read_backend(struct document *document, const char *name, json_t *va
 
 static void read_timeout(struct document *document, const char *name, json_t *value)
 {
-	struct reader *reader = reader_of(document);
-	document_number(document, "", name, value, reader->bounds->max_timeout_s,
-		&reader->request->timeout_s);
+	char detail[128];
+	const struct tunnel_bounds *bounds = reader_of(document)->bounds;
+	uint64_t *timeout_s = &reader_of(document)->request->timeout_s;
+	if (!document_number(document, "", name, value, bounds->max_timeout_s, timeout_s))
+		return;
+	if (bounds->token_left_s == 0 || *timeout_s <= bounds->token_left_s)
+		return;
+	snprintf(detail, sizeof detail,
+		"Must be at most %" PRIu64 ": the token ends then, and its tunnels with it.",
+		bounds->token_left_s);
+	say(document, name, detail);
 }
 
 static void read_auth(struct document *document, const char *name, json_t *value)
@@ -151,6 +160,8 @@ int tunnel_request_parse(struct tunnel_request *request, struct span body,
 		.max_connections = bounds->max_connections,
 		.request_rate = bounds->request_rate,
 	};
+	if (bounds->token_left_s > 0)
+		request->timeout_s = MIN(request->timeout_s, bounds->token_left_s);
 	struct reader reader = {
 		.document.findings.said = said, .request = request, .bounds = bounds};
 	return document_read(&reader.document, body, members_of_new, ARRAY_SIZE(members_of_new),

@@ -12,6 +12,7 @@
 // What this server allows.
 struct tunnel_bounds {
 	uint64_t default_timeout_s, max_timeout_s;
+	uint64_t token_left_s;    // of the caller's token, which no tunnel outlives; 0: no end
 	uint64_t max_connections; // at once; 0: no limit
 	uint64_t request_rate;    // a second; 0: no limit
 };

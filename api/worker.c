@@ -3,6 +3,7 @@
 
 #include "worker.h"
 
+#include "answer.h"
 #include "routes.h"
 #include "visitors.h"
 
@@ -70,11 +71,11 @@ bool worker_send_spawn(
 		       wire_str(span_of(tunnel->backend)),
 		       wire_str(span_of(tunnel_auth_name(tunnel->auth))),
 		       wire_str(span_of(tunnel_prefix_name(tunnel->prefix))),
-		       wire_bin(tunnel->secret_hash.bytes, SECRET_HASH_SIZE), wire_bool(true),
-		       wire_uint(tunnel->life_ms), wire_uint(deadline_us),
-		       wire_uint(tunnel->max_connections), wire_uint(tunnel->max_requests),
-		       wire_uint(tunnel->max_bytes), wire_uint(tunnel->request_rate),
-		       wire_bin(counters, n)) == IPC_SENT;
+		       wire_bin(tunnel->secret_hash.bytes, SECRET_HASH_SIZE),
+		       wire_bool(token_is_owner(tunnel->token)), wire_uint(tunnel->life_ms),
+		       wire_uint(deadline_us), wire_uint(tunnel->max_connections),
+		       wire_uint(tunnel->max_requests), wire_uint(tunnel->max_bytes),
+		       wire_uint(tunnel->request_rate), wire_bin(counters, n)) == IPC_SENT;
 }
 
 void worker_note_deadline(struct worker *worker, struct tunnel *tunnel, uint64_t deadline_us)
@@ -134,6 +135,7 @@ static void read_settings(struct settings *settings, const struct wire_value *fi
 	settings->retention_s = fields[10].number;
 	settings->failure_rate = (uint32_t)fields[11].number;
 	settings->metrics_from = fields[12].number;
+	settings->max_tokens = fields[13].number;
 }
 
 static int on_setup(struct ipc_channel *channel, struct ipc_message *message)
@@ -142,7 +144,7 @@ static int on_setup(struct ipc_channel *channel, struct ipc_message *message)
 	struct worker *worker = container_of(channel, struct worker, control);
 	read_settings(&worker->settings, message->fields);
 	worker->failures.per_minute = worker->settings.failure_rate;
-	bucket_init(&worker->create_bucket, worker->settings.create_rate, instant_now());
+	rates_init(&worker->create_rates, worker->settings.create_rate);
 	channel->phase = PHASE_RUN;
 	if (store_open(&worker->store, WORKER_DATABASE, why, sizeof why) < 0) {
 		worker_log(worker, LOG_ERROR, "the database %s cannot be used: %s", WORKER_DATABASE,
@@ -269,6 +271,14 @@ static void on_exhausted_over(struct loop_timer *timer)
 	worker_serve(container_of(timer, struct worker, exhausted));
 }
 
+bool worker_is_ready(struct worker *worker, struct connection *connection)
+{
+	if (!worker->sync.done)
+		answer_problem(connection, CODE_DRAINING,
+			"The server is starting. Try again in a moment.");
+	return worker->sync.done;
+}
+
 void worker_serve(struct worker *worker)
 {
 	ipc_resume(&worker->gates);
@@ -312,6 +322,8 @@ int worker_init(struct worker *worker, uint32_t epoch, unsigned reached)
 	TAILQ_INIT(&worker->extensions);
 	ends_init(&worker->ends, worker);
 	restores_init(&worker->restores);
+	revocations_init(worker);
+	rates_init(&worker->create_rates, 0);
 	r = ipc_post(&worker->control, MSG_READY, -1, wire_uint(reached));
 	return r == IPC_SENT ? 0 : -EPIPE;
 }
@@ -323,6 +335,8 @@ static void worker_deinit(struct worker *worker)
 	deletions_deinit(worker);
 	extensions_deinit(worker);
 	restores_deinit(worker);
+	revocations_deinit(worker);
+	rates_deinit(&worker->create_rates);
 	ends_deinit(&worker->ends);
 	failures_deinit(&worker->failures);
 	store_free(worker->store);

@@ -6,7 +6,6 @@
 
 #pragma once
 
-#include "bucket.h"
 #include "connection.h"
 #include "creation.h"
 #include "deletion.h"
@@ -14,7 +13,9 @@
 #include "extension.h"
 #include "failures.h"
 #include "pending.h"
+#include "rates.h"
 #include "restore.h"
+#include "revocation.h"
 #include "store.h"
 #include "sync.h"
 
@@ -54,6 +55,7 @@ struct settings {
 	uint64_t retention_s;
 	uint32_t failure_rate; // a minute and address
 	uint64_t metrics_from; // listeners with this index and above are for metrics
+	uint64_t max_tokens;
 };
 
 struct worker {
@@ -63,13 +65,14 @@ struct worker {
 	struct store *store; // NULL before API_SETUP
 	struct connections connections;
 	struct pendings pendings;
-	struct bucket create_bucket;
+	struct rates create_rates;
 	struct failures failures; // wrong tokens and logins
 	struct creation_list creations;
 	struct deletion_list deletions;
 	struct extension_list extensions;
 	struct ends ends;
 	struct restores restores;
+	struct revocations revocations;
 	struct sync sync;
 	struct loop_timer purge, exhausted;
 	uint64_t database_errors; // for metrics
@@ -100,6 +103,9 @@ bool worker_send_spawn(
 
 // What a deadline of the supervisor means for the row of a tunnel that is active from now on.
 void worker_note_deadline(struct worker *worker, struct tunnel *tunnel, uint64_t deadline_us);
+
+// Whether it is known what lives, so that tunnels may be made and ended; else that is answered.
+bool worker_is_ready(struct worker *worker, struct connection *connection);
 
 // Connections that arrive are served from now on.
 void worker_serve(struct worker *worker);

@@ -19,6 +19,13 @@ int64_t wall_now(void)
 	return ts.tv_sec;
 }
 
+int64_t wall_now_ms(void)
+{
+	struct timespec ts;
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
 void rfc3339_format(int64_t seconds, char out[RFC3339_SIZE])
 {
 	static const int64_t last = 253402300799; // 9999-12-31T23:59:59Z

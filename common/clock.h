@@ -41,6 +41,8 @@ static inline bool instant_reached(struct instant now, struct instant due)
 
 // Seconds since the epoch, UTC.
 int64_t wall_now(void);
+// The same in milliseconds.
+int64_t wall_now_ms(void);
 
 // Writes RFC 3339 with Z ("2026-01-31T12:00:00Z") for SECONDS since the epoch; years 0 to 9999.
 enum { RFC3339_SIZE = sizeof "2026-01-31T12:00:00Z" };

@@ -108,7 +108,8 @@ const struct message_type message_types[] = {
 			U("max_timeout_s", SECONDS), U("default_timeout_s", SECONDS),
 			U("max_connections", 1000000), U("request_rate", 1000000),
 			U("create_rate", 1000000), U("retention_s", SECONDS),
-			U("failure_rate", 1000000), U("metrics_from", 255))},
+			U("failure_rate", 1000000), U("metrics_from", 255),
+			U("max_tokens", 1000000))},
 	{MSG_SPAWN, "SPAWN",
 		"Starts a tunnel: its settings (CONFIG is made of them), its whole life, and for a tunnel "
 		"that lived before its BOOTTIME deadline (0: none) and counters.",

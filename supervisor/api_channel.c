@@ -449,7 +449,8 @@ static int ready(struct child *child)
 		wire_uint(options->max_timeout), wire_uint(options->default_timeout),
 		wire_uint(options->max_connections_per_tunnel), wire_uint(options->request_rate),
 		wire_uint(options->create_rate), wire_uint(options->retention),
-		wire_uint(options->failure_rate), wire_uint(supervisor->n_visitor_listeners));
+		wire_uint(options->failure_rate), wire_uint(supervisor->n_visitor_listeners),
+		wire_uint(options->max_tokens));
 	if (r == IPC_SENT)
 		snapshot_start(api);
 	return r;

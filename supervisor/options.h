@@ -56,6 +56,7 @@ struct options {
 	enum log_format log_format;
 	uint32_t max_connections_per_tunnel;
 	uint32_t max_timeout;
+	uint32_t max_tokens;
 	uint32_t max_tunnels;
 	struct options_addresses metrics_listen;
 	char *public_url; // scheme://host[:port], canonical

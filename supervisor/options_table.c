@@ -45,7 +45,7 @@ const struct option_def option_table[OPTION_KEYS] = {
 		KEY(backend_allow),
 		.type = OPTION_RULES,
 		.computed = "empty, they may have none",
-		.help = "networks that scoped tokens may have as backends (list); no effect yet",
+		.help = "networks that scoped tokens may have as backends (list)",
 		.manual =
 			"Each entry is an address or a network, with a port or without:\n"
 			".Ql 10.0.0.0/8 ,\n"
@@ -56,10 +56,10 @@ const struct option_def option_table[OPTION_KEYS] = {
 			"An IPv6 address that stands for an IPv4 one\n"
 			".Pq mapped, NAT64, 6to4\n"
 			"is judged as that.\n"
-			"The owner token is not bound by this list.\n"
-			"There are no scoped tokens yet, so this key has no effect.\n"
+			"The list binds tunnels made with scoped tokens, not those of the owner\n"
+			"token; without it scoped tokens can make no tunnels.\n"
 			".Cm backend_deny\n"
-			"restricts the owner token.\n",
+			"binds everybody.\n",
 	},
 	{
 		KEY(backend_deny),
@@ -206,6 +206,17 @@ const struct option_def option_table[OPTION_KEYS] = {
 		.min = 1,
 		.max = DAY,
 		.help = "longest life a tunnel can be given",
+	},
+	{
+		KEY(max_tokens),
+		.type = OPTION_NUMBER,
+		.fallback = "100",
+		.min = 1,
+		.max = 1000,
+		.unit = "tokens",
+		.help = "scoped tokens that may exist at once",
+		.manual = "The owner makes and ends them by the API.\n"
+			  "Beyond the limit making one is answered with status 429.\n",
 	},
 	{
 		KEY(max_tunnels),

@@ -21,7 +21,7 @@ def records(daemon):
 
 
 def changes(database, tunnel):
-    rows = database.execute("SELECT was, became FROM audit WHERE tunnel = ? ORDER BY seq", (tunnel.id,))
+    rows = database.execute("SELECT was, became FROM audit WHERE subject = ? ORDER BY seq", (tunnel.id,))
     return rows.fetchall()
 
 

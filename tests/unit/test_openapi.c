@@ -97,7 +97,7 @@ static void every_route_is_described(void **state)
 			fail_msg("%s %s is missing", method_of(&routes[i]), routes[i].path);
 		bool is_public = json_array_size(json_object_get(operation, "security")) == 0 &&
 				 json_object_get(operation, "security") != NULL;
-		if (is_public == routes[i].owner)
+		if (is_public != (routes[i].access == ROUTE_PUBLIC))
 			fail_msg("%s %s: who may", method_of(&routes[i]), routes[i].path);
 	}
 }

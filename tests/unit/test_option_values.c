@@ -24,6 +24,7 @@ static const struct bounds {
 	{"max_connections_per_tunnel", offsetof(struct options, max_connections_per_tunnel), 1,
 		10000, "1 to 10000 connections", false},
 	{"max_timeout", offsetof(struct options, max_timeout), 1, 86400, "1s to 1d", true},
+	{"max_tokens", offsetof(struct options, max_tokens), 1, 1000, "1 to 1000 tokens", false},
 	{"max_tunnels", offsetof(struct options, max_tunnels), 1, 20000, "1 to 20000 tunnels",
 		false},
 	{"relay_uid_base", offsetof(struct options, relay_uid_base), 1000, 2000000000,

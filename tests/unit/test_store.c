@@ -233,10 +233,10 @@ static void counting(void **state)
 	add(1);
 	struct tunnel two = add_active(2);
 	add_active(3);
-	assert_int_equal(store_tunnels_count(store, &n), 0);
+	assert_int_equal(store_tunnels_count(store, NULL, &n), 0);
 	assert_int_equal(n, 3);
 	assert_int_equal(store_tunnel_end(store, two.id, TUNNEL_FAILED, 5, NULL, other), 0);
-	assert_int_equal(store_tunnels_count(store, &n), 0);
+	assert_int_equal(store_tunnels_count(store, NULL, &n), 0);
 	assert_int_equal(n, 2);
 }
 
@@ -262,22 +262,23 @@ static void lists(void **state)
 	struct seen seen = {0};
 	for (unsigned i = 0; i < 6; i++)
 		i % 2 ? add_active(i) : add(i);
-	assert_int_equal(store_tunnels_list(store, 0, INT64_MAX, 4, see, &seen), 0);
+	assert_int_equal(store_tunnels_list(store, NULL, 0, INT64_MAX, 4, see, &seen), 0);
 	assert_int_equal(seen.n, 4);
 	assert_string_equal(seen.ids[0], sample(5).id);
 	assert_string_equal(seen.ids[3], sample(2).id);
 	int64_t before = seen.seqs[3];
 	seen.n = 0;
-	assert_int_equal(store_tunnels_list(store, 0, before, 4, see, &seen), 0);
+	assert_int_equal(store_tunnels_list(store, NULL, 0, before, 4, see, &seen), 0);
 	assert_int_equal(seen.n, 2);
 	assert_string_equal(seen.ids[1], sample(0).id);
 	seen.n = 0;
 	assert_int_equal(
-		store_tunnels_list(store, TUNNEL_ACTIVE, INT64_MAX, UINT32_MAX, see, &seen), 0);
+		store_tunnels_list(store, NULL, TUNNEL_ACTIVE, INT64_MAX, UINT32_MAX, see, &seen),
+		0);
 	assert_int_equal(seen.n, 3);
 	assert_string_equal(seen.ids[0], sample(5).id);
 	seen = (struct seen){.stop_after = 1};
-	assert_int_equal(store_tunnels_list(store, 0, INT64_MAX, 9, see, &seen), 0);
+	assert_int_equal(store_tunnels_list(store, NULL, 0, INT64_MAX, 9, see, &seen), 0);
 	assert_int_equal(seen.n, 1);
 }
 
@@ -406,6 +407,171 @@ static void remaining_times(void **state)
 	assert_int_equal(get(over.id).remaining_ms, 0);
 }
 
+// ---- tokens
+
+static struct token sample_token(unsigned n)
+{
+	struct token token = {.name = "d\xc3\xa9mo",
+		.quota = 3,
+		.created_at = 1700000000,
+		.expires_at = 1700000100};
+	token.expires_at += n;
+	snprintf(token.id, sizeof token.id, "k-%026u", n);
+	memset(token.hash.bytes, (int)n + 1, SECRET_HASH_SIZE);
+	return token;
+}
+
+static struct token add_token(unsigned n)
+{
+	struct token token = sample_token(n);
+	assert_int_equal(store_token_add(store, &token, asked), 0);
+	return token;
+}
+
+// A tunnel of a token, active.
+static struct tunnel add_owned(unsigned n, const char *token)
+{
+	struct tunnel tunnel = sample(n);
+	memset(tunnel.token, 0, sizeof tunnel.token);
+	memcpy(tunnel.token, token, strlen(token));
+	assert_int_equal(store_tunnel_add(store, &tunnel, asked), 0);
+	tunnel.expires_at = 1700001000;
+	tunnel.deadline_us = tunnel.remaining_ms = 5;
+	memcpy(tunnel.boot_id, BOOT, sizeof BOOT);
+	assert_int_equal(store_tunnel_activate(store, &tunnel, other), 0);
+	return tunnel;
+}
+
+static void tokens_come_back_as_they_were(void **state)
+{
+	struct token made = add_token(1), read, nobody = sample_token(9);
+	add_token(2);
+	reopen();
+	assert_int_equal(store_token_get(store, span_of(made.id), &read), 0);
+	assert_string_equal(read.id, made.id);
+	assert_string_equal(read.name, made.name);
+	assert_memory_equal(&read.hash, &made.hash, SECRET_HASH_SIZE);
+	assert_int_equal(read.quota, 3);
+	assert_int_equal(read.created_at, 1700000000);
+	assert_int_equal(read.expires_at, 1700000101);
+	assert_int_equal(store_token_find(store, &made.hash, &read), 0);
+	assert_string_equal(read.id, made.id);
+	assert_int_equal(store_token_find(store, &nobody.hash, &read), STORE_NONE);
+	assert_int_equal(store_token_get(store, SPAN("' OR 1=1 --"), &read), STORE_NONE);
+	assert_true(store_token_add(store, &made, asked) < 0); // ids and hashes are unique
+	uint64_t n;
+	assert_int_equal(store_tokens_count(store, &n), 0);
+	assert_int_equal(n, 2);
+}
+
+static bool see_token(const struct token *token, void *arg)
+{
+	struct seen *seen = arg;
+	memcpy(seen->ids[seen->n++], token->id, sizeof seen->ids[0]);
+	return seen->n != seen->stop_after;
+}
+
+static void tokens_are_listed_and_forgotten(void **state)
+{
+	struct seen seen = {0};
+	struct token late = add_token(7), soon = add_token(3), read;
+	assert_int_equal(store_tokens_list(store, see_token, &seen), 0);
+	assert_int_equal(seen.n, 2);
+	assert_memory_equal(seen.ids[0], soon.id, strlen(soon.id)); // newest first
+	assert_int_equal(store_token_next_end(store, &read), 0);
+	assert_string_equal(read.id, soon.id);
+	assert_int_equal(store_token_remove(store, soon.id, "expired", other), 0);
+	assert_int_equal(store_token_remove(store, soon.id, "expired", other), STORE_NONE);
+	assert_int_equal(store_token_next_end(store, &read), 0);
+	assert_string_equal(read.id, late.id);
+	assert_int_equal(store_token_remove(store, late.id, "revoked", asked), 0);
+	assert_int_equal(store_token_next_end(store, &read), STORE_NONE);
+	assert_int_equal(store_token_find(store, &late.hash, &read), STORE_NONE);
+	assert_int_equal(number("SELECT count(*) FROM audit"), 4);
+	assert_int_equal(
+		number("SELECT count(*) FROM audit WHERE seq = 3 AND was = 'active' AND became ="
+		       " 'expired' AND actor = 'supervisor' AND subject GLOB 'k-*3'"),
+		1);
+}
+
+static void a_token_has_tunnels_of_its_own(void **state)
+{
+	uint64_t n;
+	struct seen seen = {0};
+	struct token one = add_token(1), two = add_token(2);
+	add_active(1);
+	struct tunnel over = add_owned(2, one.id);
+	struct tunnel lives = add_owned(3, one.id);
+	add_owned(4, two.id);
+	assert_int_equal(store_tunnel_end(store, over.id, TUNNEL_REVOKED, 5, NULL, other), 0);
+	assert_int_equal(store_tunnels_count(store, one.id, &n), 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(store_tunnels_count(store, NULL, &n), 0);
+	assert_int_equal(n, 3);
+	assert_int_equal(store_tunnels_list(store, one.id, 0, INT64_MAX, 9, see, &seen), 0);
+	assert_int_equal(seen.n, 2);
+	assert_string_equal(seen.ids[0], lives.id);
+	int64_t before = seen.seqs[0];
+	seen.n = 0;
+	assert_int_equal(store_tunnels_list(store, one.id, 0, before, 9, see, &seen), 0);
+	assert_int_equal(seen.n, 1);
+	assert_string_equal(seen.ids[0], over.id);
+	seen.n = 0;
+	assert_int_equal(
+		store_tunnels_list(store, one.id, TUNNEL_ACTIVE, INT64_MAX, 9, see, &seen), 0);
+	assert_int_equal(seen.n, 1);
+	assert_string_equal(seen.ids[0], lives.id);
+}
+
+static void tunnels_without_a_token(void **state)
+{
+	struct seen seen = {0};
+	struct token one = add_token(1), two = add_token(2);
+	struct tunnel owners = add_active(1), lost = add_owned(2, one.id),
+		      kept = add_owned(3, two.id), over = add_owned(4, one.id);
+	assert_int_equal(store_tunnel_end(store, over.id, TUNNEL_EXPIRED, 5, NULL, other), 0);
+	assert_int_equal(store_tunnels_disowned(store, see, &seen), 0);
+	assert_int_equal(seen.n, 0);
+	assert_int_equal(store_token_remove(store, one.id, "revoked", asked), 0);
+	assert_int_equal(store_tunnels_disowned(store, see, &seen), 0);
+	assert_int_equal(seen.n, 1);
+	assert_string_equal(seen.ids[0], lost.id);
+	assert_true(store_tunnel_is_disowned(store, lost.id));
+	assert_false(store_tunnel_is_disowned(store, kept.id));
+	assert_false(store_tunnel_is_disowned(store, owners.id));
+	// They are not restored either.
+	seen.n = 0;
+	assert_int_equal(store_live_missing(store, see, &seen), 0);
+	assert_int_equal(seen.n, 2);
+	assert_string_not_equal(seen.ids[0], lost.id);
+	assert_string_not_equal(seen.ids[1], lost.id);
+}
+
+// What SQLite plans for a query: everything a caller can make it search is searched by an index.
+static void expect_index(const char *query)
+{
+	char text[512];
+	sqlite3_stmt *statement;
+	snprintf(text, sizeof text, "EXPLAIN QUERY PLAN %s", query);
+	assert_int_equal(sqlite3_prepare_v2(store->db, text, -1, &statement, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+	const char *plan = (const char *)sqlite3_column_text(statement, 3);
+	if (strncmp(plan, "SEARCH", 6) != 0)
+		fail_msg("%s: %s", query, plan);
+	int more = sqlite3_step(statement);
+	if (more == SQLITE_ROW)
+		fail_msg("%s: %s", query, (const char *)sqlite3_column_text(statement, 3));
+	sqlite3_finalize(statement);
+}
+
+static void queries_of_callers_use_an_index(void **state)
+{
+	static const enum statement which[] = {SQL_GET, SQL_COUNT, SQL_COUNT_TOKEN, SQL_LIST_STATE,
+		SQL_LIST_ALL, SQL_LIST_TOKEN, SQL_LIST_TOKEN_STATE, SQL_TOKEN_GET, SQL_TOKEN_FIND};
+	for (size_t i = 0; i < ARRAY_SIZE(which); i++)
+		expect_index(sqlite3_sql(store->statements[which[i]]));
+}
+
 // ---- audit
 
 static void every_change_of_state_is_audited(void **state)
@@ -460,7 +626,7 @@ static void the_audit_table_is_bounded(void **state)
 	char sql[512];
 	snprintf(sql, sizeof sql,
 		"WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n WHERE i < 1200)"
-		" INSERT INTO audit(at, tunnel, became, actor, reason)"
+		" INSERT INTO audit(at, subject, became, actor, reason)"
 		" SELECT %" PRId64 " + (i > 1100) * %d, 't', 'active', 'a', 'r' FROM n",
 		now - (STORE_AUDIT_DAYS + 1) * (int64_t)DAY, 2 * DAY);
 	execute(sql);
@@ -468,7 +634,7 @@ static void the_audit_table_is_bounded(void **state)
 	assert_int_equal(number("SELECT count(*) FROM audit"), 100);
 	snprintf(sql, sizeof sql,
 		"WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n WHERE i < %d)"
-		" INSERT INTO audit(at, tunnel, became, actor, reason)"
+		" INSERT INTO audit(at, subject, became, actor, reason)"
 		" SELECT %" PRId64 ", 't', 'active', 'a', 'r' FROM n",
 		STORE_AUDIT_ROWS, now);
 	execute(sql);
@@ -563,6 +729,10 @@ static void the_schema_refuses_nonsense(void **state)
 		"UPDATE tunnels SET state = 'active'",
 		"UPDATE tunnels SET state = 'expired'",
 		"UPDATE tunnels SET ended_at = 5",
+		"INSERT INTO tokens VALUES(1, 'owner', '', zeroblob(32), 1, 1, 2)",
+		"INSERT INTO tokens VALUES(1, 'k-a', '', zeroblob(31), 1, 1, 2)",
+		"INSERT INTO tokens VALUES(1, 'k-a', '', zeroblob(32), 0, 1, 2)",
+		"INSERT INTO tokens VALUES(1, 'k-a', '', zeroblob(32), 1, 2, 2)",
 	};
 	add(1);
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
@@ -642,6 +812,39 @@ static void step_2_gives_old_rows_their_life(void **state)
 	assert_int_equal(get("t-old").life_ms, 77000);
 }
 
+// What the first release has left behind is what the newest one goes on with.
+static void from_version_1(void **state)
+{
+	static const char old[] =
+		"PRAGMA application_id = 0x746e6c64; PRAGMA user_version = 1;"
+		"INSERT INTO tunnels(id, token, state, mode, name, backend, auth, prefix, origin,"
+		" secret_hash, timeout_s, max_connections, max_requests, max_bytes, request_rate,"
+		" created_at, expires_at, boot_id, deadline_us, remaining_ms) VALUES("
+		" 't-aaaaaaaaaaaaaaaaaaaaaaaaaa', 'owner', 'active', 'push', 'old',"
+		" 'http://127.0.0.1:1', 'bearer', 'keep', 'path', zeroblob(32), 60, 1, 2, 3, 4,"
+		" 1700000000, 1700001000, '" BOOT "', 5000000, 4000);"
+		"INSERT INTO audit(at, tunnel, became, actor, reason)"
+		" VALUES(1, 't-aaaaaaaaaaaaaaaaaaaaaaaaaa', 'starting', 'owner', 'asked for');";
+	sqlite3 *db;
+	store_free(store);
+	store = NULL;
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, schema_tunneld.steps[0], NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, old, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	reopen();
+	assert_int_equal(number("PRAGMA user_version"), schema_tunneld.n_steps);
+	struct tunnel read = get("t-aaaaaaaaaaaaaaaaaaaaaaaaaa");
+	assert_int_equal(read.state, TUNNEL_ACTIVE);
+	assert_string_equal(read.name, "old");
+	assert_string_equal(read.token, TOKEN_OWNER);
+	assert_int_equal(read.deadline_us, 5000000);
+	assert_int_equal(number("SELECT count(*) FROM audit WHERE subject GLOB 't-a*'"), 1);
+	assert_int_equal(number("SELECT count(*) FROM tokens"), 0);
+	add(2);
+}
+
 static void foreign_and_damaged_files(void **state)
 {
 	char why[256] = "";
@@ -682,6 +885,11 @@ int main(void)
 			a_new_end_while_it_is_told_what_lives, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_end_that_was_moved, setup, teardown),
 		cmocka_unit_test_setup_teardown(remaining_times, setup, teardown),
+		cmocka_unit_test_setup_teardown(tokens_come_back_as_they_were, setup, teardown),
+		cmocka_unit_test_setup_teardown(tokens_are_listed_and_forgotten, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_token_has_tunnels_of_its_own, setup, teardown),
+		cmocka_unit_test_setup_teardown(tunnels_without_a_token, setup, teardown),
+		cmocka_unit_test_setup_teardown(queries_of_callers_use_an_index, setup, teardown),
 		cmocka_unit_test_setup_teardown(every_change_of_state_is_audited, setup, teardown),
 		cmocka_unit_test_setup_teardown(old_tombstones_are_forgotten, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_audit_table_is_bounded, setup, teardown),
@@ -692,6 +900,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(only_one_may_have_it_open, setup, teardown),
 		cmocka_unit_test_setup_teardown(migration, setup, teardown),
 		cmocka_unit_test_setup_teardown(step_2_gives_old_rows_their_life, setup, teardown),
+		cmocka_unit_test_setup_teardown(from_version_1, setup, teardown),
 		cmocka_unit_test_setup_teardown(foreign_and_damaged_files, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_folder_that_is_not_there, setup, teardown),
 	};

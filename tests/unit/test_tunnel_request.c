@@ -250,9 +250,27 @@ static void limits(void **state)
 		"/limits/bytes /limits/requests /limits/connections /limits/request_rate");
 }
 
+static void no_tunnel_outlives_its_token(void **state)
+{
+	const struct tunnel_bounds ending = {
+		.default_timeout_s = 3600, .max_timeout_s = 86400, .token_left_s = 90};
+	buf_reset(&said);
+	assert_int_equal(
+		tunnel_request_parse(&request, SPAN("{\"backend\":\"http://h\"}"), &ending, &said),
+		FINDINGS_NONE);
+	assert_int_equal(request.timeout_s, 90);
+	struct span body = SPAN("{\"backend\":\"http://h\",\"timeout\":90}");
+	assert_int_equal(tunnel_request_parse(&request, body, &ending, &said), FINDINGS_NONE);
+	body = SPAN("{\"backend\":\"http://h\",\"timeout\":91}");
+	assert_int_equal(tunnel_request_parse(&request, body, &ending, &said), FINDINGS_INVALID);
+	assert_string_equal(request.summary,
+		"/timeout: must be at most 90: the token ends then, and its tunnels with it.");
+}
+
 static void the_servers_own_limits_are_the_most(void **state)
 {
-	const struct tunnel_bounds narrow = {60, 60, 0, 5};
+	const struct tunnel_bounds narrow = {
+		.default_timeout_s = 60, .max_timeout_s = 60, .request_rate = 5};
 	buf_reset(&said);
 	struct span body = SPAN("{\"backend\":\"http://h\",\"limits\":{\"request_rate\":6}}");
 	assert_int_equal(tunnel_request_parse(&request, body, &narrow, &said), 2);
@@ -406,6 +424,7 @@ int main(void)
 		cmocka_unit_test(values_of_each_member),
 		cmocka_unit_test(backends),
 		cmocka_unit_test(limits),
+		cmocka_unit_test(no_tunnel_outlives_its_token),
 		cmocka_unit_test(the_servers_own_limits_are_the_most),
 		cmocka_unit_test(all_at_once_in_order),
 		cmocka_unit_test(the_first_mistake_is_the_summary),

@@ -62,7 +62,7 @@ def test_a_new_end(stage, folder):
     assert 298 < seconds_until(after["expires_at"]) < 301
     assert after.pop("timeout") == 300 and after.pop("expires_at") != before["expires_at"]
     assert after == {name: value for name, value in before.items()
-                     if name not in ("timeout", "expires_at", "secret")}
+                     if name not in ("timeout", "expires_at", "secret", "share_url")}
     assert stage.show(before["id"])["timeout"] == 300
     stage.stop()
     (row,) = rows(folder, "SELECT * FROM tunnels")

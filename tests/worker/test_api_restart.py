@@ -291,14 +291,14 @@ def test_tombstones_are_forgotten(folder):
         stage.delete(new)
         stage.stop()
     change(folder, "UPDATE tunnels SET ended_at = ended_at - 100 WHERE id = ?", old)
-    change(folder, "UPDATE audit SET at = at - 31 * 86400 WHERE tunnel = ?", old)
+    change(folder, "UPDATE audit SET at = at - 31 * 86400 WHERE subject = ?", old)
     with Stage(folder, retention=50) as stage:
         while len(stage.ids("?state=all")) > 1:
             time.sleep(0.02)
         problem(stage.call("GET", f"/t/{old}/", token=None), 404, "tunnel_unknown")
         problem(stage.call("GET", f"/t/{new}/", token=None), 410, "tunnel_over")
         stage.stop()
-    assert {row["tunnel"] for row in rows(folder, "SELECT DISTINCT tunnel FROM audit")} == {new}
+    assert {row["subject"] for row in rows(folder, "SELECT DISTINCT subject FROM audit")} == {new}
 
 
 # ---- a database that cannot be used
