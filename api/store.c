@@ -126,9 +126,23 @@ const char *store_error(const struct store *store)
 
 // ---- statements
 
+// Also without memory a transaction must come to its end: a rollback that had none is made up for
+// before anything else is done.
+static void end_transaction(struct store *store)
+{
+	sqlite3_stmt *rollback = store->statements[SQL_ROLLBACK];
+	store->in_transaction = false;
+	if (sqlite3_get_autocommit(store->db))
+		return;
+	sqlite3_step(rollback);
+	sqlite3_reset(rollback);
+}
+
 sqlite3_stmt *store_statement(struct store *store, enum statement which)
 {
 	sqlite3_stmt *statement = store->statements[which];
+	if (!store->in_transaction)
+		end_transaction(store);
 	sqlite3_reset(statement);
 	return statement;
 }
@@ -226,18 +240,14 @@ int store_begin(struct store *store)
 int store_commit(struct store *store)
 {
 	int r = store_run(store, store_statement(store, SQL_COMMIT));
-	store->in_transaction = false;
 	// Some errors (SQLITE_FULL, SQLITE_IOERR) have rolled back by themselves, others have not.
-	if (r < 0 && !sqlite3_get_autocommit(store->db))
-		sqlite3_step(store_statement(store, SQL_ROLLBACK));
+	end_transaction(store);
 	return noted(store, r);
 }
 
 void store_rollback(struct store *store)
 {
-	store->in_transaction = false;
-	if (!sqlite3_get_autocommit(store->db))
-		sqlite3_step(store_statement(store, SQL_ROLLBACK));
+	end_transaction(store);
 }
 
 int store_scope_begin(struct store *store, bool *own)
@@ -286,11 +296,19 @@ int store_prepare_process(void)
 	return 0;
 }
 
+static int set_option(struct store *store, int option, int value)
+{
+	int result = sqlite3_db_config(store->db, option, value, (int *)NULL);
+	return result == SQLITE_OK ? 0 : store_failed(store, result);
+}
+
 static int configure(struct store *store)
 {
 	static const struct {
 		int option, value;
 	} options[] = {
+		// A database that turns out to be unusable is left as it is, its log too.
+		{SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1},
 		{SQLITE_DBCONFIG_DEFENSIVE, 1},
 		{SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0},
 		{SQLITE_DBCONFIG_ENABLE_FKEY, 1},
@@ -299,10 +317,9 @@ static int configure(struct store *store)
 		{SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0},
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
-		int result = sqlite3_db_config(
-			store->db, options[i].option, options[i].value, (int *)NULL);
-		if (result != SQLITE_OK)
-			return store_failed(store, result);
+		int r = set_option(store, options[i].option, options[i].value);
+		if (r < 0)
+			return r;
 	}
 	sqlite3_busy_timeout(store->db, BUSY_MS);
 	return 0;
@@ -393,6 +410,26 @@ static int prepare_statements(struct store *store)
 	return r;
 }
 
+// SQLite opens what it may not write to for reading alone, without a word.
+static int check_access(struct store *store)
+{
+	if (sqlite3_db_readonly(store->db, "main") != 1)
+		return 0;
+	snprintf(store->error, sizeof store->error, "it may only be read");
+	return -EROFS;
+}
+
+// The same with its log, which is noticed when something is to be written. Of a full disk there
+// will be word with the first change: what is there can be read all the same.
+static int check_log(struct store *store)
+{
+	int r = store_begin(store);
+	if (r < 0)
+		return r;
+	store_rollback(store);
+	return set_option(store, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0);
+}
+
 static int open_database(struct store *store, const char *path, const struct schema *schema)
 {
 	int version = 0;
@@ -401,6 +438,8 @@ static int open_database(struct store *store, const char *path, const struct sch
 			SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE,
 		NULL);
 	int r = result == SQLITE_OK ? 0 : store_failed(store, result);
+	if (r == 0)
+		r = check_access(store);
 	if (r == 0)
 		r = configure(store);
 	if (r == 0)
@@ -413,7 +452,9 @@ static int open_database(struct store *store, const char *path, const struct sch
 		r = set_journal(store);
 	if (r == 0)
 		r = migrate(store, schema, version);
-	return r == 0 ? prepare_statements(store) : r;
+	if (r == 0)
+		r = prepare_statements(store);
+	return r == 0 ? check_log(store) : r;
 }
 
 int store_open_schema(
