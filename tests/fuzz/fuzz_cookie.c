@@ -94,8 +94,8 @@ static void check_verdict(const char *value, size_t n)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	static char value[2048];
-	if (n >= sizeof value || memchr(data, '\0', n) != NULL)
-		return 0;
+	if (n >= sizeof value || memchr(data, '\0', n) != NULL || memchr(data, '\n', n) != NULL)
+		return 0; // one field of a head
 	memcpy(value, data, n);
 	value[n] = '\0';
 	check_left(value, n);
