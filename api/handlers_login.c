@@ -32,25 +32,22 @@ static struct span field_of(const struct request *request, enum http_name name)
 	return field != NULL ? field->value : (struct span){NULL, 0};
 }
 
-// Takes off URL the scheme and authority if they are this server's: as the visitor knows it, which
-// is what Host says, or as the operator does.
+// Takes off URL the scheme and authority if they begin like this server's: as the visitor knows it,
+// which is what Host says, or as the operator does. What is left is for the caller to judge.
 static bool take_own_origin(struct worker *worker, const struct request *request, struct span *url)
 {
 	static const struct span schemes[] = {SPAN_INIT("http://"), SPAN_INIT("https://")};
 	struct span public_url = span_of(worker->settings.public_url);
-	struct span host = request->head.authority, rest = *url;
-	for (size_t i = 0; i < ARRAY_SIZE(schemes) && host.n > 0; i++) {
-		size_t n = schemes[i].n + host.n;
-		if (rest.n < n || !span_starts(rest, schemes[i]) ||
-			!span_eq_nocase((struct span){rest.p + schemes[i].n, host.n}, host))
-			continue;
-		*url = (struct span){rest.p + n, rest.n - n};
-		return url->n == 0 || url->p[0] == '/';
-	}
-	if (!span_starts(rest, public_url))
-		return false;
-	*url = (struct span){rest.p + public_url.n, rest.n - public_url.n};
-	return url->n == 0 || url->p[0] == '/';
+	struct span host = request->head.authority;
+	size_t n = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(schemes) && host.n > 0; i++)
+		if (span_starts(*url, schemes[i]) && url->n >= schemes[i].n + host.n &&
+			span_eq_nocase((struct span){url->p + schemes[i].n, host.n}, host))
+			n = schemes[i].n + host.n;
+	if (n == 0 && span_starts(*url, public_url))
+		n = public_url.n;
+	*url = (struct span){url->p + n, url->n - n};
+	return n > 0;
 }
 
 // Whether a page of another site sent this post. Browsers that do not say so by Sec-Fetch-Site send

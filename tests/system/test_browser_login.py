@@ -127,6 +127,24 @@ def test_without_script(browser, backend, tunnel):
     nothing_left(browser, backend, tunnel)
 
 
+def test_one_tunnel_after_the_other(browser, daemon, backend, tunnel):
+    """The browser may have a connection that belongs to another tunnel: it takes a new one."""
+    public = daemon.api.create(backend)
+    browser.open(public.url)
+    arrive(browser, public.url)
+    browser.open(f"{tunnel.url}#{WRONG}")
+    told(browser)
+    browser.open(public.url)
+    arrive(browser, public.url)
+    browser.open(f"{tunnel.url}#{tunnel.secret}")
+    arrive(browser, tunnel.url)
+    assert not (browser.ask("document.cookie") or "")
+    # Logged in to one is not logged in to another.
+    other = daemon.api.create(backend, auth="bearer")
+    browser.open(other.url)
+    form(browser)
+
+
 def test_what_is_read_aloud(browser, tunnel):
     browser.open(tunnel.url)
     form(browser)
