@@ -370,23 +370,24 @@ static int on_stopped(struct ipc_channel *channel, struct ipc_message *message)
 	return 0; // it exits next, and that is what is waited for
 }
 
+static const struct ipc_handling handling[] = {
+	{MSG_READY, child_on_ready},
+	{MSG_LOG, process_on_log},
+	{MSG_SPAWN, on_spawn},
+	{MSG_END, on_end},
+	{MSG_EXTEND, on_extend},
+	{MSG_COUNTERS_GET, on_counters_get},
+	{MSG_ENDED_ACK, on_ended_ack},
+	{MSG_SNAPSHOT, on_snapshot},
+	{MSG_STOPPED, on_stopped},
+	{MSG_METRICS_GET, on_metrics_get},
+};
+
 static const struct ipc_handlers handlers = {
 	.self = ROLE_SUPERVISOR,
 	.peer = ROLE_API,
-	.table =
-		(const struct ipc_handling[]){
-			{MSG_READY, child_on_ready},
-			{MSG_LOG, process_on_log},
-			{MSG_SPAWN, on_spawn},
-			{MSG_END, on_end},
-			{MSG_EXTEND, on_extend},
-			{MSG_COUNTERS_GET, on_counters_get},
-			{MSG_ENDED_ACK, on_ended_ack},
-			{MSG_SNAPSHOT, on_snapshot},
-			{MSG_STOPPED, on_stopped},
-			{MSG_METRICS_GET, on_metrics_get},
-		},
-	.n = 9,
+	.table = handling,
+	.n = ARRAY_SIZE(handling),
 };
 
 // ---- life

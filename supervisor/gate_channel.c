@@ -150,16 +150,17 @@ static int on_counts(struct ipc_channel *channel, struct ipc_message *message)
 
 // ---- life
 
+static const struct ipc_handling handling[] = {
+	{MSG_READY, child_on_ready},
+	{MSG_LOG, process_on_log},
+	{MSG_GATE_COUNTS, on_counts},
+};
+
 static const struct ipc_handlers handlers = {
 	.self = ROLE_SUPERVISOR,
 	.peer = ROLE_GATE,
-	.table =
-		(const struct ipc_handling[]){
-			{MSG_READY, child_on_ready},
-			{MSG_LOG, process_on_log},
-			{MSG_GATE_COUNTS, on_counts},
-		},
-	.n = 3,
+	.table = handling,
+	.n = ARRAY_SIZE(handling),
 };
 
 static void describe(struct child *child, struct process_request *request)

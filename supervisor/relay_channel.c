@@ -214,16 +214,17 @@ static int on_used_up(struct ipc_channel *channel, struct ipc_message *message)
 	return 0;
 }
 
+static const struct ipc_handling handling[] = {
+	{MSG_READY, tunnel_on_ready},
+	{MSG_LOG, process_on_log},
+	{MSG_DIAL, on_dial},
+	{MSG_PAGE_OUT, on_page_out},
+	{MSG_USED_UP, on_used_up},
+};
+
 const struct ipc_handlers relay_handlers = {
 	.self = ROLE_SUPERVISOR,
 	.peer = ROLE_RELAY,
-	.table =
-		(const struct ipc_handling[]){
-			{MSG_READY, tunnel_on_ready},
-			{MSG_LOG, process_on_log},
-			{MSG_DIAL, on_dial},
-			{MSG_PAGE_OUT, on_page_out},
-			{MSG_USED_UP, on_used_up},
-		},
-	.n = 5,
+	.table = handling,
+	.n = ARRAY_SIZE(handling),
 };

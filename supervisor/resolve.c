@@ -128,17 +128,18 @@ static int on_failed(struct ipc_channel *channel, struct ipc_message *message)
 	return 0;
 }
 
+static const struct ipc_handling handling[] = {
+	{MSG_READY, on_ready},
+	{MSG_LOG, process_on_log},
+	{MSG_RESOLVED, on_resolved},
+	{MSG_RESOLVE_FAILED, on_failed},
+};
+
 static const struct ipc_handlers handlers = {
 	.self = ROLE_SUPERVISOR,
 	.peer = ROLE_RESOLVER,
-	.table =
-		(const struct ipc_handling[]){
-			{MSG_READY, on_ready},
-			{MSG_LOG, process_on_log},
-			{MSG_RESOLVED, on_resolved},
-			{MSG_RESOLVE_FAILED, on_failed},
-		},
-	.n = 4,
+	.table = handling,
+	.n = ARRAY_SIZE(handling),
 };
 
 // ---- the process

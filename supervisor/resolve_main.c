@@ -36,11 +36,15 @@ static void on_ended(struct ipc_channel *channel, const char *why)
 	loop_stop(channel->loop, EXIT_SUCCESS);
 }
 
+static const struct ipc_handling handling[] = {
+	{MSG_RESOLVE, on_resolve},
+};
+
 static const struct ipc_handlers handlers = {
 	.self = ROLE_RESOLVER,
 	.peer = ROLE_SUPERVISOR,
-	.table = (const struct ipc_handling[]){{MSG_RESOLVE, on_resolve}},
-	.n = 1,
+	.table = handling,
+	.n = ARRAY_SIZE(handling),
 };
 
 static int run(uint32_t epoch, unsigned reached)
