@@ -13,6 +13,7 @@ enum { FIELDS_MAX = 1024, DETAIL_MAX = 1024 };
 
 static int add_head(struct connection *c, unsigned status, struct span fields)
 {
+	c->status = (uint16_t)status;
 	int r = buf_printf(&c->out, "HTTP/1.1 %u %s\r\nDate: %s\r\nConnection: close\r\n", status,
 		http_reason(status), http_date_now());
 	return r == 0 ? buf_add_span(&c->out, fields) : r;
@@ -67,6 +68,8 @@ void answer_empty(struct connection *c, unsigned status, struct span fields)
 // The end of an answer that tells about CODE.
 static void finish(struct connection *c, int r, enum code code, const char *request_id)
 {
+	c->code = code;
+	c->status = code != CODE_NONE ? code_info(code)->status : 200;
 	if (code != CODE_NONE && c->kind != CONNECTION_PAGE)
 		c->set->refused[code]++;
 	if (r == 0 && code != CODE_NONE && code_info(code)->status >= 500)

@@ -98,6 +98,8 @@ static void begin_request(struct connection *c)
 	struct request *request = c->request;
 	const struct http_head *head = &request->head;
 	c->set->requests++;
+	if (request_log_on(&c->set->log))
+		c->line = request_line_new(head->method_text, head->path, c->set->loop->now);
 	c->to_head = head->method == HTTP_HEAD;
 	c->form = answer_form(head);
 	c->state = CONNECTION_BODY;
@@ -149,6 +151,7 @@ static enum step step_body(struct connection *c)
 	switch (request_take_body(c->request, &c->in)) {
 	case 0:
 		loop_timer_clear(c->set->loop, &c->deadline);
+		c->bytes_in = buf_len(&c->request->body);
 		c->set->server->handle(c, c->request);
 		assert(c->state != CONNECTION_BODY);
 		break;
@@ -179,8 +182,16 @@ void connection_forget(struct connection *c)
 	c->waiter = NULL;
 }
 
+static size_t body_size(struct span answer)
+{
+	const char *end = answer.n > 0 ? memmem(answer.p, answer.n, "\r\n\r\n", 4) : NULL;
+	return end != NULL ? (size_t)(answer.p + answer.n - end) - 4 : 0;
+}
+
 void connection_answered(struct connection *c, int r)
 {
+	if (c->line != NULL && r == 0)
+		c->bytes_out = body_size(buf_span(&c->out));
 	c->state = r == 0 ? CONNECTION_SENDING : CONNECTION_BROKEN;
 	set_deadline(c, CONNECTION_STALL_MS);
 	if (!c->running)
@@ -201,8 +212,25 @@ static enum step step_waiting(struct connection *c)
 	return wait_for(c, c->peer_ended ? 0 : EPOLLRDHUP);
 }
 
+static void log_request(struct connection *c, bool cut)
+{
+	struct request_entry entry = {
+		.status = c->status,
+		.code = c->code,
+		.bytes_in = c->bytes_in,
+		.bytes_out = c->bytes_out,
+		.ours = c->status != 0,
+		.cut = cut,
+		.peer = {(const char *)c->peer, PEER_SIZE},
+	};
+	if (c->line != NULL)
+		request_line_end(&c->set->log, c->line, &entry);
+	c->line = NULL;
+}
+
 static enum step answer_sent(struct connection *c)
 {
+	log_request(c, false);
 	// A peer that has ended its side may be gone altogether: the end will tell whether it has
 	// taken an answer that somebody cares about.
 	if (!c->peer_ended)
@@ -285,6 +313,7 @@ void connection_close(struct connection *c)
 {
 	struct connections *set = c->set;
 	int fd = c->watch.fd;
+	log_request(c, true);
 	TAILQ_REMOVE(&set->all, c, link);
 	set->n[c->kind]--;
 	loop_timer_clear(set->loop, &c->deadline);

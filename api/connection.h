@@ -76,6 +76,11 @@ struct connection {
 	uint8_t listener; // it came in by
 	bool privileged;  // it is not given up for others; see connection_prefer()
 	bool scoped;
+	// For the request log.
+	struct request_line *line; // NULL: none
+	enum code code;            // of an error it was answered with
+	uint16_t status;           // 0: none yet
+	size_t bytes_in, bytes_out;
 	bool running, peer_ended, hung_up, lost;
 };
 

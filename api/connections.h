@@ -9,6 +9,7 @@
 
 #include "code.h"
 #include "loop.h"
+#include "request_log.h"
 
 #include <sys/queue.h>
 
@@ -37,6 +38,7 @@ struct connections {
 	const struct connection_server *server;
 	struct connection_list all; // oldest first
 	size_t n[CONNECTION_KINDS];
+	struct request_log log;
 	uint64_t requests;       // heads that were read, ever
 	uint64_t refused[CODES]; // requests answered with an error; pages are counted by relays
 };

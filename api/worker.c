@@ -145,6 +145,8 @@ static int on_setup(struct ipc_channel *channel, struct ipc_message *message)
 	read_settings(&worker->settings, message->fields);
 	worker->failures.per_minute = worker->settings.failure_rate;
 	rates_init(&worker->create_rates, worker->settings.create_rate);
+	request_log_init(&worker->connections.log, &worker->loop, channel, &worker->batch,
+		(uint32_t)message->fields[14].number);
 	channel->phase = PHASE_RUN;
 	if (store_open(&worker->store, WORKER_DATABASE, why, sizeof why) < 0) {
 		worker_log(worker, LOG_ERROR, "the database %s cannot be used: %s", WORKER_DATABASE,

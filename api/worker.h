@@ -76,6 +76,7 @@ struct worker {
 	struct sync sync;
 	struct loop_timer purge, exhausted;
 	uint64_t database_errors; // for metrics
+	struct request_batch batch;
 };
 
 // Prepares the worker with its channels on their fixed descriptors and reports REACHED (enum

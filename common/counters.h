@@ -11,6 +11,14 @@
 #include <assert.h>
 #include <stdatomic.h>
 
+// Entries of the request log that wait to be sent, see request_log.h.
+enum { REQUEST_BATCH_SIZE = 3500 };
+
+struct request_batch {
+	_Atomic uint32_t used;
+	uint8_t bytes[REQUEST_BATCH_SIZE];
+};
+
 struct counters {
 	_Atomic uint64_t connections;   // visitor connections taken, ever
 	_Atomic uint64_t open;          // of them open now
@@ -21,6 +29,8 @@ struct counters {
 
 	// Of this relay alone, for metrics: its predecessors' and successors' are not in it.
 	_Atomic uint64_t refused[CODES]; // requests answered with an error of ours
+
+	struct request_batch log; // not sent yet; the supervisor looks when the relay is gone
 };
 
 enum { COUNTERS_SIZE = 4096, COUNTERS_N = 6 };

@@ -22,6 +22,7 @@ enum message {
 	// every child to the supervisor
 	MSG_READY = 1,
 	MSG_LOG = 3,
+	MSG_REQUESTS = 7,
 
 	// supervisor and gate
 	MSG_GATE_SETUP = 2,

@@ -176,6 +176,8 @@ static int handle_setup(struct ipc_channel *channel, struct ipc_message *message
 	gate->visitors.head_timeout_ms = (int64_t)message->fields[0].number;
 	gate->visitors.max_waiting = MAX(message->fields[1].number, 1);
 	channel->phase = PHASE_RUN;
+	request_log_init(&gate->visitors.log, &gate->loop, channel, &gate->batch,
+		(uint32_t)message->fields[2].number);
 	visitors_counted(&gate->visitors); // tells its descriptors
 	return 0;
 }

@@ -36,6 +36,7 @@ struct gate {
 	struct routes routes;
 	struct visitors visitors;
 	struct listeners listeners;
+	struct request_batch batch;  // of the request log
 	uint64_t messages;           // handled on the control channel, ever
 	struct instant stopped_last; // when it was last logged that accepting had to stop
 };

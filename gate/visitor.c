@@ -219,6 +219,23 @@ static void send_answer(struct visitor *visitor, const struct buf *answer)
 		visitor_release(visitor);
 }
 
+// What the request was is not kept here, where nearly all of them only pass.
+static void log_answer(struct visitor *visitor, unsigned status, enum code code)
+{
+	struct request_log *log = &visitor->all->log;
+	const struct request_entry entry = {
+		.method = SPAN("-"),
+		.path = SPAN("-"),
+		.at = log->loop->now,
+		.status = status,
+		.code = code,
+		.ours = true,
+		.peer = {(const char *)visitor->peer, PEER_SIZE},
+	};
+	if (request_log_on(log))
+		request_log_add(log, &entry);
+}
+
 void visitor_answer(struct visitor *visitor, enum code code, struct span detail)
 {
 	const struct problem problem = {
@@ -229,6 +246,7 @@ void visitor_answer(struct visitor *visitor, enum code code, struct span detail)
 	};
 	visitor->all->counts.refused[code]++;
 	visitors_counted(visitor->all);
+	log_answer(visitor, code_info(code)->status, code);
 	CLEANUP(buf_reset) struct buf answer;
 	buf_init(&answer, ANSWER_MAX);
 	if (problem_format(&answer, &problem, NULL) == 0)
@@ -239,6 +257,7 @@ void visitor_answer(struct visitor *visitor, enum code code, struct span detail)
 
 void visitor_redirect(struct visitor *visitor, struct span path)
 {
+	log_answer(visitor, 308, CODE_NONE);
 	CLEANUP(buf_reset) struct buf answer;
 	buf_init(&answer, ANSWER_MAX);
 	int r = buf_printf(&answer,

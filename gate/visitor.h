@@ -14,6 +14,7 @@
 #include "buf.h"
 #include "ipc.h"
 #include "problem.h"
+#include "request_log.h"
 
 #include <sys/queue.h>
 
@@ -67,6 +68,7 @@ enum { VISITORS_REPORT_MS = 1000 };
 struct visitors {
 	struct loop *loop;
 	struct visitor_counts counts;
+	struct request_log log;
 	struct loop_timer report; // set when there is something to tell
 	int64_t head_timeout_ms;
 	size_t max_waiting; // READING, and PARKED, at most, each

@@ -135,6 +135,7 @@ static enum step answer_final(
 		return bad_answer(visitor, "The head of its answer is too large.");
 	flow_init(&x->down, FLOW_DOWN, head->body, head->length, chunked);
 	x->answering = true;
+	x->status = (uint16_t)head->status;
 	buf_reset(&x->head);
 	return down_step(visitor, &(struct flow_start){{relay->head_out, n}, rest});
 }
@@ -291,6 +292,7 @@ enum step exchange_switch(struct visitor *visitor, struct span lead, struct span
 	x->up_done = false;
 	x->up_dead = false;
 	x->answering = true;
+	x->status = 101;
 	enum flow_result r = flow_step(&x->down, relay, &visitor->backend->stream, &visitor->stream,
 		&(struct flow_start){lead, rest});
 	if (r == FLOW_SINK_GONE || r == FLOW_SOURCE_CUT)

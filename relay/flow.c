@@ -35,6 +35,7 @@ void flow_deinit(struct flow *flow, struct relay *relay)
 static void count(struct flow *flow, struct relay *relay, size_t n)
 {
 	struct counters *counters = relay->counters;
+	flow->moved += n;
 	relay_count_bytes(
 		relay, flow->direction == FLOW_UP ? &counters->bytes_in : &counters->bytes_out, n);
 }

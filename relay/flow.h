@@ -25,6 +25,7 @@ struct flow {
 	bool ended;          // the source's part is complete
 	bool bulk;           // the last read filled its buffer: worth a pipe
 	bool no_pipe;        // there was none to be had
+	uint64_t moved;      // bytes of the body so far
 	uint64_t left;       // with HTTP_BODY_LENGTH
 	struct http_chunk chunk; // with HTTP_BODY_CHUNKED
 	struct pipe *pipe;       // held only while it has bytes or moves them

@@ -52,10 +52,14 @@ enum step refuse(struct visitor *visitor, enum code code, struct span detail)
 	unsigned wait_s = 0;
 	if (code == CODE_AUTH_FAILED)
 		wait_s = failures_note(&relay->failures, visitor->peer, relay->loop.now);
+	x->code = (uint8_t)code;
+	x->status = code_info(code)->status;
 	if (x->form == FORM_HTML && page_out(visitor, code, wait_s))
 		return visitor_drop(visitor); // only our copy of the descriptor
 	if (wait_s > 0) {
 		code = CODE_RATE_LIMITED;
+		x->code = CODE_RATE_LIMITED;
+		x->status = code_info(code)->status;
 		detail = SPAN(FAILURES_DETAIL);
 	}
 	// Who has not been let in does not keep a place.
@@ -79,6 +83,8 @@ enum step refuse(struct visitor *visitor, enum code code, struct span detail)
 enum step refuse_connection(struct visitor *visitor, enum code code, struct span detail)
 {
 	visitor->x.keep_alive = false;
+	if (visitor->x.line == NULL && request_log_on(&visitor->relay->log))
+		exchange_log_begin(visitor, NULL);
 	visitor->unread = true;
 	return refuse(visitor, code, detail);
 }

@@ -70,6 +70,8 @@ static int on_setup(struct ipc_channel *channel, struct ipc_message *message)
 	relay->prefix_length = (size_t)snprintf(
 		relay->prefix_text, sizeof relay->prefix_text, "/t/%s", relay->config.id);
 	budget_init(&relay->budget, &relay->config, relay->counters);
+	request_log_init(&relay->log, &relay->loop, &relay->control, &relay->counters->log,
+		(uint32_t)f[7].number);
 	channel->phase = PHASE_RUN;
 	ipc_resume(&relay->visitors);
 	return 0;

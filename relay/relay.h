@@ -12,6 +12,7 @@
 #include "failures.h"
 #include "ipc.h"
 #include "pipes.h"
+#include "request_log.h"
 #include "secret.h"
 #include "tunnel_config.h"
 
@@ -41,6 +42,7 @@ struct relay {
 	struct budget budget;
 	struct failures failures; // wrong credentials
 	struct dials dials;
+	struct request_log log;
 	struct pipes pipes;
 	struct backend *idle; // backend connections nobody uses (backend_reuse = shared)
 	unsigned n_idle;

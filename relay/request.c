@@ -119,6 +119,7 @@ static enum step redirect_to_slash(struct visitor *visitor, const struct route *
 {
 	char text[640];
 	bool keep = visitor->x.keep_alive && visitor->x.up.ended && visitor->admitted;
+	visitor->x.status = 308;
 	int n = snprintf(text, sizeof text,
 		"HTTP/1.1 308 Permanent Redirect\r\nDate: %s\r\nLocation: %.*s/%.*s\r\n"
 		"Content-Length: 0\r\n%s\r\n",
@@ -204,6 +205,8 @@ enum step request_begin(struct visitor *visitor, char *bytes, size_t size, struc
 	if (r != HTTP_OK)
 		return refuse_parse(visitor, r, why);
 	exchange_init(visitor, &head);
+	if (request_log_on(&relay->log))
+		exchange_log_begin(visitor, &head);
 	if (!route_find(relay, head.path, &route))
 		return refuse_connection(visitor, CODE_MISDIRECTED, (struct span){NULL, 0});
 	return request_route(visitor, &head, route, rest);

@@ -54,6 +54,8 @@ static struct visitor *visitor_new(struct relay *relay, int fd)
 static void exchange_deinit(struct visitor *visitor)
 {
 	struct exchange *x = &visitor->x;
+	if (x->line != NULL)
+		exchange_log_end(visitor);
 	flow_deinit(&x->up, visitor->relay);
 	flow_deinit(&x->down, visitor->relay);
 	buf_reset(&x->head);

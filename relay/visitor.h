@@ -42,6 +42,9 @@ struct exchange {
 	bool answering;  // the final head has gone out
 	bool reusable;   // the answer's framing allows another request on the backend connection
 	uint8_t interim; // 1xx answers passed on
+	uint8_t code;    // of an error of ours, enum code
+	uint16_t status; // that was sent, 0: none yet
+	struct request_line *line; // for the request log; NULL: it is off
 	enum answer_form form;
 	struct flow up, down;
 	struct buf head; // the rebuilt request head, while it may have to be sent (again)
@@ -106,6 +109,11 @@ enum step exchange_switch(struct visitor *visitor, struct span lead, struct span
 enum step refuse(struct visitor *visitor, enum code code, struct span detail);
 // refuse.c: the same without a request that could be understood: the connection ends after it.
 enum step refuse_connection(struct visitor *visitor, enum code code, struct span detail);
+
+// exchange_log.c: a request has been read, HEAD is NULL when it was not understood; its exchange
+// ends. To be called when the request log is on, and when there is a line.
+void exchange_log_begin(struct visitor *visitor, const struct http_head *head);
+void exchange_log_end(struct visitor *visitor);
 
 // visitor.c
 enum step visitor_next(struct visitor *visitor);   // ready for the next request

@@ -4,6 +4,7 @@
 #include "api_channel.h"
 
 #include "counters.h"
+#include "request_lines.h"
 #include "spawn.h"
 #include "supervisor.h"
 
@@ -373,6 +374,7 @@ static int on_stopped(struct ipc_channel *channel, struct ipc_message *message)
 static const struct ipc_handling handling[] = {
 	{MSG_READY, child_on_ready},
 	{MSG_LOG, process_on_log},
+	{MSG_REQUESTS, request_lines_on_message},
 	{MSG_SPAWN, on_spawn},
 	{MSG_END, on_end},
 	{MSG_EXTEND, on_extend},
@@ -451,7 +453,7 @@ static int ready(struct child *child)
 		wire_uint(options->max_connections_per_tunnel), wire_uint(options->request_rate),
 		wire_uint(options->create_rate), wire_uint(options->retention),
 		wire_uint(options->failure_rate), wire_uint(supervisor->n_visitor_listeners),
-		wire_uint(options->max_tokens));
+		wire_uint(options->max_tokens), wire_uint(request_lines_rate(options)));
 	if (r == IPC_SENT)
 		snapshot_start(api);
 	return r;

@@ -10,6 +10,7 @@
 
 #include "gate_channel.h"
 
+#include "request_lines.h"
 #include "spawn.h"
 #include "supervisor.h"
 
@@ -153,6 +154,7 @@ static int on_counts(struct ipc_channel *channel, struct ipc_message *message)
 static const struct ipc_handling handling[] = {
 	{MSG_READY, child_on_ready},
 	{MSG_LOG, process_on_log},
+	{MSG_REQUESTS, request_lines_on_message},
 	{MSG_GATE_COUNTS, on_counts},
 };
 
@@ -185,7 +187,7 @@ static int ready(struct child *child)
 	struct ipc_channel *control = &child->process.control;
 	int r = ipc_post(control, MSG_GATE_SETUP, -1,
 		wire_uint((uint64_t)supervisor->options->head_timeout * 1000),
-		wire_uint(MAX_PENDING));
+		wire_uint(MAX_PENDING), wire_uint(request_lines_rate(supervisor->options)));
 
 	if (r != IPC_SENT)
 		return r;

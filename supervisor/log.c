@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: ISC
 // SPDX-FileCopyrightText: 2026 the tunneld authors
 
-#include "log.h"
+#include "log_line.h"
 
 #include "utf8.h"
 
@@ -36,17 +36,12 @@ void log_init(enum log_format format, enum log_level least)
 // Room for the last character's escape, a quote, a brace, the line end.
 enum { TAIL = 12 };
 
-struct line {
-	char *out;
-	size_t n;
-};
-
-static void add(struct line *line, const char *format, ...) PRINTF(2, 3);
-static void add(struct line *line, const char *format, ...)
+void log_line_add(struct log_line *line, const char *format, ...)
 {
 	va_list args;
 
-	// Only used for parts that are short by their nature; the text goes by add_escaped().
+	// Only used for parts that are short by their nature; the text goes by
+	// log_line_add_escaped().
 	va_start(args, format);
 	int n = vsnprintf(line->out + line->n, LOG_LINE_MAX - line->n, format, args);
 	va_end(args);
@@ -76,18 +71,18 @@ static unsigned control_character(struct span text, size_t n)
 }
 
 // \u00xx is an escape in all three forms.
-static void add_escaped(struct line *line, struct span text, bool quoted)
+void log_line_add_escaped(struct log_line *line, struct span text, bool quoted)
 {
 	while (text.n > 0 && line->n + TAIL < LOG_LINE_MAX) {
 		size_t n = character_length(text);
 		unsigned control = n > 0 ? control_character(text, n) : 0;
 		if (n == 0) {
-			add(line, "\\ufffd");
+			log_line_add(line, "\\ufffd");
 			n = 1;
 		} else if (control != 0) {
-			add(line, "\\u%04x", control & 0xff);
+			log_line_add(line, "\\u%04x", control & 0xff);
 		} else if (text.p[0] == '\\' || (quoted && text.p[0] == '"')) {
-			add(line, "\\%c", text.p[0]);
+			log_line_add(line, "\\%c", text.p[0]);
 		} else {
 			memcpy(line->out + line->n, text.p, n);
 			line->n += n;
@@ -97,48 +92,49 @@ static void add_escaped(struct line *line, struct span text, bool quoted)
 }
 
 static void add_text_form(
-	struct line *line, const char *level, const struct log_about *about, struct span text)
+	struct log_line *line, const char *level, const struct log_about *about, struct span text)
 {
-	add(line, " %-7s ", level);
+	log_line_add(line, " %-7s ", level);
 	if (about->role != NULL)
-		add(line, "%s", about->role);
+		log_line_add(line, "%s", about->role);
 	if (about->pid != 0)
-		add(line, "[%d]", (int)about->pid);
+		log_line_add(line, "[%d]", (int)about->pid);
 	if (about->tunnel != NULL)
-		add(line, "%s%s", about->role != NULL || about->pid != 0 ? " " : "", about->tunnel);
+		log_line_add(line, "%s%s", about->role != NULL || about->pid != 0 ? " " : "",
+			about->tunnel);
 	if (about->role != NULL || about->pid != 0 || about->tunnel != NULL)
-		add(line, ": ");
-	add_escaped(line, text, false);
+		log_line_add(line, ": ");
+	log_line_add_escaped(line, text, false);
 }
 
 static void add_logfmt_form(
-	struct line *line, const char *level, const struct log_about *about, struct span text)
+	struct log_line *line, const char *level, const struct log_about *about, struct span text)
 {
-	add(line, " level=%s", level);
+	log_line_add(line, " level=%s", level);
 	if (about->role != NULL)
-		add(line, " role=%s", about->role);
+		log_line_add(line, " role=%s", about->role);
 	if (about->pid != 0)
-		add(line, " pid=%d", (int)about->pid);
+		log_line_add(line, " pid=%d", (int)about->pid);
 	if (about->tunnel != NULL)
-		add(line, " tunnel=%s", about->tunnel);
-	add(line, " msg=\"");
-	add_escaped(line, text, true);
-	add(line, "\"");
+		log_line_add(line, " tunnel=%s", about->tunnel);
+	log_line_add(line, " msg=\"");
+	log_line_add_escaped(line, text, true);
+	log_line_add(line, "\"");
 }
 
 static void add_json_form(
-	struct line *line, const char *level, const struct log_about *about, struct span text)
+	struct log_line *line, const char *level, const struct log_about *about, struct span text)
 {
-	add(line, "\",\"level\":\"%s\"", level);
+	log_line_add(line, "\",\"level\":\"%s\"", level);
 	if (about->role != NULL)
-		add(line, ",\"role\":\"%s\"", about->role);
+		log_line_add(line, ",\"role\":\"%s\"", about->role);
 	if (about->pid != 0)
-		add(line, ",\"pid\":%d", (int)about->pid);
+		log_line_add(line, ",\"pid\":%d", (int)about->pid);
 	if (about->tunnel != NULL)
-		add(line, ",\"tunnel\":\"%s\"", about->tunnel);
-	add(line, ",\"msg\":\"");
-	add_escaped(line, text, true);
-	add(line, "\"}");
+		log_line_add(line, ",\"tunnel\":\"%s\"", about->tunnel);
+	log_line_add(line, ",\"msg\":\"");
+	log_line_add_escaped(line, text, true);
+	log_line_add(line, "\"}");
 }
 
 size_t log_format_line(char out[LOG_LINE_MAX], enum log_format format, int64_t seconds,
@@ -146,7 +142,7 @@ size_t log_format_line(char out[LOG_LINE_MAX], enum log_format format, int64_t s
 {
 	static const struct {
 		const char *start;
-		void (*add)(struct line *line, const char *level, const struct log_about *about,
+		void (*add)(struct log_line *line, const char *level, const struct log_about *about,
 			struct span text);
 	} forms[] = {
 		[LOG_FORMAT_TEXT] = {"", add_text_form},
@@ -155,10 +151,10 @@ size_t log_format_line(char out[LOG_LINE_MAX], enum log_format format, int64_t s
 	};
 	static const struct log_about nothing;
 	char time[RFC3339_SIZE];
-	struct line line = {.out = out};
+	struct log_line line = {.out = out};
 
 	rfc3339_format(seconds, time);
-	add(&line, "%s%s", forms[format].start, time);
+	log_line_add(&line, "%s%s", forms[format].start, time);
 	forms[format].add(&line, level_names[level], about != NULL ? about : &nothing, text);
 	line.out[line.n++] = '\n';
 	return line.n;
@@ -208,6 +204,24 @@ void log_write(enum log_level level, const struct log_about *about, const char *
 	}
 }
 
+void log_line_write(const struct log_line *line)
+{
+	if (lost > 0 || !put(line->out, line->n)) {
+		lost++;
+		all_unread++;
+	}
+}
+
+enum log_format log_chosen_format(void)
+{
+	return chosen;
+}
+
+void log_count_limited(uint64_t n)
+{
+	all_limited += n;
+}
+
 void log_totals(uint64_t *written, uint64_t *limited, uint64_t *unread)
 {
 	*written = all_written;
@@ -215,12 +229,13 @@ void log_totals(uint64_t *written, uint64_t *limited, uint64_t *unread)
 	*unread = all_unread;
 }
 
-bool log_limit_pass(struct log_limit *limit, struct instant now, uint64_t *dropped)
+bool log_limit_pass_rate(struct log_limit *limit, struct instant now, uint32_t rate, uint32_t burst,
+	uint64_t *dropped)
 {
-	struct instant spent = {MAX(limit->full.us, now.us)};
+	const int64_t cost_us = MAX(1, 1000000 / (int64_t)rate);
+	struct instant spent = {MAX(limit->full.us, now.us) + cost_us};
 
-	spent = instant_add_ms(spent, 1000 / LOG_RATE);
-	if (instant_diff_us(spent, now) > (int64_t)LOG_BURST * 1000000 / LOG_RATE) {
+	if (instant_diff_us(spent, now) > burst * cost_us) {
 		limit->dropped++;
 		all_limited++;
 		return false;
@@ -229,4 +244,9 @@ bool log_limit_pass(struct log_limit *limit, struct instant now, uint64_t *dropp
 	*dropped = limit->dropped;
 	limit->dropped = 0;
 	return true;
+}
+
+bool log_limit_pass(struct log_limit *limit, struct instant now, uint64_t *dropped)
+{
+	return log_limit_pass_rate(limit, now, LOG_RATE, LOG_BURST, dropped);
 }

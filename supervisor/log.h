@@ -42,6 +42,13 @@ struct log_limit {
 // left out since the last line that was not.
 bool log_limit_pass(struct log_limit *limit, struct instant now, uint64_t *dropped);
 
+// The same with RATE lines a second and BURST at once.
+bool log_limit_pass_rate(struct log_limit *limit, struct instant now, uint32_t rate, uint32_t burst,
+	uint64_t *dropped);
+
+// N more lines were left out for somebody's allowance.
+void log_count_limited(uint64_t n);
+
 // Since the start: lines written, lines over a child's allowance, lines nobody read in time.
 void log_totals(uint64_t *written, uint64_t *limited, uint64_t *unread);
 

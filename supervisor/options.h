@@ -25,6 +25,7 @@ enum {
 };
 
 enum sandbox_mode { SANDBOX_REQUIRE = 1, SANDBOX_BEST_EFFORT };
+enum request_log_mode { REQUEST_LOG_NO = 1, REQUEST_LOG_YES, REQUEST_LOG_ADDRESSES };
 enum log_format { LOG_FORMAT_TEXT = 1, LOG_FORMAT_LOGFMT, LOG_FORMAT_JSON };
 
 struct options_addresses {
@@ -61,7 +62,9 @@ struct options {
 	struct options_addresses metrics_listen;
 	char *public_url; // scheme://host[:port], canonical
 	uint32_t relay_uid_base;
-	uint32_t request_rate; // a second, 0: no limit
+	enum request_log_mode request_log;
+	uint32_t request_log_rate; // lines a second, of one process
+	uint32_t request_rate;     // a second, 0: no limit
 	uint32_t retention;
 	enum sandbox_mode sandbox;
 	char *state_dir;

@@ -268,6 +268,34 @@ const struct option_def option_table[OPTION_KEYS] = {
 			  "None of them may belong to a user of the machine.\n",
 	},
 	{
+		KEY(request_log),
+		.type = OPTION_WORD,
+		.fallback = "no",
+		.words = {{"no", REQUEST_LOG_NO}, {"yes", REQUEST_LOG_YES},
+			{"addresses", REQUEST_LOG_ADDRESSES}},
+		.help = "whether each request gets a line in the log",
+		.manual =
+			"A line tells the beginning of the tunnel's id, method, path without query,\n"
+			"status, duration, bytes of bodies, and who answered, at the end of a request or\n"
+			"of an upgraded connection.\n"
+			"With\n"
+			".Ql addresses\n"
+			"it also tells the visitor's address.\n"
+			"Paths can be secrets of the service behind a tunnel: think of who reads the\n"
+			"log.\n",
+	},
+	{
+		KEY(request_log_rate),
+		.type = OPTION_NUMBER,
+		.fallback = "100",
+		.min = 1,
+		.max = 100000,
+		.unit = "lines a second",
+		.help = "requests a second of one tunnel that get a line in the log",
+		.manual = "Others are counted, and their number is logged.\n"
+			  "All tunnels together get 5000 lines a second at most.\n",
+	},
+	{
 		KEY(request_rate),
 		.type = OPTION_NUMBER,
 		.fallback = "0",
@@ -318,6 +346,7 @@ const struct option_def option_table[OPTION_KEYS] = {
 
 static_assert(sizeof(enum backend_reuse) == sizeof(uint32_t), "words are stored as uint32_t");
 static_assert(sizeof(enum sandbox_mode) == sizeof(uint32_t), "words are stored as uint32_t");
+static_assert(sizeof(enum request_log_mode) == sizeof(uint32_t), "words are stored as uint32_t");
 static_assert(sizeof(enum log_format) == sizeof(uint32_t), "words are stored as uint32_t");
 
 const struct option_def *option_find(struct span name)

@@ -24,6 +24,8 @@ struct process {
 	struct loop_watch exit; // pidfd, owned
 	struct ipc_channel control;
 	struct log_limit log;
+	struct log_limit requests;             // lines of the request log
+	uint64_t requests_dropped;             // that have not been reported
 	void (*gone)(struct process *process); // reaped; PROCESS may be started again or freed
 };
 

@@ -7,6 +7,7 @@
 
 #include "relay_channel.h"
 
+#include "request_lines.h"
 #include "supervisor.h"
 
 #include <assert.h>
@@ -217,6 +218,7 @@ static int on_used_up(struct ipc_channel *channel, struct ipc_message *message)
 static const struct ipc_handling handling[] = {
 	{MSG_READY, tunnel_on_ready},
 	{MSG_LOG, process_on_log},
+	{MSG_REQUESTS, request_lines_on_message},
 	{MSG_DIAL, on_dial},
 	{MSG_PAGE_OUT, on_page_out},
 	{MSG_USED_UP, on_used_up},

@@ -5,6 +5,7 @@
 // replacement after a crash.
 
 #include "relay_channel.h"
+#include "request_lines.h"
 #include "spawn.h"
 #include "supervisor.h"
 
@@ -23,6 +24,7 @@ static void page_unmap(struct tunnel *tunnel)
 	tunnel_counters(tunnel, tunnel->counters);
 	tunnel->counters[COUNTER_OPEN] = 0; // nothing is open without a relay
 	if (tunnel->page != NULL) {
+		request_lines_left(&tunnel->relay, &tunnel->page->log);
 		tally_page_gone(&tunnel->supervisor->tally, tunnel->page);
 		munmap(tunnel->page, COUNTERS_SIZE);
 	}
@@ -256,7 +258,8 @@ static int set_up(struct tunnel *tunnel)
 		wire_uint((uint64_t)options->head_timeout * 1000),
 		wire_uint((uint64_t)options->idle_timeout * 1000),
 		wire_uint((uint64_t)options->connect_timeout * 1000),
-		wire_str(span_of(options->public_url)), wire_uint(options->failure_rate));
+		wire_str(span_of(options->public_url)), wire_uint(options->failure_rate),
+		wire_uint(request_lines_rate(options)));
 }
 
 // The life begins: sets the end. Returns 0 or -ENOMEM.

@@ -35,6 +35,8 @@ static const struct group {
 	const char *heading;
 } groups[] = {
 	{SUP | CHILDREN, "Every child to the supervisor"},
+	{SUP | 1 << ROLE_GATE | 1 << ROLE_API | 1 << ROLE_RELAY,
+		"Who answers requests to the supervisor"},
 	{SUP | 1 << ROLE_GATE, "Supervisor and gates"},
 	{SUP | 1 << ROLE_RELAY, "Supervisor and relays"},
 	{SUP | 1 << ROLE_API, "Supervisor and API worker"},

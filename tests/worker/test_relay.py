@@ -60,9 +60,9 @@ class Relay(Child):
         if setup is None:
             self.setup(**settings)
 
-    def setup(self, head_ms=10_000, idle_ms=75_000, connect_ms=5_000, failure_rate=0, **settings):
+    def setup(self, head_ms=10_000, idle_ms=75_000, connect_ms=5_000, failure_rate=0, request_log=0, **settings):
         self.send(MSG.RELAY_SETUP, config(**settings), hashlib.sha256(SECRET.encode()).digest(),
-                  head_ms, idle_ms, connect_ms, "http://tunnels.test:8080", failure_rate)
+                  head_ms, idle_ms, connect_ms, "http://tunnels.test:8080", failure_rate, request_log)
 
     def close(self):
         self.gates.close()

@@ -48,7 +48,7 @@ class TestStart:
             with open("/proc/sys/kernel/random/boot_id") as file:
                 boot_id = file.read().strip()
             assert settings[1] == "https://tunnels.example.org"
-            assert settings[3:] == [boot_id, 7, 50, 40, 8, 9, 10, 30, 11, 1]
+            assert settings[3:] == [boot_id, 7, 50, 40, 8, 9, 10, 30, 11, 1, 100, 0]
 
     def test_hashes_are_logged(self):
         with Stage("api") as stage:
