@@ -25,9 +25,9 @@ struct ipc_queued {
 	uint8_t bytes[];
 };
 
-// One message is in hand at a time, so both directions have one buffer per process.
+// One message is in hand at a time, so there is one buffer for this in a process, and one for what
+// is received below.
 static uint8_t out_bytes[MESSAGE_MAX];
-static uint8_t in_bytes[MESSAGE_MAX];
 
 int ipc_pair(int fds[2])
 {
@@ -272,6 +272,8 @@ struct received {
 	size_t n_fds;
 	bool truncated;     // the datagram was longer than any message may be
 	bool fds_truncated; // descriptors were lost here
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(FDS_MOST * sizeof(int))];
+	uint8_t bytes[MESSAGE_MAX]; // last: only what messages fill takes memory
 };
 
 static void received_close(struct received *received)
@@ -283,16 +285,12 @@ static void received_close(struct received *received)
 // Returns 1 with a datagram, 0 when there is none now, -EPIPE when there will never be one.
 static int receive(int socket_fd, struct received *received)
 {
-	static union {
-		char bytes[CMSG_SPACE(FDS_MOST * sizeof(int))];
-		struct cmsghdr align;
-	} control;
-	struct iovec iov = {.iov_base = in_bytes, .iov_len = sizeof in_bytes};
+	struct iovec iov = {.iov_base = received->bytes, .iov_len = sizeof received->bytes};
 	struct msghdr msg = {
 		.msg_iov = &iov,
 		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof control,
+		.msg_control = received->control,
+		.msg_controllen = sizeof received->control,
 	};
 	ssize_t n;
 	// ECONNRESET, reported once: the peer died with messages of ours unread. What it said
@@ -347,7 +345,7 @@ static const char *dispatch(struct ipc_channel *channel, struct received *receiv
 	struct wire_value values[2 + MESSAGE_FIELDS_MAX];
 	if (received->truncated)
 		return "oversized message";
-	int n = wire_decode(in_bytes, received->n, values, ARRAY_SIZE(values));
+	int n = wire_decode(received->bytes, received->n, values, ARRAY_SIZE(values));
 	if (n < 2 || values[0].kind != WIRE_UINT || values[1].kind != WIRE_UINT ||
 		values[1].number > UINT32_MAX)
 		return "not a message";

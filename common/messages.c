@@ -42,11 +42,10 @@
 	U("connections", COUNT), U("open", COUNT), U("requests", COUNT), U("bytes_in", COUNT), \
 		U("bytes_out", COUNT), U("last_activity", COUNT)
 
-// Fields stand apart, so that a row is as large as its own fields: every relay has its own copy of
-// what holds pointers.
+// Fields stand apart, so that a row is as large as its own fields.
 // clang-format off
-#define FIELDS(...) (const struct message_field[]){__VA_ARGS__, {0}}
-#define NO_FIELDS   (const struct message_field[]){{0}}
+#define FIELDS(...) (const struct message_field[]){__VA_ARGS__, {.name = ""}}
+#define NO_FIELDS   (const struct message_field[]){{.name = ""}}
 // clang-format on
 
 const struct message_type message_types[] = {
@@ -209,7 +208,7 @@ const struct message_type *message_find(uint64_t type)
 size_t message_n_fields(const struct message_type *type)
 {
 	size_t n = 0;
-	while (type->fields[n].name != NULL)
+	while (type->fields[n].name[0] != '\0')
 		n++;
 	return n;
 }
@@ -227,11 +226,11 @@ bool message_fits(
 	const struct message_type *type, const struct wire_value *values, size_t n, size_t *which)
 {
 	size_t i = 0;
-	for (; i < n && type->fields[i].name != NULL; i++)
+	for (; i < n && type->fields[i].name[0] != '\0'; i++)
 		if (!field_fits(&type->fields[i], &values[i]))
 			break;
 	*which = i;
-	return i == n && type->fields[i].name == NULL;
+	return i == n && type->fields[i].name[0] == '\0';
 }
 
 const char *end_reason_name(enum end_reason reason)

@@ -73,8 +73,9 @@ enum message {
 
 enum { MESSAGE_FIELDS_MAX = 20 };
 
+// Without pointers: what holds one is relocated at start, and every relay has its own copy then.
 struct message_field {
-	const char *name;
+	char name[20];
 	enum wire_kind kind;
 	uint64_t max; // greatest number, or most bytes
 	uint64_t min; // least number, or fewest bytes
