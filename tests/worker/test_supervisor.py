@@ -191,7 +191,7 @@ class TestLife:
                 if answer.type != MSG.SPAWNED:
                     break
                 ids.append(spawn[1])
-            assert answer.type == MSG.SPAWN_FAILED and "open files" in answer.fields[2]
+            assert answer.type == MSG.SPAWN_FAILED and "no descriptors" in answer.fields[2]
             assert 80 < len(ids) < 130
             used = stage.supervisor.cpu_seconds()
             time.sleep(0.5)
