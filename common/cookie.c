@@ -120,25 +120,31 @@ static bool is_lower(struct span text)
 	return true;
 }
 
-static bool value_ok(
-	struct span value, const char *id, const struct secret_hash *secret, int64_t now)
+static bool value_ok(struct span value, const char *id, const struct secret_hash *secret,
+	int64_t now, struct cookie_known *known)
 {
-	struct secret_hash shown, mac;
+	struct cookie_known found;
+	struct secret_hash shown;
 	if (value.n <= COOKIE_MAC_DIGITS || value.p[value.n - COOKIE_MAC_DIGITS - 1] != '.')
 		return false;
-	struct span expiry = {value.p, value.n - COOKIE_MAC_DIGITS - 1};
-	struct span digits = {value.p + expiry.n + 1, COOKIE_MAC_DIGITS};
-	if (expiry_parse(expiry) <= now || !is_lower(digits) ||
-		hex_decode(shown.bytes, sizeof shown.bytes, digits) < 0)
+	struct span digits = {value.p, value.n - COOKIE_MAC_DIGITS - 1};
+	struct span mac = {value.p + digits.n + 1, COOKIE_MAC_DIGITS};
+	found.expiry = expiry_parse(digits);
+	if (found.expiry <= now || !is_lower(mac) ||
+		hex_decode(shown.bytes, sizeof shown.bytes, mac) < 0)
 		return false;
-	make_mac(&mac, id, secret, expiry);
-	bool ok = secret_hash_equal(&shown, &mac);
-	explicit_bzero(&mac, sizeof mac);
+	if (found.expiry == known->expiry)
+		return secret_hash_equal(&shown, &known->mac);
+	make_mac(&found.mac, id, secret, digits);
+	bool ok = secret_hash_equal(&shown, &found.mac);
+	if (ok)
+		*known = found;
+	explicit_bzero(&found, sizeof found);
 	return ok;
 }
 
-enum cookie_verdict cookie_check(
-	struct span value, const char *id, const struct secret_hash *secret, int64_t now)
+enum cookie_verdict cookie_check(struct span value, const char *id,
+	const struct secret_hash *secret, int64_t now, struct cookie_known *known)
 {
 	enum cookie_verdict verdict = COOKIE_ABSENT;
 	struct span piece, name = span_of(id);
@@ -146,7 +152,7 @@ enum cookie_verdict cookie_check(
 		struct span shown = value_for(piece, name);
 		if (shown.p == NULL)
 			continue;
-		if (value_ok(shown, id, secret, now))
+		if (value_ok(shown, id, secret, now, known))
 			return COOKIE_RIGHT;
 		verdict = COOKIE_WRONG;
 	}

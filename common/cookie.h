@@ -36,11 +36,19 @@ enum cookie_verdict {
 	COOKIE_RIGHT,
 };
 
+// The last MAC of a tunnel that was shown and right. All its visitors have the same, as long as the
+// settings that the expiry follows from stay the same: it need not be computed for each request.
+// All zero at first.
+struct cookie_known {
+	int64_t expiry;
+	struct secret_hash mac;
+};
+
 // Looks for the cookie of tunnel ID in the value of one Cookie field. Of several, one that is right
 // is enough: pages of other tunnels can set cookies of the same name beside it. NOW is wall time.
-// Takes the same time for every wrong MAC.
-enum cookie_verdict cookie_check(
-	struct span value, const char *id, const struct secret_hash *secret, int64_t now);
+// Takes the same time for every wrong MAC. KNOWN is of this tunnel and secret.
+enum cookie_verdict cookie_check(struct span value, const char *id,
+	const struct secret_hash *secret, int64_t now, struct cookie_known *known);
 
 // Takes the next piece that is not blank off a Cookie field's value: what stands before the next
 // ';' or the end, blanks around it included. Returns false when there is none left.

@@ -4,7 +4,6 @@
 #include "access.h"
 
 #include "clock.h"
-#include "cookie.h"
 
 enum { BASIC_MAX = 1024 };
 
@@ -30,7 +29,8 @@ static bool credential_ok(
 
 // What the Cookie fields of REQUEST say.
 static enum cookie_verdict cookies_check(const struct tunnel_config *config,
-	const struct secret_hash *secret, const struct http_head *request)
+	const struct secret_hash *secret, struct cookie_known *known,
+	const struct http_head *request)
 {
 	enum cookie_verdict verdict = COOKIE_ABSENT;
 	for (size_t i = 0; i < request->n_fields && verdict != COOKIE_RIGHT; i++) {
@@ -38,7 +38,7 @@ static enum cookie_verdict cookies_check(const struct tunnel_config *config,
 		if (field->id != HTTP_COOKIE || !cookie_maybe_ours(field->value))
 			continue;
 		enum cookie_verdict said =
-			cookie_check(field->value, config->id, secret, wall_now());
+			cookie_check(field->value, config->id, secret, wall_now(), known);
 		verdict = MAX(verdict, said);
 	}
 	return verdict;
@@ -47,7 +47,8 @@ static enum cookie_verdict cookies_check(const struct tunnel_config *config,
 static const struct access_verdict failed = {.refused = CODE_AUTH_FAILED};
 
 struct access_verdict access_check(const struct tunnel_config *config,
-	const struct secret_hash *secret, const struct http_head *request)
+	const struct secret_hash *secret, struct cookie_known *known,
+	const struct http_head *request)
 {
 	if (config->auth == AUTH_NONE)
 		return (struct access_verdict){.authorization = true};
@@ -61,7 +62,7 @@ struct access_verdict access_check(const struct tunnel_config *config,
 		return (struct access_verdict){.authorization = false};
 	enum cookie_verdict cookie = COOKIE_ABSENT;
 	if (config->auth == AUTH_BEARER)
-		cookie = cookies_check(config, secret, request);
+		cookie = cookies_check(config, secret, known, request);
 	if (cookie == COOKIE_RIGHT)
 		return (struct access_verdict){.authorization = true};
 	if (field != NULL || cookie == COOKIE_WRONG)

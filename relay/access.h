@@ -6,6 +6,7 @@
 #pragma once
 
 #include "code.h"
+#include "cookie.h"
 #include "http_head.h"
 #include "secret.h"
 #include "tunnel_config.h"
@@ -19,9 +20,10 @@ struct access_verdict {
 // backend's. Bearer mode takes `Bearer S`, basic mode `Basic base64(anyone:S)`. The secret is
 // compared by its hash, in constant time. In bearer mode the tunnel cookie (cookie.h) will do as
 // well, when X-Tunnel-Authorization is absent; an Authorization that is not the secret is then the
-// backend's.
+// backend's. KNOWN: of cookie_check().
 struct access_verdict access_check(const struct tunnel_config *config,
-	const struct secret_hash *secret, const struct http_head *request);
+	const struct secret_hash *secret, struct cookie_known *known,
+	const struct http_head *request);
 
 // The WWW-Authenticate line, with CR LF, that goes with a refusal in this mode.
 struct span access_challenge(enum tunnel_auth auth);

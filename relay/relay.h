@@ -7,6 +7,7 @@
 #pragma once
 
 #include "budget.h"
+#include "cookie.h"
 #include "counters.h"
 #include "dial.h"
 #include "failures.h"
@@ -41,6 +42,7 @@ struct relay {
 	struct counters *counters; // shared with the supervisor
 	struct budget budget;
 	struct failures failures; // wrong credentials
+	struct cookie_known cookie;
 	struct dials dials;
 	struct request_log log;
 	struct pipes pipes;

@@ -162,7 +162,8 @@ static enum step request_route(
 {
 	struct relay *relay = visitor->relay;
 	struct exchange *x = &visitor->x;
-	struct access_verdict access = access_check(&relay->config, &relay->secret, head);
+	struct access_verdict access =
+		access_check(&relay->config, &relay->secret, &relay->cookie, head);
 	bool slashless =
 		(route.rest.n == 0 || route.rest.p[0] != '/') && !head->upgrade && x->up.ended;
 	if (slashless && access.refused == CODE_AUTH_REQUIRED)

@@ -80,14 +80,16 @@ static void check_verdict(const char *value, size_t n)
 {
 	static char text[8192];
 	struct secret_hash hash;
+	struct cookie_known known = {0};
 	char right[COOKIE_TEXT_SIZE];
 	secret_hash_make(&hash, SPAN("another"));
-	CHECK(cookie_check((struct span){value, n}, ID, &hash, 1) != COOKIE_RIGHT);
+	CHECK(cookie_check((struct span){value, n}, ID, &hash, 1, &known) != COOKIE_RIGHT);
 	cookie_make(right, ID, &hash, 1800000000);
 	int size = snprintf(text, sizeof text, "%.*s;%s;%.*s", (int)n, value, right, (int)n, value);
 	CHECK(size > 0 && (size_t)size < sizeof text);
-	CHECK(cookie_check((struct span){text, (size_t)size}, ID, &hash, 1) == COOKIE_RIGHT);
-	CHECK(cookie_check((struct span){text, (size_t)size}, ID, &hash, 1800000000) !=
+	CHECK(cookie_check((struct span){text, (size_t)size}, ID, &hash, 1, &known) ==
+		COOKIE_RIGHT);
+	CHECK(cookie_check((struct span){text, (size_t)size}, ID, &hash, 1800000000, &known) !=
 		COOKIE_RIGHT);
 }
 

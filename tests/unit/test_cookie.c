@@ -20,6 +20,9 @@ enum { EXPIRY = 1800000000, NOW = EXPIRY - 1 };
 #define MAC   "5ac3d1b8c125c17fa3cb6a34462b37547e0f624730bbfe29a55e5a400646e4c3"
 #define RIGHT "tunneld_" ID "=1800000000." MAC
 
+// Nothing known: each is computed.
+#define KNOWN (&(struct cookie_known){0})
+
 static struct secret_hash hash;
 
 static int make_hash(void **state)
@@ -34,7 +37,7 @@ static enum cookie_verdict check(const char *value)
 	size_t n = strlen(value);
 	char *exact = malloc(n > 0 ? n : 1);
 	memcpy(exact, value, n);
-	enum cookie_verdict verdict = cookie_check((struct span){exact, n}, ID, &hash, NOW);
+	enum cookie_verdict verdict = cookie_check((struct span){exact, n}, ID, &hash, NOW, KNOWN);
 	free(exact);
 	return verdict;
 }
@@ -50,15 +53,16 @@ static void its_text(void **state)
 	longest[TUNNEL_ID_MAX] = '\0';
 	assert_int_equal(cookie_make(text, longest, &hash, 999999999999), COOKIE_TEXT_SIZE - 1);
 	assert_int_equal(
-		cookie_check((struct span){text, strlen(text)}, longest, &hash, NOW), COOKIE_RIGHT);
+		cookie_check((struct span){text, strlen(text)}, longest, &hash, NOW, KNOWN),
+		COOKIE_RIGHT);
 }
 
 static void it_ends(void **state)
 {
 	struct span text = SPAN(RIGHT);
-	assert_int_equal(cookie_check(text, ID, &hash, EXPIRY - 1), COOKIE_RIGHT);
-	assert_int_equal(cookie_check(text, ID, &hash, EXPIRY), COOKIE_WRONG);
-	assert_int_equal(cookie_check(text, ID, &hash, INT64_MAX), COOKIE_WRONG);
+	assert_int_equal(cookie_check(text, ID, &hash, EXPIRY - 1, KNOWN), COOKIE_RIGHT);
+	assert_int_equal(cookie_check(text, ID, &hash, EXPIRY, KNOWN), COOKIE_WRONG);
+	assert_int_equal(cookie_check(text, ID, &hash, INT64_MAX, KNOWN), COOKIE_WRONG);
 }
 
 static void any_changed_character_is_noticed(void **state)
@@ -83,12 +87,36 @@ static void another_tunnel_or_secret(void **state)
 	struct secret_hash other;
 	struct span text = SPAN(RIGHT);
 	secret_hash_make(&other, SPAN("another"));
-	assert_int_equal(cookie_check(text, ID, &other, NOW), COOKIE_WRONG);
-	assert_int_equal(
-		cookie_check(text, "t-zbcdefghijklmnopqrstuvwxyz", &hash, NOW), COOKIE_ABSENT);
+	assert_int_equal(cookie_check(text, ID, &other, NOW, KNOWN), COOKIE_WRONG);
+	assert_int_equal(cookie_check(text, "t-zbcdefghijklmnopqrstuvwxyz", &hash, NOW, KNOWN),
+		COOKIE_ABSENT);
 	// The same MAC under another's name.
 	assert_int_equal(
-		cookie_check(SPAN("tunneld_t-b=1800000000." MAC), "t-b", &hash, NOW), COOKIE_WRONG);
+		cookie_check(SPAN("tunneld_t-b=1800000000." MAC), "t-b", &hash, NOW, KNOWN),
+		COOKIE_WRONG);
+}
+
+// What is known changes no verdict, and only what was right is remembered.
+static void what_is_known(void **state)
+{
+	struct cookie_known known = {0};
+	char other[COOKIE_TEXT_SIZE], wrong[] = RIGHT;
+	wrong[sizeof wrong - 2] ^= 1;
+	cookie_make(other, ID, &hash, EXPIRY + 1);
+	assert_int_equal(cookie_check(span_of(wrong), ID, &hash, NOW, &known), COOKIE_WRONG);
+	assert_int_equal(known.expiry, 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(cookie_check(SPAN(RIGHT), ID, &hash, NOW, &known), COOKIE_RIGHT);
+		assert_int_equal(known.expiry, EXPIRY);
+		assert_int_equal(
+			cookie_check(span_of(wrong), ID, &hash, NOW, &known), COOKIE_WRONG);
+		assert_int_equal(
+			cookie_check(SPAN(RIGHT), ID, &hash, EXPIRY, &known), COOKIE_WRONG);
+		assert_int_equal(known.expiry, EXPIRY);
+		assert_int_equal(
+			cookie_check(span_of(other), ID, &hash, NOW, &known), COOKIE_RIGHT);
+		assert_int_equal(known.expiry, EXPIRY + 1);
+	}
 }
 
 static void found_among_others(void **state)
@@ -172,6 +200,7 @@ int main(void)
 		cmocka_unit_test(it_ends),
 		cmocka_unit_test(any_changed_character_is_noticed),
 		cmocka_unit_test(another_tunnel_or_secret),
+		cmocka_unit_test(what_is_known),
 		cmocka_unit_test(found_among_others),
 		cmocka_unit_test(names_of_ours),
 		cmocka_unit_test(pieces),
