@@ -22,10 +22,10 @@ PATIENCE = 20
 class TcpBackend:
     """Calls SERVE(stream) in a thread for every connection and closes it afterwards."""
 
-    def __init__(self, serve, host="127.0.0.1"):
+    def __init__(self, serve, host="127.0.0.1", port=0):
         self.serve = serve
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self.listener = socket.create_server((host, 0), family=family, backlog=1024)
+        self.listener = socket.create_server((host, port), family=family, backlog=1024)
         self.address = self.listener.getsockname()[:2]
         self.port = self.address[1]
         self.accepted = 0

@@ -49,7 +49,7 @@ class World:
             fcntl.ioctl(sock, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", IFF_UP))
         self.names = NameServer("127.0.0.53")
         (self.folder / "resolv.conf").write_text("nameserver 127.0.0.53\noptions timeout:1 attempts:2\n")
-        self.hosts({"localhost": ["127.0.0.1", "::1"]})
+        self.hosts()
 
     def close(self):
         self.names.close()
@@ -70,8 +70,9 @@ class World:
             for request, value in ((SIOCSIFADDR, packed), (SIOCSIFNETMASK, b"\xff" * 4)):
                 fcntl.ioctl(sock, request, struct.pack("16sHH4s8x", name, socket.AF_INET, 0, value))
 
-    def hosts(self, names):
+    def hosts(self, names=None):
         """The hosts file: names, each with its addresses. Rewritten in place: it is mounted."""
+        names = names or {"localhost": ["127.0.0.1", "::1"]}
         lines = [f"{address} {name}\n" for name, addresses in names.items() for address in addresses]
         (self.folder / "hosts").write_text("".join(lines))
 

@@ -10,6 +10,7 @@ import json
 import pytest
 
 from support import proc
+from support.api import Api
 from support.backend import HttpBackend, TcpBackend
 from support.daemon import Daemon
 from support.world import SILENCE, Witness, World
@@ -54,6 +55,12 @@ def daemon(world):
     running.prepare = world.enter
     with running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def usual_hosts(world):
+    yield
+    world.hosts()
 
 
 @pytest.fixture
@@ -268,3 +275,100 @@ def test_a_name_server_that_says_nothing_is_given_up(daemon, names):
     answer = create(daemon, "http://silent.test:80")
     assert verdict(answer) == "invalid", answer
     assert "silent.test" in answer.json()["detail"], answer
+
+
+# ---- what a lent token may reach: what is in backend_allow, judged the same way
+
+ALLOW = "127.0.0.2,10.77.0.0/16:80,[2001:db8:77::]/64:80,0.0.0.0/1:8099,[::]/0:8099"
+
+
+@pytest.fixture(scope="module")
+def strict(world):
+    running = Daemon(backend_allow=ALLOW, backend_deny="10.77.66.0/24")
+    running.prepare = world.enter
+    with running:
+        yield running
+
+
+def lend(daemon):
+    made = daemon.api.expect(201, "POST", "/_api/tokens", {}).json()
+    daemon.api.secrets.append(made["token"])
+    holder = Api(daemon.port, made["token"])
+    holder.secrets = daemon.api.secrets
+    return holder
+
+
+@pytest.fixture
+def holder(strict):
+    lent = lend(strict)
+    yield lent
+    lent.close()
+
+
+LENT = [
+    ("http://127.0.0.2:1234", "created", "an allowed address"),
+    ("http://127.0.0.3:1234", "backend_forbidden", "its neighbour"),
+    ("http://localhost:1234", "backend_forbidden", "this machine by name"),
+    ("http://10.77.0.1:80", "created", "an allowed network and port"),
+    ("http://10.77.0.1:81", "backend_forbidden", "another port"),
+    ("http://10.77.66.1:80", "backend_forbidden", "a denied part of it"),
+    ("http://10.78.0.1:80", "backend_forbidden", "the network beside it"),
+    ("http://[::ffff:10.77.0.1]:80", "created", "another spelling of an allowed address"),
+    ("http://[::ffff:10.78.0.1]:80", "backend_forbidden", "another spelling of one that is not"),
+    ("http://[64:ff9b::10.77.0.1]:80", "created", "an allowed address behind NAT64"),
+    ("http://[64:ff9b::10.78.0.1]:80", "backend_forbidden", "one that is not"),
+    ("http://[2002:a4d:1::1]:80", "backend_forbidden", "a host behind an allowed 6to4 router"),
+    ("http://[2001:db8::5efe:10.77.0.1]:80", "backend_forbidden", "a host behind an allowed ISATAP router"),
+    ("http://[2001:db8:77::1]:80", "created", "an allowed network of IPv6"),
+    ("http://[2001:db8:78::1]:80", "backend_forbidden", "the one beside it"),
+    ("http://[::ffff:130.0.0.1]:8099", "backend_forbidden", "all of IPv6 is not the rest of IPv4"),
+    ("http://[2001:db8:99::1]:8099", "created", "all of IPv6"),
+    ("http://169.254.169.254:8099", "backend_forbidden", "metadata, whatever is allowed"),
+    ("http://[fd00:ec2::254]:8099", "backend_forbidden", "metadata of IPv6, whatever is allowed"),
+    ("http://0.0.0.0:8099", "backend_forbidden", "any address of this machine, whatever is allowed"),
+]
+
+
+@pytest.mark.parametrize("backend, expected, what", LENT, ids=[row[2] for row in LENT])
+def test_a_lent_token_reaches_what_is_allowed(holder, witness, backend, expected, what):
+    answer = holder.call("POST", "/_api/tunnels", {"backend": backend, "auth": "none"})
+    assert verdict(answer) == expected, answer
+    assert witness.called == []
+
+
+def test_a_lent_token_goes_by_a_name_to_its_allowed_addresses_only(strict, holder, names, witness):
+    with TcpBackend(lambda stream: None, "127.0.0.3") as beside:
+        names.zone["mixed.test"] = ["127.0.0.3", "127.0.0.2", "169.254.169.254"]
+        tunnel = holder.create(f"http://mixed.test:{beside.port}")
+        for _ in range(3):  # nobody listens on the one that is allowed
+            assert tunnel.get("/").status == 502
+        assert beside.accepted == 0
+    assert witness.called == []
+
+
+def test_a_name_that_moves_does_not_take_a_lent_token_along(strict, holder, names):
+    with HttpBackend("127.0.0.2") as backend:
+        names.zone["moving.test"] = ["127.0.0.2"]
+        tunnel = holder.create(f"http://moving.test:{backend.port}")
+        assert tunnel.get("/").status == 200
+        port = backend.port
+    with TcpBackend(lambda stream: None, "127.0.0.3", port) as beside:
+        names.zone["moving.test"] = ["127.0.0.3"]
+        proc.wait_until(lambda: "an address that tunnels may not use" in detail(tunnel.get("/")), 5,
+                        "was not looked up again")
+        assert beside.accepted == 0
+    assert "not in backend_allow" in strict.log()
+
+
+def test_what_is_no_longer_allowed_is_over_at_the_next_start(world, names):
+    running = Daemon(backend_allow="127.0.0.2,127.0.0.3")
+    running.prepare = world.enter
+    with running, HttpBackend("127.0.0.2") as kept, HttpBackend("127.0.0.3") as dropped:
+        holder = lend(running)
+        stays, goes = holder.create(kept), holder.create(dropped)
+        owners = running.api.create(dropped)
+        running.options["backend_allow"] = "127.0.0.2"
+        running.restart()
+        proc.wait_until(lambda: goes.state() == "failed", 5, goes.show)
+        assert (stays.get("/").status, goes.get("/").status, owners.get("/").status) == (200, 410, 200)
+        holder.close()
