@@ -13,7 +13,23 @@ import sys
 
 import websockets
 
-PAGE = b"<!DOCTYPE html><title>Team chat</title><h1>Team chat</h1>"
+PAGE = b"""<!DOCTYPE html><title>Team chat</title><h1>Team chat</h1>
+<form><input autofocus placeholder="your name, then what you have to say"></form><ul></ul>
+<script>
+const socket = new WebSocket(location.href.replace(/^http/, "ws"));
+const show = text => document.querySelector("ul").append(Object.assign(document.createElement("li"), {textContent: text}));
+socket.onopen = () => show("connected");
+socket.onmessage = event => {
+  const said = JSON.parse(event.data);
+  show(said.text ? `${said.from}: ${said.text}` : `here: ${said.here.join(", ")}`);
+};
+socket.onclose = () => show("disconnected");
+document.forms[0].onsubmit = event => {
+  event.preventDefault();
+  socket.send(event.target[0].value);
+  event.target[0].value = "";
+};
+</script>"""
 people = {}
 
 

@@ -3,7 +3,7 @@
 #
 # Story: a developer shows a chat that runs on her machine to two friends. She makes a tunnel and sends
 # them its share link, or address and secret; they talk, and when she has seen enough it is over at once.
-# With a real browser the link is opened in test_browser_login.py.
+# In real browsers: test_browser_demo.py.
 
 import asyncio
 import json
