@@ -32,7 +32,9 @@ static inline size_t buf_len(const struct buf *buf)
 // The bytes waiting; valid until the buffer is next changed.
 static inline struct span buf_span(const struct buf *buf)
 {
-	return (struct span){buf->base + buf->start, buf->end - buf->start};
+	// As a number: nothing may be added to NULL, not even 0.
+	const char *first = (const char *)((uintptr_t)buf->base + buf->start);
+	return (struct span){first, buf->end - buf->start};
 }
 
 // Appends N bytes. Returns 0, -ENOBUFS when the cap would be passed, or -ENOMEM; nothing is

@@ -27,13 +27,11 @@ static bool starts_ours(const char *p, const char *end)
 static size_t model(const char *value, size_t n, char *left)
 {
 	size_t used = 0, start = 0;
-	bool ours = false;
 	for (size_t i = 0; i <= n; i++) {
 		if (i < n && value[i] != ';')
 			continue;
 		bool blank = strspn(value + start, " \t") >= i - start;
 		bool drop = starts_ours(value + start, value + i);
-		ours |= drop;
 		if (!drop && !blank) {
 			if (used > 0)
 				left[used++] = ';';
