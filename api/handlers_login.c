@@ -63,6 +63,30 @@ static bool is_foreign(struct worker *worker, const struct request *request)
 
 // ---- where to go afterwards
 
+// Whether a segment of PATH begins with two dots, as such or as `%2e`, which browsers take for dots
+// (WHATWG URL Standard, "double-dot URL path segment").
+static bool has_dots(struct span path)
+{
+	for (size_t i = 0; i < path.n; i++) {
+		size_t at = i + 1;
+		if (path.p[i] != '/')
+			continue;
+		for (int dots = 0; dots < 2; dots++) {
+			struct span rest = {path.p + at, path.n - at};
+			if (span_starts(rest, SPAN(".")))
+				at++;
+			else if (rest.n >= 3 &&
+				 span_eq_nocase((struct span){rest.p, 3}, SPAN("%2e")))
+				at += 3;
+			else
+				break;
+			if (dots == 1)
+				return true;
+		}
+	}
+	return false;
+}
+
 // Whether PATH is an address below tunnel ID that can stand in a Location field as it is. It begins
 // with one slash and has no dot segments: it leads to no other host and to no other tunnel.
 static bool target_ok(struct span path, const char *id)
@@ -78,7 +102,7 @@ static bool target_ok(struct span path, const char *id)
 		if (!plain && (c == '\0' || strchr(marks, c) == NULL))
 			return false;
 	}
-	return memmem(path.p, path.n, "/..", 3) == NULL;
+	return !has_dots(path);
 }
 
 // Writes where this login leads: what the form says in `to`, else the page it was sent from, else

@@ -173,6 +173,7 @@ def test_the_destination_outlives_a_wrong_secret(bearer):
 @pytest.mark.parametrize("target", [
     "//elsewhere.example/", "http://elsewhere.example/", "/\\elsewhere.example", "/", "/_api/tunnels",
     "/t/{id}", "/t/{id}x/", "/t/{other}/", "/t/{id}/../{other}/", "/t/{id}/..", "/t/{id}/a\\b",
+    "/t/{id}/%2e%2E/{other}/", "/t/{id}/.%2e/{other}/", "/t/{id}/a/%2E./..",
     "/t/{id}/\r\nSet-Cookie: x=1", "/t/{id}/ x", "/t/{id}/#x", "/t/{id}/<x>", '/t/{id}/"', "/t/{id}/ä",
     "javascript:alert(1)", "t/{id}/", "/t/{id}/" + 2100 * "x"])
 def test_no_other_destination(bearer, target):
