@@ -88,6 +88,23 @@ static void read_object(
 				members[i].missing);
 }
 
+// jansson takes some failures to allocate for bad syntax and passes over others, with a part of the
+// text lost: so they are noted here.
+static bool out_of_memory;
+
+static void *noting_malloc(size_t n)
+{
+	void *p = malloc(n);
+	if (p == NULL)
+		out_of_memory = true;
+	return p;
+}
+
+void document_prepare_process(void)
+{
+	json_set_alloc_funcs(noting_malloc, free);
+}
+
 static int say_not_json(struct buf *said, struct span body, const json_error_t *error)
 {
 	if (body.n == 0)
@@ -95,8 +112,6 @@ static int say_not_json(struct buf *said, struct span body, const json_error_t *
 	const char *what = "The body is not valid JSON";
 	if (json_error_code(error) == json_error_duplicate_key)
 		what = "The body names a member twice";
-	else if (json_error_code(error) == json_error_out_of_memory)
-		return -ENOMEM;
 	else if (json_error_code(error) == json_error_numeric_overflow)
 		what = "The body has a number beyond all bounds";
 	return buf_printf(said, "%s (line %d, column %d).", what, error->line, error->column);
@@ -106,9 +121,14 @@ int document_read(struct document *document, struct span body,
 	const struct document_member *members, size_t n, char summary[FINDINGS_SUMMARY_SIZE])
 {
 	json_error_t error;
+	out_of_memory = false;
 	json_t *object = json_loadb(body.p != NULL ? body.p : "", body.n,
 		JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL,
 		&error);
+	if (out_of_memory) {
+		json_decref(object);
+		return -ENOMEM;
+	}
 	if (object == NULL) {
 		int r = say_not_json(document->findings.said, body, &error);
 		return r < 0 ? r : FINDINGS_NOT_JSON;

@@ -23,6 +23,9 @@ struct document_member {
 	const char *missing; // the finding when it is not there; NULL: it need not be
 };
 
+// To be called once: without it a lack of memory can look like a mistake of the client.
+void document_prepare_process(void);
+
 // Calls the readers of what is in BODY. Returns what findings_end() makes of it, or
 // FINDINGS_NOT_JSON.
 int document_read(struct document *document, struct span body,

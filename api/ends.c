@@ -29,13 +29,23 @@ void ends_deinit(struct ends *ends)
 		end_free(ends, TAILQ_FIRST(&ends->queue));
 }
 
+// The supervisor remembers it, and tells all ends again when it is asked what lives.
+static void ask_again(struct ends *ends, struct span id)
+{
+	char text[TUNNEL_ID_MAX + 1] = "";
+	memcpy(text, id.p, MIN(id.n, sizeof text - 1));
+	worker_log(ends->worker, LOG_ERROR, "the end of tunnel %s is not stored yet: %s", text,
+		ends->n < ENDS_MAX ? "out of memory" : "too many wait for the database");
+	deletions_done(ends->worker, text, true);
+	sync_soon(ends->worker);
+}
+
 void ends_add(struct ends *ends, struct span id, enum end_reason reason,
 	const struct tunnel_counters *counters)
 {
 	struct end *end = ends->n < ENDS_MAX ? calloc(1, sizeof *end) : NULL;
 	if (end == NULL) {
-		worker_log(ends->worker, LOG_ERROR, "the end of tunnel %.*s is not stored: %s",
-			(int)id.n, id.p, "too many wait for the database");
+		ask_again(ends, id);
 		return;
 	}
 	memcpy(end->id, id.p, MIN(id.n, sizeof end->id - 1));

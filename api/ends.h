@@ -17,7 +17,7 @@ struct worker;
 
 enum {
 	ENDS_BATCH = 128, // stored in one transaction
-	ENDS_MAX = 20000, // waiting; what is beyond the supervisor tells the next worker
+	ENDS_MAX = 20000, // waiting; what is beyond the supervisor tells again
 	ENDS_RETRY_MS = 3000,
 };
 

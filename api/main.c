@@ -3,6 +3,7 @@
 //
 // tunneld-api: started by the supervisor only, see seal.h for its arguments.
 
+#include "document.h"
 #include "sandbox.h"
 #include "worker.h"
 
@@ -20,6 +21,7 @@ static int prepare_libraries(void)
 		if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed)
 			return -errno;
 	json_object_seed(seed);
+	document_prepare_process();
 	tzset();
 	return store_prepare_process();
 }

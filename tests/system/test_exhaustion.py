@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: ISC
 # SPDX-FileCopyrightText: 2026 the tunneld authors
 #
-# Goal: whichever process has no descriptor left, what is new is refused or waits, what is there goes
-# on, nobody spins, nothing is lost, and all is well again once there are descriptors.
+# Goal: whichever process has no descriptor or no memory left, what is new is refused or waits, what is there goes
+# on, nobody spins, nothing is lost, and all is well again once there are some.
 
 import contextlib
 import resource
@@ -206,3 +206,81 @@ def test_too_many_descriptors_under_way(own_daemon, backend):
         assert set(statuses) == {200}, statuses
     assert own_daemon.gates() == gates
     all_served(free, *(tunnel for tunnel, _ in tunnels))
+
+
+# ---- memory: what a process has may not grow. Every single allocation: tests/worker/test_memory.py
+
+
+PART = b"X-Part: " + b"y" * 1000 + b"\r\n"
+CROWD = 300
+NO_MORE = 4096  # bytes of data; to the kernel 0 is no limit
+
+
+def big_heads(tunnel):
+    """Heads of 20 KB whose end does not come: a gate has to keep them."""
+    return f"GET {tunnel.target('/')} HTTP/1.1\r\nHost: h\r\n".encode() + 20 * PART
+
+
+def second_heads(tunnel):
+    """The same behind a whole request: a relay has to."""
+    return f"GET {tunnel.target('/')} HTTP/1.1\r\nHost: h\r\n\r\n".encode() + big_heads(tunnel)
+
+
+def big_bodies(tunnel):
+    """Half of a body, for the API worker."""
+    head = "POST /_api/tunnels HTTP/1.1\r\nHost: h\r\nContent-Length: 60000\r\n"
+    return f"{head}Authorization: Bearer {tunnel.api.token}\r\n\r\n".encode() + 30 * b"z" * 1000
+
+
+def is_over(visitor):
+    """Whether it was ended; answers on the way are passed over."""
+    try:
+        while visitor.readable(0):
+            if not visitor.sock.recv(65536):
+                return True
+    except OSError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("role,load", [
+    ("tunneld-gate", big_heads), ("tunneld-relay", second_heads), ("tunneld-api", big_bodies)])
+def test_no_memory(own_daemon, backend, role, load):
+    tunnel, other = own_daemon.api.create(backend), own_daemon.api.create(backend)
+    victims = own_daemon.children(role)
+    everyone = own_daemon.children()
+    with old_visitors(tunnel) as served, contextlib.ExitStack() as held:
+        with contextlib.ExitStack() as shortage:
+            for victim in victims:
+                shortage.enter_context(victim.limited("DATA", NO_MORE))
+            crowd = [held.enter_context(tunnel.connect()) for _ in range(CROWD)]
+            for visitor in crowd:
+                with contextlib.suppress(OSError):
+                    visitor.send(load(tunnel))
+            proc.wait_until(lambda: any(map(is_over, crowd)), 5, "none is refused")
+            assert_calm(*victims)
+            assert served()
+        for visitor in crowd:
+            visitor.close()
+        all_served(tunnel, other)
+        assert own_daemon.api.create(backend).get("/").status == 200
+    assert set(everyone) < set(own_daemon.children()), "somebody had to be replaced"
+
+
+def test_the_supervisor_has_no_memory(own_daemon, backend):
+    api, supervisor = own_daemon.api, own_daemon.supervisor
+    tunnel, short = api.create(backend), api.create(backend)
+    brief = api.create(backend, timeout=3)
+    with old_visitors(tunnel) as served:
+        with supervisor.limited("DATA", NO_MORE):
+            for _ in range(500):
+                answer = api.call("POST", "/_api/tunnels", {"backend": backend.url()})
+                if answer.status != 201:
+                    break
+            assert answer.status in (500, 503), answer
+            assert served() and tunnel.get("/new").status == 200
+            short.revoke()
+            proc.wait_until(lambda: brief.state() == "expired", 4, brief.show)
+            assert_calm(supervisor)
+        all_served(tunnel, api.create(backend))
+        assert (tunnel.state(), short.state()) == ("active", "revoked")

@@ -16,11 +16,14 @@ import tempfile
 import threading
 import time
 
+import pytest
+
 from support import proc
 from support.api import Api, Refused
 from support.daemon import TOKEN, Daemon
 
 KILLS = int(os.environ.get("TUNNELD_KILLS") or 30)
+KILLS_A_ROUND = 50  # fits into the time a test has
 AT_ONCE = 6  # tunnels of each client
 
 
@@ -89,15 +92,16 @@ def assert_agreement(daemon, clients):
                         lambda: f"{agree(daemon, clients)}\n{daemon.log()[-4000:]}")
 
 
-def test_kills_at_random_moments(backend, report):
-    chance = random.Random(os.environ.get("TUNNELD_SEED") or 1)
+@pytest.mark.parametrize("seed", range(1, 1 + max(1, KILLS // KILLS_A_ROUND)))
+def test_kills_at_random_moments(backend, report, seed):
+    chance, kills = random.Random(seed), min(KILLS, KILLS_A_ROUND)
     with Daemon() as daemon:
         clients = [Client(daemon.port, backend.url()) for _ in range(3)]
         for client in clients:
             client.start()
         workers = 0
         try:
-            for number in range(KILLS):
+            for number in range(kills):
                 time.sleep(chance.uniform(0, 0.25))  # any moment
                 if chance.random() < 0.7:
                     workers += 1
@@ -114,7 +118,7 @@ def test_kills_at_random_moments(backend, report):
         finally:
             for client in clients:
                 client.stop()
-        report(f"{KILLS} kills, {workers} of the API worker alone, while "
+        report(f"{kills} kills, {workers} of the API worker alone, while "
                f"{sum(client.created for client in clients)} tunnels were made")
         daemon.stop()
         assert sound(daemon)

@@ -210,6 +210,8 @@ class Child(Channel):
     """
 
     _next_epoch = 1
+    programs = "tunneld-"  # what the names of the programs begin with
+    also = {}              # more descriptors every child finds, by number; they stay the test's
 
     def __init__(self, role, fds=None, *, epoch=None, keep=False, folder=None, uid=UID, args=None,
                  descriptors=None):
@@ -231,7 +233,7 @@ class Child(Channel):
 
     def _start(self, fds, control, folder, uid, args, descriptors):
         # PR_SET_PDEATHSIG speaks of the starting thread: it has to be one that stays.
-        holds = dict(fds) | {0: os.open(os.devnull, os.O_RDWR), 2: self._log, CONTROL: control}
+        holds = dict(fds) | self.also | {0: os.open(os.devnull, os.O_RDWR), 2: self._log, CONTROL: control}
         own = [holds[0]]
         if proc.ROOT and folder is None:
             folder = pathlib.Path(self._folder.name) / "root"
@@ -242,7 +244,7 @@ class Child(Channel):
             own.append(holds[FOLDER])
         ids = str(uid) if proc.ROOT else "-1"
         last = [ids, ids, str(FOLDER) if folder is not None else "-1"]
-        path = program(f"tunneld-{self.role}")
+        path = program(self.programs + self.role)
         argv = [path, *(args or [str(self.epoch), str(os.getpid()), *last])]
         if descriptors is not None:  # a shell, because posix_spawn sets no limits
             argv = ["/bin/sh", "-c", f'ulimit -n {descriptors} && exec "$0" "$@"', *argv]
