@@ -55,6 +55,21 @@ void answer_with_tunnel(
 		answer_json(c, 200, buf_span(&document), (struct span){NULL, 0});
 }
 
+void answer_stream(struct connection *c, const char *type, struct connection_waiter *waiter)
+{
+	// A reverse proxy must not collect it (nginx, proxy_buffering).
+	int r = add_head(c, 200, SPAN("X-Accel-Buffering: no\r\n"));
+	if (r == 0)
+		r = buf_printf(&c->out,
+			"Content-Type: %s\r\nCache-Control: no-store\r\n"
+			"X-Content-Type-Options: nosniff\r\n\r\n",
+			type);
+	if (waiter == NULL)
+		connection_answered(c, r);
+	else
+		connection_stream(c, waiter, r);
+}
+
 void answer_empty(struct connection *c, unsigned status, struct span fields)
 {
 	int r = add_head(c, status, fields);

@@ -21,6 +21,11 @@ void answer_document(struct connection *connection, unsigned status, const char 
 void answer_with_tunnel(
 	struct connection *connection, const struct tunnel *tunnel, const struct tunnel_view *view);
 
+// 200 and an answer of TYPE without an end, which comes from WAITER (connection_stream()); NULL: to
+// a HEAD request, which gets none.
+void answer_stream(
+	struct connection *connection, const char *type, struct connection_waiter *waiter);
+
 // 204 or another status without a body.
 void answer_empty(struct connection *connection, unsigned status, struct span fields);
 

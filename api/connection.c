@@ -24,6 +24,7 @@ static enum step step_head(struct connection *c);
 static enum step step_body(struct connection *c);
 static enum step step_waiting(struct connection *c);
 static enum step step_sending(struct connection *c);
+static enum step step_streaming(struct connection *c);
 static enum step step_lingering(struct connection *c);
 static enum step step_broken(struct connection *c);
 
@@ -32,6 +33,7 @@ static enum step (*const steps[CONNECTION_STATES])(struct connection *c) = {
 	[CONNECTION_BODY] = step_body,
 	[CONNECTION_WAITING] = step_waiting,
 	[CONNECTION_SENDING] = step_sending,
+	[CONNECTION_STREAMING] = step_streaming,
 	[CONNECTION_LINGERING] = step_lingering,
 	[CONNECTION_BROKEN] = step_broken,
 };
@@ -244,7 +246,8 @@ static enum step answer_sent(struct connection *c)
 	return STEP_AGAIN;
 }
 
-static enum step step_sending(struct connection *c)
+// Sends `out`. Returns STEP_AGAIN when that is done; ALSO: what else to wait for.
+static enum step send_out(struct connection *c, uint32_t also)
 {
 	while (buf_len(&c->out) > 0) {
 		struct span out = buf_span(&c->out);
@@ -252,13 +255,60 @@ static enum step step_sending(struct connection *c)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EAGAIN)
-			return wait_for(c, EPOLLOUT);
+			return wait_for(c, EPOLLOUT | also);
 		if (n < 0)
 			return STEP_OVER;
 		buf_wipe_front(&c->out, (size_t)n); // one answer holds a secret
 		set_deadline(c, CONNECTION_STALL_MS);
 	}
-	return answer_sent(c);
+	return STEP_AGAIN;
+}
+
+static enum step step_sending(struct connection *c)
+{
+	enum step step = send_out(c, 0);
+	return step == STEP_AGAIN ? answer_sent(c) : step;
+}
+
+// ---- an answer without an end
+
+void connection_stream(struct connection *c, struct connection_waiter *waiter, int r)
+{
+	assert(c->state == CONNECTION_BODY && c->waiter == NULL);
+	c->waiter = waiter;
+	connection_answered(c, r);
+	if (r < 0)
+		return;
+	c->state = CONNECTION_STREAMING;
+	c->set->n[c->kind]--; // streams have a limit of their own
+	c->kind = CONNECTION_STREAM;
+	c->set->n[c->kind]++;
+}
+
+void connection_go_on(struct connection *c)
+{
+	if (!c->running)
+		loop_task_set(c->set->loop, &c->task);
+}
+
+static enum step step_streaming(struct connection *c)
+{
+	if (c->peer_ended)
+		return STEP_OVER;
+	for (;;) {
+		enum step step = send_out(c, EPOLLRDHUP);
+		if (step != STEP_AGAIN)
+			return step;
+		set_deadline(c, CONNECTION_STALL_MS);
+		if (c->state != CONNECTION_STREAMING)
+			return STEP_AGAIN;
+		bool more = c->waiter->more(c->waiter, &c->out);
+		c->bytes_out += buf_len(&c->out);
+		if (!more)
+			break;
+	}
+	loop_timer_clear(c->set->loop, &c->deadline); // it may be silent for as long as it likes
+	return wait_for(c, EPOLLRDHUP);
 }
 
 // ---- the end
@@ -313,7 +363,7 @@ void connection_close(struct connection *c)
 {
 	struct connections *set = c->set;
 	int fd = c->watch.fd;
-	log_request(c, true);
+	log_request(c, c->kind != CONNECTION_STREAM); // any end of those is as good as another
 	TAILQ_REMOVE(&set->all, c, link);
 	set->n[c->kind]--;
 	loop_timer_clear(set->loop, &c->deadline);
@@ -348,7 +398,7 @@ static void on_ready(struct loop_watch *watch, uint32_t events)
 		c->hung_up = true;
 	if (events & EPOLLRDHUP)
 		c->peer_ended = true;
-	if (c->hung_up && c->state == CONNECTION_WAITING)
+	if (c->hung_up && (c->state == CONNECTION_WAITING || c->state == CONNECTION_STREAMING))
 		c->state = CONNECTION_BROKEN;
 	run(c);
 }
@@ -370,6 +420,7 @@ static void on_deadline(struct loop_timer *timer)
 	case CONNECTION_LINGERING: c->lost = false; break;
 	case CONNECTION_WAITING:
 	case CONNECTION_SENDING:
+	case CONNECTION_STREAMING:
 	case CONNECTION_BROKEN:
 	case CONNECTION_STATES:
 	default: break;

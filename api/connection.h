@@ -8,7 +8,8 @@
 // The one idea: a connection is in one state, and one function per state moves it on until it has
 // to wait. An answer only appends to `out` and says connection_answered(); nothing is sent and
 // nothing is freed before the caller is done. So handlers may answer whenever they like, at once
-// or after the supervisor has answered them.
+// or after the supervisor has answered them. An answer without an end is one whose waiter is asked
+// for more whenever all has been sent (connection_stream()): the peer sets the pace.
 
 #pragma once
 
@@ -33,6 +34,8 @@ enum {
 // answer given.
 struct connection_waiter {
 	void (*over)(struct connection_waiter *waiter, bool lost);
+	// Of a stream: appends to OUT what is to be sent next. Returns whether there was anything.
+	bool (*more)(struct connection_waiter *waiter, struct buf *out);
 };
 
 struct connection_server {
@@ -49,6 +52,7 @@ enum connection_state {
 	CONNECTION_BODY,      // the body is read
 	CONNECTION_WAITING,   // somebody answers later
 	CONNECTION_SENDING,   // the answer is being sent
+	CONNECTION_STREAMING, // an answer without an end is being sent
 	CONNECTION_LINGERING, // all is sent, the peer's end is waited for
 	CONNECTION_BROKEN,
 	CONNECTION_STATES
@@ -108,3 +112,10 @@ void connection_forget(struct connection *connection);
 // `out` holds a complete answer (R is 0) or could not be given one (R is negative: the connection
 // is closed).
 void connection_answered(struct connection *connection, int r);
+
+// In `handle`: `out` holds the head of an answer that has no end (R as above), and WAITER has what
+// follows, bit by bit: it is asked for `more` whenever all has been sent. This goes on until the
+// peer ends, takes nothing for CONNECTION_STALL_MS, or connection_close(); then `over` is called.
+void connection_stream(struct connection *connection, struct connection_waiter *waiter, int r);
+// The waiter of a stream has more.
+void connection_go_on(struct connection *connection);

@@ -20,6 +20,7 @@ enum connection_kind {
 	CONNECTION_SERVED,  // its request is read and answered
 	CONNECTION_REFUSED, // the same, but there are too many: the server's `begin` sees to it
 	CONNECTION_PAGE,    // answered once, nothing is read
+	CONNECTION_STREAM,  // was served, and its answer has no end
 	CONNECTION_KINDS
 };
 

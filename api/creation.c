@@ -159,6 +159,7 @@ static void on_spawned(struct creation *creation, uint64_t deadline_us)
 	tunnel->state = TUNNEL_ACTIVE;
 	worker_log(worker, LOG_INFO, "tunnel %s created by %s: %s for %llu s", tunnel->id,
 		tunnel->token, tunnel->backend, (unsigned long long)tunnel->timeout_s);
+	events_publish(&worker->events, EVENT_CREATED, tunnel);
 	answer_created(creation);
 }
 

@@ -73,6 +73,8 @@ static void end_here(struct worker *worker, const char *id)
 		worker_log_store(worker, "storing an end", r);
 	else if (r == 0)
 		worker_log(worker, LOG_INFO, "tunnel %s revoked", id);
+	if (r == 0)
+		events_publish_id(&worker->events, EVENT_ENDED, id);
 	deletions_done(worker, id, r < 0);
 }
 

@@ -111,6 +111,8 @@ static void tell(struct worker *worker, const struct end *end)
 			(unsigned long long)end->counters.requests,
 			(unsigned long long)end->counters.bytes_in,
 			(unsigned long long)end->counters.bytes_out);
+	if (end->changed)
+		events_publish_id(&worker->events, EVENT_ENDED, end->id);
 	// Lost acknowledgements only mean that the next worker is told again.
 	ipc_post(&worker->control, MSG_ENDED_ACK, -1, wire_str(span_of(end->id)));
 	restore_ended(worker, end->id);

@@ -93,6 +93,7 @@ static void on_extended(struct extension *extension, uint64_t deadline_us)
 		refuse(extension, (struct problem){.code = CODE_TUNNEL_OVER});
 		return;
 	}
+	events_publish(&worker->events, EVENT_UPDATED, &tunnel);
 	struct connection *connection = finish(extension);
 	if (connection != NULL)
 		answer_with_tunnel(connection, &tunnel,

@@ -16,6 +16,9 @@ void handle_show(struct worker *worker, struct connection *connection, struct re
 void handle_change(struct worker *worker, struct connection *connection, struct request *request);
 void handle_delete(struct worker *worker, struct connection *connection, struct request *request);
 
+// handlers_events.c
+void handle_events(struct worker *worker, struct connection *connection, struct request *request);
+
 // handlers_tokens.c
 void handle_token_create(
 	struct worker *worker, struct connection *connection, struct request *request);

@@ -19,12 +19,6 @@ enum {
 	COUNTERS_PATIENCE_MS = 2000,
 };
 
-// The id that limits what the caller sees; NULL: nothing does.
-static const char *scope_of(const struct request *request)
-{
-	return token_is_owner(request->caller.id) ? NULL : request->caller.id;
-}
-
 // ---- POST /_api/tunnels
 
 // TOKEN_LEFT_S: of the token whose tunnel it is, as token_left_s() says.
@@ -128,7 +122,7 @@ void handle_list(struct worker *worker, struct connection *connection, struct re
 		answer_findings(connection, r, query.summary, buf_span(&said));
 		return;
 	}
-	const char *scope = scope_of(request);
+	const char *scope = request_scope(request);
 	size_t waiting_max = scope != NULL ? LIST_WAITING_SCOPED : LIST_WAITING_MAX;
 	if (connections_waiting(&worker->connections) > waiting_max) {
 		answer_problem(connection, CODE_DRAINING,
@@ -232,7 +226,7 @@ static bool ask_for_counters(
 void handle_show(struct worker *worker, struct connection *connection, struct request *request)
 {
 	struct tunnel tunnel;
-	if (!find_tunnel(worker, connection, scope_of(request), request->id, &tunnel))
+	if (!find_tunnel(worker, connection, request_scope(request), request->id, &tunnel))
 		return;
 	if (tunnel.state != TUNNEL_ACTIVE || !ask_for_counters(worker, connection, &tunnel))
 		answer_shown(worker, connection, &tunnel);
@@ -265,7 +259,7 @@ void handle_change(struct worker *worker, struct connection *connection, struct 
 	struct tunnel tunnel;
 	struct tunnel_request wanted;
 	if (!worker_is_ready(worker, connection) ||
-		!find_tunnel(worker, connection, scope_of(request), request->id, &tunnel) ||
+		!find_tunnel(worker, connection, request_scope(request), request->id, &tunnel) ||
 		!is_not_over(connection, &tunnel))
 		return;
 	const struct tunnel_bounds bounds = bounds_of(worker, left_to(worker, &tunnel));
@@ -281,7 +275,7 @@ void handle_delete(struct worker *worker, struct connection *connection, struct 
 {
 	struct tunnel tunnel;
 	if (!worker_is_ready(worker, connection) ||
-		!find_tunnel(worker, connection, scope_of(request), request->id, &tunnel))
+		!find_tunnel(worker, connection, request_scope(request), request->id, &tunnel))
 		return;
 	if (is_not_over(connection, &tunnel))
 		deletion_start(worker, connection, &request->caller, &tunnel);

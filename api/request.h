@@ -39,6 +39,12 @@ void request_free(struct request *request);
 
 bool request_has_body(const struct request *request);
 
+// The id of the token that limits what the caller sees; NULL: nothing does.
+static inline const char *request_scope(const struct request *request)
+{
+	return token_is_owner(request->caller.id) ? NULL : request->caller.id;
+}
+
 // Moves what belongs to the body from IN, wiping it there. Returns 0 when the body is complete, an
 // outcome, or -ENOMEM.
 int request_take_body(struct request *request, struct buf *in);

@@ -103,6 +103,8 @@ static void end_here(struct restore *restore, enum tunnel_state state, struct st
 		worker_log_store(worker, "storing an end", r);
 	worker_log(
 		worker, LOG_INFO, "tunnel %s %s: %s", id, tunnel_state_name(state), cause.reason);
+	if (r == 0)
+		events_publish_id(&worker->events, EVENT_ENDED, id);
 	deletions_done(worker, id, r < 0);
 }
 
@@ -151,6 +153,7 @@ static void on_spawned(struct restore *restore, uint64_t deadline_us)
 {
 	struct worker *worker = restore->worker;
 	struct tunnel *tunnel = &restore->tunnel;
+	int64_t expired_at = tunnel->expires_at;
 	worker_note_deadline(worker, tunnel, deadline_us);
 	int r = store_tunnel_activate(
 		worker->store, tunnel, (struct store_cause){"worker", "restored"});
@@ -161,6 +164,8 @@ static void on_spawned(struct restore *restore, uint64_t deadline_us)
 	else
 		worker_log(worker, LOG_INFO, "tunnel %s restored, %lld s left", tunnel->id,
 			(long long)(tunnel->remaining_ms / 1000));
+	if (r == 0 && tunnel->expires_at != expired_at)
+		events_publish(&worker->events, EVENT_UPDATED, tunnel);
 	restore_free(restore);
 }
 

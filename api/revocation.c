@@ -47,6 +47,8 @@ static void end_here(struct worker *worker, const char *id)
 		worker_log_store(worker, "storing an end", r);
 	else if (r == 0)
 		worker_log(worker, LOG_INFO, "tunnel %s revoked: its token is no longer valid", id);
+	if (r == 0)
+		events_publish_id(&worker->events, EVENT_ENDED, id);
 	deletions_done(worker, id, r < 0);
 }
 
@@ -86,6 +88,7 @@ static int remove_expired(struct worker *worker, struct token *next, bool *ended
 {
 	int r;
 	while ((r = store_token_next_end(worker->store, next)) == 0 && is_over(next)) {
+		events_token_ended(&worker->events, next->id);
 		r = store_token_remove(worker->store, next->id, "expired",
 			(struct store_cause){"worker", "its time was over"});
 		if (r < 0)
@@ -215,6 +218,7 @@ void revocation_start(
 		return;
 	}
 	worker_log(worker, LOG_INFO, "token %s revoked", token->id);
+	events_token_ended(&worker->events, token->id);
 	struct revocation *revocation = revocation_new(worker, connection, token);
 	revocations_end_disowned(worker);
 	revocations_watch(worker);

@@ -20,6 +20,7 @@ static const struct route routes[] = {
 	{HTTP_GET, "/_api/tokens", ROUTE_OWNER, handle_token_list},
 	{HTTP_GET, "/_api/tokens/{id}", ROUTE_OWNER, handle_token_show},
 	{HTTP_DELETE, "/_api/tokens/{id}", ROUTE_OWNER, handle_token_delete},
+	{HTTP_GET, "/_api/events", ROUTE_TOKEN, handle_events},
 	{HTTP_GET, "/_api/version", ROUTE_PUBLIC, handle_version},
 	{HTTP_GET, "/_api/openapi.json", ROUTE_PUBLIC, handle_openapi},
 	{HTTP_GET, "/healthz", ROUTE_PUBLIC, handle_health},

@@ -59,7 +59,8 @@ static const char *const sql[STATEMENTS] = {
 			   " ORDER BY seq DESC LIMIT ?",
 	[SQL_LIVE_CLEAR] = "DELETE FROM live",
 	[SQL_LIVE_ADD] = "INSERT OR REPLACE INTO live VALUES(?, ?, ?, ?, ?, ?, ?)",
-	[SQL_LIVE_MOVED] = "INSERT INTO audit(at, subject, was, became, actor, reason)"
+	[SQL_LIVE_MOVED] = "SELECT id FROM tunnels JOIN live USING(id) WHERE " LIVE_MOVED,
+	[SQL_LIVE_AUDIT] = "INSERT INTO audit(at, subject, was, became, actor, reason)"
 			   " SELECT ?3, id, state, state, 'supervisor', 'its end was moved'"
 			   " FROM tunnels JOIN live USING(id) WHERE " LIVE_MOVED,
 	[SQL_LIVE_MERGE] = "UPDATE tunnels SET life_ms = life_ms + iif(" LIVE_MOVED ","

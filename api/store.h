@@ -115,6 +115,10 @@ int store_live_clear(struct store *store);
 int store_live_add(struct store *store, const char *id, int64_t deadline_us,
 	const struct tunnel_counters *counters);
 
+// Calls EACH with only `id` set for active tunnels whose deadline (in the boot BOOT_ID) is another
+// in the set than in their row.
+int store_live_moved(struct store *store, const char *boot_id, store_each each, void *arg);
+
 // Stores deadline, remaining time (as of NOW) and counters of all active tunnels in the set. Where
 // the deadline is another than the row says, the set is right: life and expires_at follow it.
 int store_live_merge(struct store *store, const char *boot_id, struct instant now);

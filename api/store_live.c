@@ -38,7 +38,7 @@ static int change(struct store *store, sqlite3_stmt *statement)
 
 int store_live_merge(struct store *store, const char *boot_id, struct instant now)
 {
-	static const enum statement both[] = {SQL_LIVE_MOVED, SQL_LIVE_MERGE};
+	static const enum statement both[] = {SQL_LIVE_AUDIT, SQL_LIVE_MERGE};
 	bool own;
 	int r = store_scope_begin(store, &own);
 	if (r < 0)
@@ -67,6 +67,13 @@ static void read_id(sqlite3_stmt *statement, struct tunnel *tunnel)
 	*tunnel = (struct tunnel){0};
 	if (id != NULL && strlen(id) < sizeof tunnel->id)
 		memcpy(tunnel->id, id, strlen(id));
+}
+
+int store_live_moved(struct store *store, const char *boot_id, store_each each, void *arg)
+{
+	sqlite3_stmt *statement = store_statement(store, SQL_LIVE_MOVED);
+	store_bind_text(statement, 1, boot_id);
+	return store_read_all(store, statement, read_id, each, arg);
 }
 
 int store_live_strays(struct store *store, store_each each, void *arg)

@@ -65,9 +65,15 @@ int sync_on_live(struct ipc_channel *channel, struct ipc_message *message)
 
 static void write_down(struct worker *worker)
 {
-	int r = store_live_merge(worker->store, worker->settings.boot_id, instant_now());
+	struct id_list moved = {0};
+	int r = store_live_moved(worker->store, worker->settings.boot_id, id_list_collect, &moved);
+	if (r >= 0)
+		r = store_live_merge(worker->store, worker->settings.boot_id, instant_now());
 	if (r < 0)
 		worker_log_store(worker, "writing down counters", r);
+	for (size_t i = 0; i < moved.n && r >= 0; i++)
+		events_publish_id(&worker->events, EVENT_UPDATED, moved.ids[i]);
+	id_list_deinit(&moved);
 }
 
 static void set_timer(struct worker *worker, int64_t ms)

@@ -136,6 +136,7 @@ static void read_settings(struct settings *settings, const struct wire_value *fi
 	settings->failure_rate = (uint32_t)fields[11].number;
 	settings->metrics_from = fields[12].number;
 	settings->max_tokens = fields[13].number;
+	settings->max_event_streams = fields[15].number;
 }
 
 static int on_setup(struct ipc_channel *channel, struct ipc_message *message)
@@ -323,6 +324,9 @@ int worker_init(struct worker *worker, uint32_t epoch, unsigned reached)
 	TAILQ_INIT(&worker->deletions);
 	TAILQ_INIT(&worker->extensions);
 	ends_init(&worker->ends, worker);
+	r = events_init(&worker->events, worker);
+	if (r < 0)
+		return r;
 	restores_init(&worker->restores);
 	revocations_init(worker);
 	rates_init(&worker->create_rates, 0);
@@ -340,6 +344,7 @@ static void worker_deinit(struct worker *worker)
 	revocations_deinit(worker);
 	rates_deinit(&worker->create_rates);
 	ends_deinit(&worker->ends);
+	events_deinit(&worker->events);
 	failures_deinit(&worker->failures);
 	store_free(worker->store);
 	ipc_deinit(&worker->gates);

@@ -10,6 +10,7 @@
 #include "creation.h"
 #include "deletion.h"
 #include "ends.h"
+#include "events.h"
 #include "extension.h"
 #include "failures.h"
 #include "pending.h"
@@ -54,6 +55,7 @@ struct settings {
 	uint64_t create_rate;                   // a minute
 	uint64_t retention_s;
 	uint32_t failure_rate; // a minute and address
+	uint64_t max_event_streams;
 	uint64_t metrics_from; // listeners with this index and above are for metrics
 	uint64_t max_tokens;
 };
@@ -70,6 +72,7 @@ struct worker {
 	struct creation_list creations;
 	struct deletion_list deletions;
 	struct extension_list extensions;
+	struct events events;
 	struct ends ends;
 	struct restores restores;
 	struct revocations revocations;

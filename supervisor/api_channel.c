@@ -453,7 +453,8 @@ static int ready(struct child *child)
 		wire_uint(options->max_connections_per_tunnel), wire_uint(options->request_rate),
 		wire_uint(options->create_rate), wire_uint(options->retention),
 		wire_uint(options->failure_rate), wire_uint(supervisor->n_visitor_listeners),
-		wire_uint(options->max_tokens), wire_uint(request_lines_rate(options)));
+		wire_uint(options->max_tokens), wire_uint(request_lines_rate(options)),
+		wire_uint(options->max_event_streams));
 	if (r == IPC_SENT)
 		snapshot_start(api);
 	return r;

@@ -56,6 +56,7 @@ struct options {
 	struct options_addresses listen; // at least one
 	enum log_format log_format;
 	uint32_t max_connections_per_tunnel;
+	uint32_t max_event_streams;
 	uint32_t max_timeout;
 	uint32_t max_tokens;
 	uint32_t max_tunnels;

@@ -200,6 +200,17 @@ const struct option_def option_table[OPTION_KEYS] = {
 			  "A tunnel can be created with a lower limit.\n",
 	},
 	{
+		KEY(max_event_streams),
+		.type = OPTION_NUMBER,
+		.fallback = "64",
+		.max = 1000,
+		.unit = "streams",
+		.help = "clients that may follow events at once; 0: none",
+		.manual = "More are answered with status 503.\n"
+			  "Scoped tokens leave a quarter of them to the owner,\n"
+			  "and one of them has a quarter at most.\n",
+	},
+	{
 		KEY(max_timeout),
 		.type = OPTION_DURATION,
 		.fallback = "1d",

@@ -23,6 +23,8 @@ static const struct bounds {
 	{"idle_timeout", offsetof(struct options, idle_timeout), 1, 3600, "1s to 1h", true},
 	{"max_connections_per_tunnel", offsetof(struct options, max_connections_per_tunnel), 1,
 		10000, "1 to 10000 connections", false},
+	{"max_event_streams", offsetof(struct options, max_event_streams), 0, 1000,
+		"0 to 1000 streams", false},
 	{"max_timeout", offsetof(struct options, max_timeout), 1, 86400, "1s to 1d", true},
 	{"max_tokens", offsetof(struct options, max_tokens), 1, 1000, "1 to 1000 tokens", false},
 	{"max_tunnels", offsetof(struct options, max_tunnels), 1, 20000, "1 to 20000 tunnels",

@@ -378,8 +378,14 @@ static void an_end_that_was_moved(void **state)
 	const char *ids[] = {later.id, sooner.id, same.id};
 	for (size_t i = 0; i < ARRAY_SIZE(ids); i++)
 		assert_int_equal(store_live_add(store, ids[i], ends[i], &none), 0);
+	struct seen seen = {0};
+	assert_int_equal(store_live_moved(store, BOOT, see, &seen), 0);
+	assert_int_equal(seen.n, 2);
 	int64_t before = wall_now();
 	assert_int_equal(store_live_merge(store, BOOT, (struct instant){1000000}), 0);
+	seen.n = 0;
+	assert_int_equal(store_live_moved(store, BOOT, see, &seen), 0);
+	assert_int_equal(seen.n, 0);
 	struct tunnel read = get(later.id);
 	assert_int_equal(read.deadline_us, ends[0]);
 	assert_int_equal(read.life_ms, 70000);
