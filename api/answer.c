@@ -11,28 +11,39 @@
 
 enum { FIELDS_MAX = 1024, DETAIL_MAX = 1024 };
 
-static int add_head(struct connection *c, unsigned status, struct span fields)
+static int add_head(struct buf *out, unsigned status, struct span fields)
 {
-	c->status = (uint16_t)status;
-	int r = buf_printf(&c->out, "HTTP/1.1 %u %s\r\nDate: %s\r\nConnection: close\r\n", status,
+	int r = buf_printf(out, "HTTP/1.1 %u %s\r\nDate: %s\r\nConnection: close\r\n", status,
 		http_reason(status), http_date_now());
-	return r == 0 ? buf_add_span(&c->out, fields) : r;
+	return r == 0 ? buf_add_span(out, fields) : r;
+}
+
+int answer_format(struct buf *out, unsigned status, const char *type, struct span document,
+	struct span fields, bool to_head)
+{
+	// Room for all at once: growing would leave a copy behind, and one document holds a secret.
+	int r = buf_room(out, document.n + fields.n + FIELDS_MAX) != NULL ? 0 : -ENOMEM;
+	if (r == 0)
+		r = add_head(out, status, fields);
+	if (r == 0)
+		r = buf_printf(out,
+			"Content-Type: %s\r\nCache-Control: no-store\r\n"
+			"X-Content-Type-Options: nosniff\r\nContent-Length: %zu\r\n\r\n",
+			type, document.n);
+	return r == 0 && !to_head ? buf_add_span(out, document) : r;
 }
 
 void answer_document(struct connection *c, unsigned status, const char *type, struct span document,
 	struct span fields)
 {
-	// Room for all at once: growing would leave a copy behind, and one document holds a secret.
-	int r = buf_room(&c->out, document.n + fields.n + FIELDS_MAX) != NULL ? 0 : -ENOMEM;
-	if (r == 0)
-		r = add_head(c, status, fields);
-	if (r == 0)
-		r = buf_printf(&c->out,
-			"Content-Type: %s\r\nCache-Control: no-store\r\n"
-			"X-Content-Type-Options: nosniff\r\nContent-Length: %zu\r\n\r\n",
-			type, document.n);
-	if (r == 0 && !c->to_head)
-		r = buf_add_span(&c->out, document);
+	c->status = (uint16_t)status;
+	connection_answered(c, answer_format(&c->out, status, type, document, fields, c->to_head));
+}
+
+void answer_bytes(struct connection *c, unsigned status, struct span bytes)
+{
+	c->status = (uint16_t)status;
+	int r = buf_room(&c->out, bytes.n) != NULL ? buf_add_span(&c->out, bytes) : -ENOMEM;
 	connection_answered(c, r);
 }
 
@@ -58,7 +69,8 @@ void answer_with_tunnel(
 void answer_stream(struct connection *c, const char *type, struct connection_waiter *waiter)
 {
 	// A reverse proxy must not collect it (nginx, proxy_buffering).
-	int r = add_head(c, 200, SPAN("X-Accel-Buffering: no\r\n"));
+	c->status = 200;
+	int r = add_head(&c->out, 200, SPAN("X-Accel-Buffering: no\r\n"));
 	if (r == 0)
 		r = buf_printf(&c->out,
 			"Content-Type: %s\r\nCache-Control: no-store\r\n"
@@ -72,7 +84,8 @@ void answer_stream(struct connection *c, const char *type, struct connection_wai
 
 void answer_empty(struct connection *c, unsigned status, struct span fields)
 {
-	int r = add_head(c, status, fields);
+	c->status = (uint16_t)status;
+	int r = add_head(&c->out, status, fields);
 	if (r == 0 && status != 204)
 		r = buf_printf(&c->out, "Content-Length: 0\r\n");
 	if (r == 0)
@@ -144,12 +157,12 @@ void answer_findings(struct connection *c, int outcome, const char *summary, str
 	}
 }
 
-void answer_wrong_member(
-	struct connection *c, enum code code, const char *pointer, struct span detail)
+static void answer_wrong(struct connection *c, enum code code, const char *kind, const char *where,
+	struct span detail)
 {
 	CLEANUP(buf_reset) struct buf members;
 	buf_init(&members, 4096);
-	int r = buf_printf(&members, ",\"errors\":[{\"pointer\":\"%s\",\"detail\":", pointer);
+	int r = buf_printf(&members, ",\"errors\":[{\"%s\":\"%s\",\"detail\":", kind, where);
 	if (r == 0)
 		r = problem_string(&members, detail);
 	if (r == 0)
@@ -158,6 +171,17 @@ void answer_wrong_member(
 		buf_reset(&members);
 	struct problem problem = {.code = code, .detail = detail, .members = buf_span(&members)};
 	answer_problem_full(c, &problem);
+}
+
+void answer_wrong_member(
+	struct connection *c, enum code code, const char *pointer, struct span detail)
+{
+	answer_wrong(c, code, "pointer", pointer, detail);
+}
+
+void answer_wrong_field(struct connection *c, enum code code, const char *name, struct span detail)
+{
+	answer_wrong(c, code, "header", name, detail);
 }
 
 static void answer_page(struct connection *c, const struct page *page)

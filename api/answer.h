@@ -26,6 +26,13 @@ void answer_with_tunnel(
 void answer_stream(
 	struct connection *connection, const char *type, struct connection_waiter *waiter);
 
+// A document as above into OUT; TO_HEAD: without it.
+int answer_format(struct buf *out, unsigned status, const char *type, struct span document,
+	struct span fields, bool to_head) WARN_UNUSED;
+
+// BYTES, a complete answer of STATUS that was made before.
+void answer_bytes(struct connection *connection, unsigned status, struct span bytes);
+
 // 204 or another status without a body.
 void answer_empty(struct connection *connection, unsigned status, struct span fields);
 
@@ -36,6 +43,9 @@ void answer_problem(struct connection *connection, enum code code, const char *f
 // CODE for what is wrong with the member of the request's document that POINTER names.
 void answer_wrong_member(
 	struct connection *connection, enum code code, const char *pointer, struct span detail);
+// The same for a field of its head.
+void answer_wrong_field(
+	struct connection *connection, enum code code, const char *name, struct span detail);
 
 // The same with everything said; `form` and `to_head` are filled in here.
 void answer_problem_full(struct connection *connection, struct problem *problem);

@@ -22,6 +22,8 @@ static void creation_free(struct creation *creation)
 	explicit_bzero(creation->secret, sizeof creation->secret);
 	if (creation->connection != NULL)
 		connection_forget(creation->connection);
+	if (creation->kept != NULL)
+		idempotency_forget(creation->kept);
 	TAILQ_REMOVE(&creation->worker->creations, creation, link);
 	free(creation);
 }
@@ -91,7 +93,7 @@ static void on_over(struct connection_waiter *waiter, bool lost)
 	struct worker *worker = creation->worker;
 	const char *id = creation->tunnel.id;
 	creation->connection = NULL;
-	if (lost) {
+	if (lost && !creation->keyed) {
 		worker_log(worker, LOG_INFO,
 			"tunnel %s is revoked: its creator is gone and nobody has its secret", id);
 		worker_send_end(worker, 0, id, END_REVOKED);
@@ -115,7 +117,8 @@ static int format_created(struct buf *out, const struct creation *creation, stru
 	return r == 0 ? buf_add(out, "\n", 1) : r;
 }
 
-static void answer_created(struct creation *creation)
+// The whole answer. The secret is gone from CREATION afterwards.
+static int format_answer(struct buf *out, struct creation *creation)
 {
 	enum { DOCUMENT_MAX = 4096, FIELDS_MAX = 128 };
 	CLEANUP(buf_wipe) struct buf document;
@@ -126,14 +129,30 @@ static void answer_created(struct creation *creation)
 		secret = span_of(creation->secret);
 	int r = format_created(&document, creation, secret);
 	explicit_bzero(creation->secret, sizeof creation->secret);
-	if (r < 0) {
-		connection_answered(creation->connection, r);
-		return;
-	}
+	if (r < 0)
+		return r;
 	int n = snprintf(
 		fields, sizeof fields, "Location: /_api/tunnels/%s\r\n", creation->tunnel.id);
-	answer_json(
-		creation->connection, 201, buf_span(&document), (struct span){fields, (size_t)n});
+	return answer_format(out, 201, "application/json", buf_span(&document),
+		(struct span){fields, (size_t)n}, false);
+}
+
+static void answer_created(struct creation *creation)
+{
+	CLEANUP(buf_wipe) struct buf whole;
+	struct connection *connection = creation->connection;
+	buf_init(&whole, IDEMPOTENCY_ANSWER_MAX);
+	int r = format_answer(&whole, creation);
+	if (creation->kept != NULL && r == 0) {
+		idempotency_finish(creation->kept, buf_span(&whole));
+		creation->kept = NULL;
+	}
+	if (connection == NULL)
+		creation_free(creation); // whoever asked will ask again
+	else if (r < 0)
+		connection_answered(connection, r);
+	else
+		answer_bytes(connection, 201, buf_span(&whole));
 }
 
 // The waiter stays: it tells whether the answer arrived.
@@ -146,8 +165,9 @@ static void on_spawned(struct creation *creation, uint64_t deadline_us)
 		return;
 	}
 	worker_note_deadline(worker, tunnel, deadline_us);
-	int r = store_tunnel_activate(
-		worker->store, tunnel, (struct store_cause){tunnel->token, "its relay is ready"});
+	int r = store_tunnel_activate(worker->store, tunnel,
+		creation->keyed ? &creation->key : NULL,
+		(struct store_cause){tunnel->token, "its relay is ready"});
 	if (r != 0) {
 		if (r < 0)
 			worker_log_store(worker, "storing a new tunnel", r);
@@ -330,17 +350,31 @@ static int64_t end_of(const struct token *token)
 	return instant_add_ms(instant_now(), token_left_ms(token)).us;
 }
 
+// Remembers that a request with KEY is under way. Returns false without memory.
+static bool keep_key(struct creation *creation, const struct idempotency_key *key, bool scoped)
+{
+	if (key == NULL)
+		return true;
+	creation->keyed = true;
+	creation->key = key->id;
+	creation->kept = idempotency_begin(&creation->worker->idempotency, key, scoped);
+	return creation->kept != NULL;
+}
+
 void creation_start(struct worker *worker, struct connection *connection,
-	const struct token *caller, const struct tunnel_request *request)
+	const struct token *caller, const struct tunnel_request *request,
+	const struct idempotency_key *key)
 {
 	if (is_refused(worker, connection, caller))
 		return;
 	struct creation *creation = calloc(1, sizeof *creation);
-	if (creation == NULL) {
+	if (creation != NULL)
+		creation->worker = worker;
+	if (creation == NULL || !keep_key(creation, key, !token_is_owner(caller->id))) {
+		free(creation);
 		answer_problem(connection, CODE_INTERNAL, "Out of memory.");
 		return;
 	}
-	creation->worker = worker;
 	creation->connection = connection;
 	creation->waiter.over = on_over;
 	creation->token_end_us = end_of(caller);

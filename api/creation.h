@@ -4,12 +4,14 @@
 // A tunnel on its way: from the row in state `starting` to the answer of its POST.
 //
 // Only the asker ever learns the secret. So when nobody is left to take the answer, the tunnel is
-// of no use to anyone and is revoked again.
+// of no use to anyone and is revoked again; unless there was an Idempotency-Key: then the asker can
+// ask again.
 
 #pragma once
 
 #include "connection.h"
 #include "hex.h"
+#include "idempotency.h"
 #include "pending.h"
 #include "tunnel.h"
 #include "tunnel_request.h"
@@ -30,15 +32,20 @@ struct creation {
 	struct pending spawn;
 	struct tunnel tunnel;
 	char secret[CREATION_SECRET_SIZE]; // wiped once it is in the answer
+	bool keyed;                        // there was an Idempotency-Key
+	struct secret_hash key;            // of it and the token
+	struct kept_answer *kept;          // NULL: without a key, or it is answered
 	bool ending;                       // END was sent while it was starting
 	int64_t token_end_us;              // of the caller's token on CLOCK_BOOTTIME; 0: none
 };
 
 TAILQ_HEAD(creation_list, creation);
 
-// Answers the POST of CALLER on CONNECTION, at once or later.
+// Answers the POST of CALLER on CONNECTION, at once or later. KEY: one that is not known yet; NULL:
+// none.
 void creation_start(struct worker *worker, struct connection *connection,
-	const struct token *caller, const struct tunnel_request *request);
+	const struct token *caller, const struct tunnel_request *request,
+	const struct idempotency_key *key);
 
 // The creation of this tunnel whose relay has not started, or NULL.
 struct creation *creation_find(struct worker *worker, const char *id);

@@ -49,13 +49,81 @@ static bool read_body(struct connection *connection, struct request *request, re
 	return r == FINDINGS_NONE;
 }
 
-void handle_create(struct worker *worker, struct connection *connection, struct request *request)
+// What is known about KEY is in memory.
+static void answer_kept(struct connection *connection, const struct kept_answer *kept,
+	const struct idempotency_key *key)
+{
+	if (!secret_hash_equal(&kept->key.body, &key->body)) {
+		answer_wrong_field(connection, CODE_INVALID, "Idempotency-Key",
+			SPAN("The Idempotency-Key was used for another body: a new request needs a "
+			     "new key."));
+	} else if (kept->bytes == NULL) {
+		struct problem problem = {.code = CODE_CONFLICT,
+			.detail =
+				SPAN("The first request with this Idempotency-Key is not answered "
+				     "yet. Repeat it for the answer."),
+			.retry_after = 1};
+		answer_problem_full(connection, &problem);
+	} else {
+		answer_bytes(connection, 201, (struct span){kept->bytes, kept->n});
+	}
+}
+
+// There is no answer any more, but the tunnel.
+static void answer_no_longer_kept(struct connection *connection, const struct tunnel *tunnel)
+{
+	char fields[128];
+	int n = snprintf(fields, sizeof fields, "Location: /_api/tunnels/%s\r\n", tunnel->id);
+	struct problem problem = {.code = CODE_IDEMPOTENCY_EXPIRED, .fields = {fields, (size_t)n}};
+	answer_problem_full(connection, &problem);
+}
+
+// Answers a request whose KEY was used before. Returns false when it was not.
+static bool is_repeated(
+	struct worker *worker, struct connection *connection, const struct idempotency_key *key)
+{
+	struct tunnel tunnel;
+	const struct kept_answer *kept = idempotency_find(&worker->idempotency, key);
+	if (kept != NULL) {
+		answer_kept(connection, kept, key);
+		return true;
+	}
+	int r = store_tunnel_of_key(worker->store, &key->id, &tunnel);
+	if (r < 0) {
+		worker_log_store(worker, "looking for an idempotency key", r);
+		answer_problem(
+			connection, CODE_INTERNAL, "The Idempotency-Key could not be looked up.");
+	} else if (r == 0) {
+		answer_no_longer_kept(connection, &tunnel);
+	}
+	return r != STORE_NONE;
+}
+
+static void create(struct worker *worker, struct connection *connection, struct request *request,
+	const struct idempotency_key *key)
 {
 	struct tunnel_request wanted;
 	const struct tunnel_bounds bounds = bounds_of(worker, token_left_s(&request->caller));
-	if (worker_is_ready(worker, connection) &&
-		read_body(connection, request, tunnel_request_parse, &bounds, &wanted))
-		creation_start(worker, connection, &request->caller, &wanted);
+	if (read_body(connection, request, tunnel_request_parse, &bounds, &wanted))
+		creation_start(worker, connection, &request->caller, &wanted, key);
+}
+
+void handle_create(struct worker *worker, struct connection *connection, struct request *request)
+{
+	struct idempotency_key key;
+	if (!worker_is_ready(worker, connection))
+		return;
+	int r = idempotency_key_read(
+		&key, &request->head, buf_span(&request->body), request->caller.id);
+	if (r == IDEMPOTENCY_BAD_KEY)
+		answer_problem(connection, CODE_BAD_REQUEST,
+			"Idempotency-Key must be one field of 1 to %d visible ASCII characters, as "
+			"they are or in quotes.",
+			IDEMPOTENCY_KEY_MAX);
+	else if (r == IDEMPOTENCY_NO_KEY)
+		create(worker, connection, request, NULL);
+	else if (!is_repeated(worker, connection, &key))
+		create(worker, connection, request, &key);
 }
 
 // ---- GET /_api/tunnels

@@ -156,7 +156,7 @@ static void on_spawned(struct restore *restore, uint64_t deadline_us)
 	int64_t expired_at = tunnel->expires_at;
 	worker_note_deadline(worker, tunnel, deadline_us);
 	int r = store_tunnel_activate(
-		worker->store, tunnel, (struct store_cause){"worker", "restored"});
+		worker->store, tunnel, NULL, (struct store_cause){"worker", "restored"});
 	if (r < 0)
 		worker_log_store(worker, "storing a restored tunnel", r);
 	if (r == STORE_UNCHANGED)

@@ -85,7 +85,14 @@ static const char step_3[] =
 	"DROP INDEX audit_by_tunnel;"
 	"CREATE INDEX audit_by_subject ON audit(subject);";
 
-static const char *const steps[] = {step_1, step_2, step_3};
+static const char step_4[] =
+	// The idempotency key a tunnel was asked for with, as SHA-256 of token and key.
+	"ALTER TABLE tunnels ADD COLUMN idempotency_key BLOB"
+	"  CHECK(idempotency_key IS NULL OR length(idempotency_key) = 32);"
+	"CREATE UNIQUE INDEX tunnels_by_key ON tunnels(idempotency_key)"
+	"  WHERE idempotency_key IS NOT NULL;";
+
+static const char *const steps[] = {step_1, step_2, step_3, step_4};
 
 const struct schema schema_tunneld = {steps, ARRAY_SIZE(steps)};
 

@@ -38,7 +38,8 @@ static const char *const sql[STATEMENTS] = {
 		    " request_rate, created_at, life_ms)"
 		    " VALUES(?, ?, 'starting', 'push', ?, ?, ?, ?, 'path', ?, ?, ?, ?, ?, ?, ?, ?)",
 	[SQL_ACTIVATE] = "UPDATE tunnels SET state = 'active', expires_at = ?, boot_id = ?,"
-			 " deadline_us = ?, remaining_ms = ? WHERE id = ?",
+			 " deadline_us = ?, remaining_ms = ?,"
+			 " idempotency_key = ifnull(?, idempotency_key) WHERE id = ?",
 	[SQL_EXTEND] = "UPDATE tunnels SET timeout_s = ?, life_ms = ?, expires_at = ?,"
 		       " boot_id = ?, deadline_us = ?, remaining_ms = ? WHERE id = ?",
 	[SQL_EXTEND_LIVE] = "UPDATE live SET deadline_us = ? WHERE id = ?",
@@ -47,6 +48,7 @@ static const char *const sql[STATEMENTS] = {
 		    " bytes_in = max(bytes_in, ?), bytes_out = max(bytes_out, ?),"
 		    " last_activity = max(last_activity, ?) WHERE id = ?",
 	[SQL_GET] = "SELECT " STORE_COLUMNS " FROM tunnels WHERE id = ?",
+	[SQL_GET_KEY] = "SELECT " STORE_COLUMNS " FROM tunnels WHERE idempotency_key = ?",
 	[SQL_COUNT] = "SELECT count(*) FROM tunnels WHERE " TUNNELS_LIVE,
 	[SQL_COUNT_TOKEN] = "SELECT count(*) FROM tunnels WHERE token = ? AND " TUNNELS_LIVE,
 	[SQL_LIST_STATE] = "SELECT " STORE_COLUMNS " FROM tunnels WHERE seq < ? AND state = ?"

@@ -58,9 +58,10 @@ struct store_cause {
 int store_tunnel_add(struct store *store, const struct tunnel *tunnel, struct store_cause cause);
 
 // From `starting` to `active`, or a restored tunnel to its new deadline: stores expires_at,
-// boot_id, deadline_us and remaining_ms of TUNNEL. STORE_UNCHANGED: it is in neither state.
-int store_tunnel_activate(
-	struct store *store, const struct tunnel *tunnel, struct store_cause cause);
+// boot_id, deadline_us and remaining_ms of TUNNEL, and the hash of the idempotency KEY it was asked
+// for with (NULL: leaves that as it is). STORE_UNCHANGED: it is in neither state.
+int store_tunnel_activate(struct store *store, const struct tunnel *tunnel,
+	const struct secret_hash *key, struct store_cause cause);
 
 // An active tunnel's new end: stores timeout_s, life_ms, expires_at, boot_id, deadline_us and
 // remaining_ms of TUNNEL. STORE_UNCHANGED: it is not active.
@@ -72,6 +73,8 @@ int store_tunnel_end(struct store *store, const char *id, enum tunnel_state end,
 	const struct tunnel_counters *counters, struct store_cause cause);
 
 int store_tunnel_get(struct store *store, struct span id, struct tunnel *ret);
+// The one that was asked for with an idempotency KEY, over or not. STORE_NONE.
+int store_tunnel_of_key(struct store *store, const struct secret_hash *key, struct tunnel *ret);
 
 // Tunnels starting or active, of TOKEN (its id; NULL: of all).
 int store_tunnels_count(struct store *store, const char *token, uint64_t *ret);

@@ -52,19 +52,21 @@ static int state_of(struct store *store, const char *id, enum tunnel_state *stat
 	return r;
 }
 
-static int activate(struct store *store, const struct tunnel *tunnel)
+static int activate(struct store *store, const struct tunnel *tunnel, const struct secret_hash *key)
 {
 	sqlite3_stmt *statement = store_statement(store, SQL_ACTIVATE);
 	sqlite3_bind_int64(statement, 1, tunnel->expires_at);
 	store_bind_text(statement, 2, tunnel->boot_id);
 	sqlite3_bind_int64(statement, 3, tunnel->deadline_us);
 	sqlite3_bind_int64(statement, 4, tunnel->remaining_ms);
-	store_bind_text(statement, 5, tunnel->id);
+	if (key != NULL)
+		sqlite3_bind_blob(statement, 5, key->bytes, SECRET_HASH_SIZE, SQLITE_STATIC);
+	store_bind_text(statement, 6, tunnel->id);
 	return store_run(store, statement);
 }
 
-int store_tunnel_activate(
-	struct store *store, const struct tunnel *tunnel, struct store_cause cause)
+int store_tunnel_activate(struct store *store, const struct tunnel *tunnel,
+	const struct secret_hash *key, struct store_cause cause)
 {
 	enum tunnel_state was = 0;
 	bool own;
@@ -75,7 +77,7 @@ int store_tunnel_activate(
 	if (r == STORE_NONE || (r == 0 && tunnel_state_is_over(was)))
 		r = STORE_UNCHANGED;
 	if (r == 0)
-		r = activate(store, tunnel);
+		r = activate(store, tunnel, key);
 	if (r == 0 && was != TUNNEL_ACTIVE)
 		r = audit(store, tunnel->id, was, TUNNEL_ACTIVE, cause);
 	return store_scope_end(store, own, r);
@@ -195,10 +197,9 @@ void store_read_tunnel(sqlite3_stmt *s, struct tunnel *tunnel)
 	tunnel->life_ms = store_read_count(s, 25);
 }
 
-int store_tunnel_get(struct store *store, struct span id, struct tunnel *ret)
+// Reads the one row of STATEMENT. Returns 0, STORE_NONE or an error.
+static int read_one(struct store *store, sqlite3_stmt *statement, struct tunnel *ret)
 {
-	sqlite3_stmt *statement = store_statement(store, SQL_GET);
-	store_bind_span(statement, 1, id);
 	int result = sqlite3_step(statement), r = 0;
 	if (result == SQLITE_ROW)
 		store_read_tunnel(statement, ret);
@@ -207,6 +208,20 @@ int store_tunnel_get(struct store *store, struct span id, struct tunnel *ret)
 	sqlite3_reset(statement);
 	sqlite3_clear_bindings(statement);
 	return r;
+}
+
+int store_tunnel_get(struct store *store, struct span id, struct tunnel *ret)
+{
+	sqlite3_stmt *statement = store_statement(store, SQL_GET);
+	store_bind_span(statement, 1, id);
+	return read_one(store, statement, ret);
+}
+
+int store_tunnel_of_key(struct store *store, const struct secret_hash *key, struct tunnel *ret)
+{
+	sqlite3_stmt *statement = store_statement(store, SQL_GET_KEY);
+	sqlite3_bind_blob(statement, 1, key->bytes, SECRET_HASH_SIZE, SQLITE_STATIC);
+	return read_one(store, statement, ret);
 }
 
 int store_tunnels_count(struct store *store, const char *token, uint64_t *ret)

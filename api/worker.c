@@ -137,6 +137,7 @@ static void read_settings(struct settings *settings, const struct wire_value *fi
 	settings->metrics_from = fields[12].number;
 	settings->max_tokens = fields[13].number;
 	settings->max_event_streams = fields[15].number;
+	settings->idempotency_answers = fields[16].number;
 }
 
 static int on_setup(struct ipc_channel *channel, struct ipc_message *message)
@@ -148,6 +149,7 @@ static int on_setup(struct ipc_channel *channel, struct ipc_message *message)
 	rates_init(&worker->create_rates, worker->settings.create_rate);
 	request_log_init(&worker->connections.log, &worker->loop, channel, &worker->batch,
 		(uint32_t)message->fields[14].number);
+	idempotency_init(&worker->idempotency, &worker->loop, worker->settings.idempotency_answers);
 	channel->phase = PHASE_RUN;
 	if (store_open(&worker->store, WORKER_DATABASE, why, sizeof why) < 0) {
 		worker_log(worker, LOG_ERROR, "the database %s cannot be used: %s", WORKER_DATABASE,
@@ -330,6 +332,7 @@ int worker_init(struct worker *worker, uint32_t epoch, unsigned reached)
 	restores_init(&worker->restores);
 	revocations_init(worker);
 	rates_init(&worker->create_rates, 0);
+	idempotency_init(&worker->idempotency, &worker->loop, 0);
 	r = ipc_post(&worker->control, MSG_READY, -1, wire_uint(reached));
 	return r == IPC_SENT ? 0 : -EPIPE;
 }
@@ -343,6 +346,7 @@ static void worker_deinit(struct worker *worker)
 	restores_deinit(worker);
 	revocations_deinit(worker);
 	rates_deinit(&worker->create_rates);
+	idempotency_deinit(&worker->idempotency);
 	ends_deinit(&worker->ends);
 	events_deinit(&worker->events);
 	failures_deinit(&worker->failures);

@@ -13,6 +13,7 @@
 #include "events.h"
 #include "extension.h"
 #include "failures.h"
+#include "idempotency.h"
 #include "pending.h"
 #include "rates.h"
 #include "restore.h"
@@ -58,6 +59,7 @@ struct settings {
 	uint64_t max_event_streams;
 	uint64_t metrics_from; // listeners with this index and above are for metrics
 	uint64_t max_tokens;
+	uint64_t idempotency_answers;
 };
 
 struct worker {
@@ -68,6 +70,7 @@ struct worker {
 	struct connections connections;
 	struct pendings pendings;
 	struct rates create_rates;
+	struct idempotency idempotency;
 	struct failures failures; // wrong tokens and logins
 	struct creation_list creations;
 	struct deletion_list deletions;

@@ -52,6 +52,7 @@ struct options {
 	uint32_t failure_rate; // a minute and address, 0: no limit
 	uint32_t gates;        // 0: one per core
 	uint32_t head_timeout;
+	uint32_t idempotency_answers;
 	uint32_t idle_timeout;
 	struct options_addresses listen; // at least one
 	enum log_format log_format;

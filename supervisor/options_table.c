@@ -151,6 +151,21 @@ const struct option_def option_table[OPTION_KEYS] = {
 		.manual = "A connection that takes longer is closed.\n",
 	},
 	{
+		KEY(idempotency_answers),
+		.type = OPTION_NUMBER,
+		.fallback = "4096",
+		.max = 65536,
+		.unit = "answers",
+		.help = "answers kept in memory for clients that repeat a request",
+		.manual =
+			"A client that creates a tunnel with an\n"
+			".Ql Idempotency-Key\n"
+			"gets the same answer when it repeats the request within 10 minutes.\n"
+			"Each answer takes about 1 KiB and holds the secret of its tunnel.\n"
+			"Beyond the limit the oldest one is forgotten, and repeating that request\n"
+			"is answered with status 409, as it is after the 10 minutes.\n",
+	},
+	{
 		KEY(idle_timeout),
 		.type = OPTION_DURATION,
 		.fallback = "75s",

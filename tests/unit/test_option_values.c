@@ -20,6 +20,8 @@ static const struct bounds {
 		"0 to 1000000 failures a minute", false},
 	{"gates", offsetof(struct options, gates), 0, 64, "0 to 64 processes", false},
 	{"head_timeout", offsetof(struct options, head_timeout), 1, 300, "1s to 5m", true},
+	{"idempotency_answers", offsetof(struct options, idempotency_answers), 0, 65536,
+		"0 to 65536 answers", false},
 	{"idle_timeout", offsetof(struct options, idle_timeout), 1, 3600, "1s to 1h", true},
 	{"max_connections_per_tunnel", offsetof(struct options, max_connections_per_tunnel), 1,
 		10000, "1 to 10000 connections", false},

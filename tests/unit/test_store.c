@@ -120,7 +120,7 @@ static struct tunnel add_active(unsigned n)
 	tunnel.deadline_us = 5000000 + n;
 	tunnel.remaining_ms = 4000;
 	memcpy(tunnel.boot_id, BOOT, sizeof BOOT);
-	assert_int_equal(store_tunnel_activate(store, &tunnel, other), 0);
+	assert_int_equal(store_tunnel_activate(store, &tunnel, NULL, other), 0);
 	return tunnel;
 }
 
@@ -190,7 +190,7 @@ static void an_end_is_final(void **state)
 	assert_int_equal(store_tunnel_end(store, made.id, TUNNEL_REVOKED, 5, NULL, other), 0);
 	assert_int_equal(
 		store_tunnel_end(store, made.id, TUNNEL_EXPIRED, 6, NULL, other), STORE_UNCHANGED);
-	assert_int_equal(store_tunnel_activate(store, &made, other), STORE_UNCHANGED);
+	assert_int_equal(store_tunnel_activate(store, &made, NULL, other), STORE_UNCHANGED);
 	assert_int_equal(get(made.id).state, TUNNEL_REVOKED);
 	assert_int_equal(get(made.id).ended_at, 5);
 }
@@ -202,7 +202,7 @@ static void outcomes_for_what_is_not_there(void **state)
 	assert_int_equal(store_tunnel_get(store, SPAN("' OR 1=1 --"), &read), STORE_NONE);
 	assert_int_equal(
 		store_tunnel_end(store, nobody.id, TUNNEL_FAILED, 1, NULL, other), STORE_NONE);
-	assert_int_equal(store_tunnel_activate(store, &nobody, other), STORE_UNCHANGED);
+	assert_int_equal(store_tunnel_activate(store, &nobody, NULL, other), STORE_UNCHANGED);
 	assert_int_equal(number("SELECT count(*) FROM audit"), 0);
 }
 
@@ -444,7 +444,7 @@ static struct tunnel add_owned(unsigned n, const char *token)
 	tunnel.expires_at = 1700001000;
 	tunnel.deadline_us = tunnel.remaining_ms = 5;
 	memcpy(tunnel.boot_id, BOOT, sizeof BOOT);
-	assert_int_equal(store_tunnel_activate(store, &tunnel, other), 0);
+	assert_int_equal(store_tunnel_activate(store, &tunnel, NULL, other), 0);
 	return tunnel;
 }
 
@@ -553,6 +553,33 @@ static void tunnels_without_a_token(void **state)
 	assert_string_not_equal(seen.ids[1], lost.id);
 }
 
+// ---- idempotency keys
+
+static void keys_of_tunnels(void **state)
+{
+	struct secret_hash key = {{1}}, unused = {{2}};
+	struct tunnel made = add(1), second = add(2), read;
+	assert_int_equal(store_tunnel_of_key(store, &key, &read), STORE_NONE);
+	memcpy(made.boot_id, BOOT, sizeof BOOT);
+	memcpy(second.boot_id, BOOT, sizeof BOOT);
+	assert_int_equal(store_tunnel_activate(store, &made, &key, other), 0);
+	reopen();
+	assert_int_equal(store_tunnel_of_key(store, &key, &read), 0);
+	assert_string_equal(read.id, made.id);
+	assert_int_equal(store_tunnel_of_key(store, &unused, &read), STORE_NONE);
+	// Restored without it, it keeps it; nobody else gets it; and it outlives the tunnel's end.
+	assert_int_equal(store_tunnel_activate(store, &made, NULL, other), 0);
+	assert_true(store_tunnel_activate(store, &second, &key, other) < 0);
+	assert_int_equal(get(second.id).state, TUNNEL_STARTING);
+	assert_int_equal(store_tunnel_end(store, made.id, TUNNEL_EXPIRED, 5, NULL, other), 0);
+	assert_int_equal(store_tunnel_of_key(store, &key, &read), 0);
+	assert_int_equal(read.state, TUNNEL_EXPIRED);
+	bool more;
+	assert_int_equal(store_purge(store, 10, 5, &more), 0);
+	assert_int_equal(store_tunnel_of_key(store, &key, &read), STORE_NONE);
+	assert_int_equal(store_tunnel_activate(store, &second, &key, other), 0);
+}
+
 // What SQLite plans for a query: everything a caller can make it search is searched by an index.
 static void expect_index(const char *query)
 {
@@ -572,8 +599,9 @@ static void expect_index(const char *query)
 
 static void queries_of_callers_use_an_index(void **state)
 {
-	static const enum statement which[] = {SQL_GET, SQL_COUNT, SQL_COUNT_TOKEN, SQL_LIST_STATE,
-		SQL_LIST_ALL, SQL_LIST_TOKEN, SQL_LIST_TOKEN_STATE, SQL_TOKEN_GET, SQL_TOKEN_FIND};
+	static const enum statement which[] = {SQL_GET, SQL_GET_KEY, SQL_COUNT, SQL_COUNT_TOKEN,
+		SQL_LIST_STATE, SQL_LIST_ALL, SQL_LIST_TOKEN, SQL_LIST_TOKEN_STATE, SQL_TOKEN_GET,
+		SQL_TOKEN_FIND};
 	for (size_t i = 0; i < ARRAY_SIZE(which); i++)
 		expect_index(sqlite3_sql(store->statements[which[i]]));
 }
@@ -583,7 +611,8 @@ static void queries_of_callers_use_an_index(void **state)
 static void every_change_of_state_is_audited(void **state)
 {
 	struct tunnel made = add_active(1);
-	assert_int_equal(store_tunnel_activate(store, &made, other), 0); // restored: no change
+	assert_int_equal(
+		store_tunnel_activate(store, &made, NULL, other), 0); // restored: no change
 	store_tunnel_end(store, made.id, TUNNEL_REVOKED, 5, NULL, asked);
 	store_tunnel_end(store, made.id, TUNNEL_EXPIRED, 6, NULL, other);
 	assert_int_equal(number("SELECT count(*) FROM audit"), 3);
@@ -735,6 +764,7 @@ static void the_schema_refuses_nonsense(void **state)
 		"UPDATE tunnels SET state = 'active'",
 		"UPDATE tunnels SET state = 'expired'",
 		"UPDATE tunnels SET ended_at = 5",
+		"UPDATE tunnels SET idempotency_key = x'00'",
 		"INSERT INTO tokens VALUES(1, 'owner', '', zeroblob(32), 1, 1, 2)",
 		"INSERT INTO tokens VALUES(1, 'k-a', '', zeroblob(31), 1, 1, 2)",
 		"INSERT INTO tokens VALUES(1, 'k-a', '', zeroblob(32), 0, 1, 2)",
@@ -895,6 +925,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(tokens_are_listed_and_forgotten, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_token_has_tunnels_of_its_own, setup, teardown),
 		cmocka_unit_test_setup_teardown(tunnels_without_a_token, setup, teardown),
+		cmocka_unit_test_setup_teardown(keys_of_tunnels, setup, teardown),
 		cmocka_unit_test_setup_teardown(queries_of_callers_use_an_index, setup, teardown),
 		cmocka_unit_test_setup_teardown(every_change_of_state_is_audited, setup, teardown),
 		cmocka_unit_test_setup_teardown(old_tombstones_are_forgotten, setup, teardown),

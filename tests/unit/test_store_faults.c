@@ -219,7 +219,7 @@ static void change(struct store *store, unsigned n)
 	static const struct tunnel_counters counters = {.connections = 1, .requests = 2};
 	struct tunnel tunnel = case_tunnel(n);
 	judge(store, store_tunnel_add(store, &tunnel, case_cause), n, TUNNEL_STARTING);
-	judge(store, store_tunnel_activate(store, &tunnel, case_cause), n, TUNNEL_ACTIVE);
+	judge(store, store_tunnel_activate(store, &tunnel, NULL, case_cause), n, TUNNEL_ACTIVE);
 	if (n % 2 == 0)
 		judge(store,
 			store_tunnel_end(
@@ -388,7 +388,8 @@ static void prepare_victim(char *copy, size_t *size)
 		struct tunnel tunnel = case_tunnel(n);
 		assert_int_equal(store_tunnel_add(store, &tunnel, case_cause), 0);
 		if (n % 3)
-			assert_int_equal(store_tunnel_activate(store, &tunnel, case_cause), 0);
+			assert_int_equal(
+				store_tunnel_activate(store, &tunnel, NULL, case_cause), 0);
 	}
 	store_free(store);
 	int fd = open(case_path, O_RDONLY | O_CLOEXEC);

@@ -55,7 +55,7 @@ static int do_deed(struct store *store, const struct word *word)
 	int r = 0;
 	switch (word->deed) {
 	case DEED_ADD: return store_tunnel_add(store, &tunnel, case_cause);
-	case DEED_ACTIVATE: return store_tunnel_activate(store, &tunnel, case_cause);
+	case DEED_ACTIVATE: return store_tunnel_activate(store, &tunnel, NULL, case_cause);
 	case DEED_END_BATCH: return do_batch(store, word->first);
 	case DEED_PURGE:
 		while (r == 0 && more)
@@ -168,7 +168,7 @@ static void settle(struct store *store)
 	for (unsigned n = next_end; n < next_tunnel; n++) {
 		struct tunnel tunnel = case_tunnel(n);
 		if (states[n] == TUNNEL_STARTING &&
-			store_tunnel_activate(store, &tunnel, case_cause) == 0)
+			store_tunnel_activate(store, &tunnel, NULL, case_cause) == 0)
 			states[n] = TUNNEL_ACTIVE;
 	}
 	while (next_end < next_tunnel && states[next_end] == TUNNEL_EXPIRED)
