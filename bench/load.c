@@ -60,6 +60,7 @@ static struct {
 } option = {.connections = 64, .bytes = 1ull << 30, .seconds = 4, .warm_up = 1};
 
 static int epoll_fd;
+static struct connection *all;
 static char request[4096];
 static size_t request_size;
 static char frame[FRAME_MASKED];
@@ -294,19 +295,18 @@ static void poll_once(void)
 
 // ---- modes
 
-static struct connection *connections_new(void)
+static void connections_init(void)
 {
-	struct connection *all = calloc(option.connections, sizeof *all);
+	all = calloc(option.connections, sizeof *all);
 	if (all == NULL)
 		bench_fail("calloc");
 	for (unsigned long i = 0; i < option.connections; i++)
 		all[i].fd = -1;
-	return all;
 }
 
 static void closed_loop(void)
 {
-	struct connection *all = connections_new();
+	connections_init();
 	for (unsigned long i = 0; i < option.connections; i++)
 		connect_again(&all[i]);
 	for (double end = bench_now() + option.warm_up; bench_now() < end;)
@@ -327,7 +327,7 @@ static void closed_loop(void)
 
 static void open_idle(void)
 {
-	struct connection *all = connections_new();
+	connections_init();
 	double end = bench_now() + WAIT_OPEN_S;
 	for (unsigned long started = 0; opened < option.connections && bench_now() < end;) {
 		for (; started < option.connections && started < opened + OPENING_MAX; started++)
