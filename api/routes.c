@@ -160,6 +160,13 @@ static void begin(struct connection *connection, struct request *request)
 	struct worker *worker = container_of(connection->set, struct worker, connections);
 	enum http_method method = request->head.method;
 	bool known = false;
+	if (worker->store == NULL) {
+		struct problem problem = {.code = CODE_DRAINING,
+			.detail = SPAN("The database of this server cannot be used now."),
+			.retry_after = 1};
+		answer_problem_full(connection, &problem);
+		return;
+	}
 	if (connection->kind == CONNECTION_REFUSED) {
 		answer_refusal(connection, CODE_DRAINING, 1, (struct span){NULL, 0});
 		return;

@@ -140,6 +140,22 @@ static void read_settings(struct settings *settings, const struct wire_value *fi
 	settings->idempotency_answers = fields[16].number;
 }
 
+static void on_farewell_over(struct loop_timer *timer)
+{
+	loop_stop(&container_of(timer, struct worker, farewell)->loop, WORKER_EXIT_DATABASE);
+}
+
+// There will be another worker, perhaps with a database. Nobody shall wait for it: routes.c refuses
+// those who are here by now.
+static void leave(struct worker *worker)
+{
+	struct instant due = instant_add_ms(instant_now(), WORKER_FAREWELL_MS);
+	if (loop_timer_set(&worker->loop, &worker->farewell, due) == 0)
+		worker_serve(worker);
+	else
+		loop_stop(&worker->loop, WORKER_EXIT_DATABASE);
+}
+
 static int on_setup(struct ipc_channel *channel, struct ipc_message *message)
 {
 	char why[256];
@@ -154,8 +170,8 @@ static int on_setup(struct ipc_channel *channel, struct ipc_message *message)
 	if (store_open(&worker->store, WORKER_DATABASE, why, sizeof why) < 0) {
 		worker_log(worker, LOG_ERROR, "the database %s cannot be used: %s", WORKER_DATABASE,
 			why);
-		loop_stop(&worker->loop, WORKER_EXIT_DATABASE);
 		ipc_pause(channel); // what follows would need it
+		leave(worker);
 		return 0;
 	}
 	sync_init(worker);
@@ -312,8 +328,9 @@ static int init_channels(struct worker *worker, uint32_t epoch)
 
 int worker_init(struct worker *worker, uint32_t epoch, unsigned reached)
 {
-	*worker =
-		(struct worker){.purge.expired = on_purge, .exhausted.expired = on_exhausted_over};
+	*worker = (struct worker){.purge.expired = on_purge,
+		.exhausted.expired = on_exhausted_over,
+		.farewell.expired = on_farewell_over};
 	int r = loop_init(&worker->loop);
 	if (r < 0)
 		return r;

@@ -28,6 +28,7 @@ enum {
 	WORKER_SYNC_PATIENCE_MS = 2000, // visitors wait so long for the first LIVE_DONE
 	WORKER_PURGE_S = 600,           // between looks for what can be forgotten
 	WORKER_PURGE_FIRST_MS = 1000,   // after the start
+	WORKER_FAREWELL_MS = 30,        // without a database, to tell those who wait
 	WORKER_EXHAUSTED_MS = 100, // no connection is taken after one was lost for a descriptor
 };
 
@@ -66,7 +67,7 @@ struct worker {
 	struct loop loop;
 	struct ipc_channel control, gates;
 	struct settings settings;
-	struct store *store; // NULL before API_SETUP
+	struct store *store; // NULL before API_SETUP, and when it cannot be opened
 	struct connections connections;
 	struct pendings pendings;
 	struct rates create_rates;
@@ -80,7 +81,7 @@ struct worker {
 	struct restores restores;
 	struct revocations revocations;
 	struct sync sync;
-	struct loop_timer purge, exhausted;
+	struct loop_timer purge, exhausted, farewell;
 	uint64_t database_errors; // for metrics
 	struct request_batch batch;
 };

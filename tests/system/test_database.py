@@ -14,7 +14,6 @@ import time
 import pytest
 
 from support import proc
-from support.wire import Malformed
 
 SQLITE_LOCKS = (512, 0x40000000)  # where SQLite puts its locks: bytes, from
 
@@ -125,8 +124,9 @@ def test_a_database_that_cannot_be_opened(own_daemon, backend, spoil):
         proc.wait_until(lambda: own_daemon.log().count("cannot be used") >= 2, 8, own_daemon.log)
         before = own_daemon.supervisor.cpu_seconds()
         assert lasting.get("/meanwhile").status == 200
-        with contextlib.suppress(OSError, Malformed):  # a worker on its way out may drop a connection
-            assert own_daemon.get("/readyz").status == 503
+        for answer in (own_daemon.api.call("GET", "/readyz"), own_daemon.api.call("GET", "/_api/tunnels"),
+                       own_daemon.api.call("POST", "/_api/tunnels", {"backend": backend.url()})):
+            assert (answer.status, answer.fields["Tunnel-Error"]) == (503, "draining"), answer
         assert own_daemon.supervisor.cpu_seconds() - before < 0.5, "it tries again and again"
         with no_worker(own_daemon):
             spoilt.__exit__(None, None, None)

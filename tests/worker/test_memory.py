@@ -82,7 +82,8 @@ def refuse_each(faults, child, story, sound, *, stays, most=2000):
         assert child.alive(), f"allocation {at}: exited {child.status}\n{child.log()}"
         proc.wait_until(lambda: faults.blocks == blocks, SETTLE,
                         lambda: f"allocation {at}: {faults.blocks} blocks instead of {blocks}")
-        assert child.descriptors() == descriptors, f"allocation {at}"
+        proc.wait_until(lambda: child.descriptors() == descriptors, SETTLE,
+                        lambda: f"allocation {at}: {child.descriptors()} descriptors instead of {descriptors}")
         if hits == 0:
             return at - 1
     raise AssertionError(f"more than {most} allocations")
