@@ -7,6 +7,8 @@
 import json
 import re
 
+from . import openapi
+
 BLOCK_MAX = 1 << 16
 ID = re.compile(r"([0-9a-f]{16})-(0|[1-9]\d*)")
 
@@ -21,6 +23,7 @@ class Events:
         assert self.answer.fields.get("Content-Type") == "text/event-stream", self.answer
         assert self.answer.fields.get("Cache-Control") == "no-store", self.answer
         assert self.answer.framing == "close", self.answer
+        openapi.check("GET", "/_api/events", [], None, 200, self.answer.fields, None)
         self.place, self.beats = None, 0
         opening = self.block()
         assert opening.pop("retry") == "3000" and set(opening) <= {"id"}, opening
@@ -45,7 +48,10 @@ class Events:
         fields = self.block(seconds)
         assert fields.get("event") == kind, fields
         assert ID.fullmatch(fields["id"]), fields
-        return json.loads(fields["data"])
+        data = json.loads(fields["data"])
+        if kind != "reset":
+            openapi.check_listed(data, f"event {kind}")
+        return data
 
     def silent(self, seconds=0.1):
         return not self.client.readable(seconds)

@@ -98,7 +98,7 @@ class _Response:
                 _complain(validator, value, f"{what}, field {name}")
             elif required:
                 raise Undescribed(f"{what}: without {name}")
-        if not self.types or not body and ("upgrade" in asked or what.startswith("HEAD ")):
+        if not self.types or body == b"" and ("upgrade" in asked or what.startswith("HEAD ")):
             if body:
                 raise Undescribed(f"{what}: has a body {body[:200]!r}")
             return
@@ -107,7 +107,7 @@ class _Response:
             return  # browsers get a page, as the operation says
         if kind not in self.types:
             raise Undescribed(f"{what}: is of type {kind!r}, not {list(self.types)}")
-        if kind.endswith("json"):
+        if kind.endswith("json") and body is not None:
             _complain(self.types[kind], _shortened(json.loads(body)), what)
 
 
@@ -172,15 +172,27 @@ def check_problem(status, fields, body):
             raise Undescribed(f"{status} {fields.get('Tunnel-Error')}: {body[:300]!r}")
 
 
+def check_listed(tunnel, what):
+    """A tunnel as lists and events show it."""
+    _complain(_listed(), tunnel, what)
+
+
+@functools.cache
+def _listed():
+    listed = pointed("#/paths/~1_api~1tunnels/get/responses/200")
+    return _validator(listed["content"]["application/json"]["schema"]["items"])
+
+
 def check(method, target, asked, request_body, status, fields, body):
     """
     Raises Undescribed unless the answer (STATUS, FIELDS with get(), BODY) to METHOD TARGET is
-    described. ASKED: names of the request's fields; REQUEST_BODY: bytes, or None if not known.
+    described. ASKED: names of the request's fields; REQUEST_BODY: bytes, or None if not known; BODY
+    of None: a stream, whose pieces are the caller's to check.
     """
     if not covers(target):
         return
     path, _, query = target.partition("?")
-    what = f"{method} {path} -> {status} {body[:300]!r}"
+    what = f"{method} {path} -> {status} {(body or b'')[:300]!r}"
     item = _item(path)
     asked = {name.lower() for name in asked}
     operation = {"HEAD": "get"}.get(method, method.lower())
