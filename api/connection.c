@@ -108,7 +108,7 @@ static void begin_request(struct connection *c)
 	c->set->server->begin(c, request);
 	if (c->state != CONNECTION_BODY)
 		return;
-	set_deadline(c, CONNECTION_BODY_MS);
+	set_deadline(c, c->set->patience_ms);
 	if (head->expect_continue && request_has_body(request) &&
 		request->left <= REQUEST_BODY_MAX && buf_len(&c->in) == 0)
 		send_continue(c);
@@ -195,7 +195,7 @@ void connection_answered(struct connection *c, int r)
 	if (c->line != NULL && r == 0)
 		c->bytes_out = body_size(buf_span(&c->out));
 	c->state = r == 0 ? CONNECTION_SENDING : CONNECTION_BROKEN;
-	set_deadline(c, CONNECTION_STALL_MS);
+	set_deadline(c, c->set->patience_ms);
 	if (!c->running)
 		loop_task_set(c->set->loop, &c->task);
 }
@@ -259,7 +259,7 @@ static enum step send_out(struct connection *c, uint32_t also)
 		if (n < 0)
 			return STEP_OVER;
 		buf_wipe_front(&c->out, (size_t)n); // one answer holds a secret
-		set_deadline(c, CONNECTION_STALL_MS);
+		set_deadline(c, c->set->patience_ms);
 	}
 	return STEP_AGAIN;
 }
@@ -299,7 +299,7 @@ static enum step step_streaming(struct connection *c)
 		enum step step = send_out(c, EPOLLRDHUP);
 		if (step != STEP_AGAIN)
 			return step;
-		set_deadline(c, CONNECTION_STALL_MS);
+		set_deadline(c, c->set->patience_ms);
 		if (c->state != CONNECTION_STREAMING)
 			return STEP_AGAIN;
 		bool more = c->waiter->more(c->waiter, &c->out);
@@ -413,9 +413,13 @@ static void on_deadline(struct loop_timer *timer)
 	struct connection *c = container_of(timer, struct connection, deadline);
 	switch (c->state) {
 	case CONNECTION_HEAD:
+		refuse(c, CODE_REQUEST_TIMEOUT,
+			"The head of the request did not arrive within head_timeout.");
+		return;
 	case CONNECTION_BODY:
 		forget_request(c);
-		refuse(c, CODE_REQUEST_TIMEOUT, NULL);
+		refuse(c, CODE_REQUEST_TIMEOUT,
+			"The body of the request did not arrive within api_timeout.");
 		return;
 	case CONNECTION_LINGERING: c->lost = false; break;
 	case CONNECTION_WAITING:
@@ -485,7 +489,7 @@ void connection_serve(struct connections *set, int fd, const uint8_t peer[PEER_S
 		return;
 	memcpy(c->peer, peer, PEER_SIZE);
 	c->listener = listener;
-	set_deadline(c, CONNECTION_HEAD_MS);
+	set_deadline(c, c->set->head_ms);
 	run(c);
 }
 

@@ -22,9 +22,6 @@
 
 enum {
 	CONNECTION_ANSWER_MAX = 2 << 20,
-	CONNECTION_HEAD_MS = 10 * 1000,  // from the beginning to the end of the head
-	CONNECTION_BODY_MS = 10 * 1000,  // from the end of the head to that of the body
-	CONNECTION_STALL_MS = 10 * 1000, // without a byte of an answer taken
 	CONNECTION_LINGER_MS = 2 * 1000, // for the peer's end after ours
 	CONNECTION_LINGER_MAX = 1 << 20, // bytes read and dropped meanwhile
 };
@@ -101,7 +98,7 @@ struct connection *connection_for_page(struct connections *set, int fd, const ch
 void connection_close(struct connection *connection);
 
 // In `begin`: a valid token was shown, so it is not given up for others. That goes for all of the
-// owner's, but for CONNECTION_SCOPED_MAX of other tokens only: they take no place from the owner.
+// owner's, but for half of all of other tokens only: they take no place from the owner.
 void connection_prefer(struct connection *connection, bool owner);
 
 // In `handle`: the answer comes later. WAITER stays until over() or connection_forget().
@@ -115,7 +112,7 @@ void connection_answered(struct connection *connection, int r);
 
 // In `handle`: `out` holds the head of an answer that has no end (R as above), and WAITER has what
 // follows, bit by bit: it is asked for `more` whenever all has been sent. This goes on until the
-// peer ends, takes nothing for CONNECTION_STALL_MS, or connection_close(); then `over` is called.
+// peer ends, takes nothing for patience_ms, or connection_close(); then `over` is called.
 void connection_stream(struct connection *connection, struct connection_waiter *waiter, int r);
 // The waiter of a stream has more.
 void connection_go_on(struct connection *connection);

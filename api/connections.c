@@ -53,7 +53,7 @@ void connection_prefer(struct connection *connection, bool owner)
 	TAILQ_FOREACH(c, &connection->set->all, link)
 	n += c->privileged && c->scoped;
 	connection->scoped = !owner;
-	connection->privileged = owner || n < CONNECTION_SCOPED_MAX;
+	connection->privileged = owner || n < connection->set->most / 2;
 }
 
 bool connections_find_place(struct connections *set, enum connection_kind *kind, const char *tunnel)
@@ -61,7 +61,7 @@ bool connections_find_place(struct connections *set, enum connection_kind *kind,
 	if (*kind == CONNECTION_PAGE)
 		return set->n[CONNECTION_PAGE] < CONNECTION_PAGES_MAX &&
 		       pages_of(set, tunnel) < CONNECTION_TUNNEL_PAGES_MAX;
-	if (set->n[CONNECTION_SERVED] < CONNECTION_SERVED_MAX)
+	if (set->n[CONNECTION_SERVED] < set->most)
 		return true;
 	struct connection *victim = find_victim(set);
 	if (victim != NULL) {

@@ -25,8 +25,6 @@ enum connection_kind {
 };
 
 enum {
-	CONNECTION_SERVED_MAX = 256,
-	CONNECTION_SCOPED_MAX = 128, // of them, of scoped tokens and not to be given up
 	CONNECTION_REFUSED_MAX = 32, // beyond that they are closed without a word
 	CONNECTION_PAGES_MAX = 64,
 	CONNECTION_TUNNEL_PAGES_MAX = 16, // of them for one tunnel
@@ -39,11 +37,15 @@ struct connections {
 	const struct connection_server *server;
 	struct connection_list all; // oldest first
 	size_t n[CONNECTION_KINDS];
+	size_t most;     // CONNECTION_SERVED; half of them of scoped tokens and not to be given up
+	int64_t head_ms; // from the beginning to the end of the head
+	int64_t patience_ms; // for a body from then on, and without a byte of an answer taken
 	struct request_log log;
 	uint64_t requests;       // heads that were read, ever
 	uint64_t refused[CODES]; // requests answered with an error; pages are counted by relays
 };
 
+// The caller sets `most` and both times before the first connection.
 void connections_init(
 	struct connections *set, struct loop *loop, const struct connection_server *server);
 // Closes all; whoever waits is told.

@@ -80,7 +80,8 @@ static const char *kind_label(size_t i)
 {
 	static const char *const names[CONNECTION_KINDS] = {[CONNECTION_SERVED] = "served",
 		[CONNECTION_REFUSED] = "refused",
-		[CONNECTION_PAGE] = "page"};
+		[CONNECTION_PAGE] = "page",
+		[CONNECTION_STREAM] = "stream"};
 	return names[i];
 }
 

@@ -168,7 +168,11 @@ static void begin(struct connection *connection, struct request *request)
 		return;
 	}
 	if (connection->kind == CONNECTION_REFUSED) {
-		answer_refusal(connection, CODE_DRAINING, 1, (struct span){NULL, 0});
+		if (connection->form == FORM_HTML)
+			answer_refusal(connection, CODE_DRAINING, 1, (struct span){NULL, 0});
+		else
+			answer_problem(connection, CODE_DRAINING,
+				"As many connections are open already as max_api_connections allows.");
 		return;
 	}
 	if (connection->listener >= worker->settings.metrics_from) {

@@ -166,6 +166,9 @@ static int on_setup(struct ipc_channel *channel, struct ipc_message *message)
 	request_log_init(&worker->connections.log, &worker->loop, channel, &worker->batch,
 		(uint32_t)message->fields[14].number);
 	idempotency_init(&worker->idempotency, &worker->loop, worker->settings.idempotency_answers);
+	worker->connections.most = message->fields[17].number;
+	worker->connections.head_ms = (int64_t)message->fields[18].number;
+	worker->connections.patience_ms = (int64_t)message->fields[19].number;
 	channel->phase = PHASE_RUN;
 	if (store_open(&worker->store, WORKER_DATABASE, why, sizeof why) < 0) {
 		worker_log(worker, LOG_ERROR, "the database %s cannot be used: %s", WORKER_DATABASE,

@@ -175,6 +175,8 @@ static int handle_setup(struct ipc_channel *channel, struct ipc_message *message
 	gate->messages++;
 	gate->visitors.head_timeout_ms = (int64_t)message->fields[0].number;
 	gate->visitors.max_waiting = MAX(message->fields[1].number, 1);
+	gate->visitors.max_parked = message->fields[3].number;
+	gate->visitors.park_ms = (int64_t)message->fields[4].number;
 	channel->phase = PHASE_RUN;
 	request_log_init(&gate->visitors.log, &gate->loop, channel, &gate->batch,
 		(uint32_t)message->fields[2].number);

@@ -22,14 +22,6 @@ static int hand_over(struct outlet *outlet, const struct visitor *visitor)
 		&outlet->channel, 0, MSG_VISITOR, visitor->fd, fields, ARRAY_SIZE(fields));
 }
 
-static void park(struct outlet *outlet, struct visitor *visitor)
-{
-	if (outlet->parked.n < OUTLET_PARKED_MAX)
-		visitor_park(visitor, &outlet->parked);
-	else
-		visitor_answer(visitor, CODE_DRAINING, (struct span){0});
-}
-
 // ---- sending those who wait
 
 // Sends as many as the channel takes.
@@ -92,5 +84,5 @@ void outlet_offer(struct outlet *outlet, struct visitor *visitor)
 	if (outlet->parked.n == 0 && hand_over(outlet, visitor) == IPC_SENT)
 		visitor_release(visitor);
 	else
-		park(outlet, visitor);
+		visitor_park(visitor, &outlet->parked);
 }

@@ -8,8 +8,6 @@
 
 #include "visitor.h"
 
-enum { OUTLET_PARKED_MAX = 256 }; // at one outlet, so that one tunnel cannot use up all places
-
 struct outlet {
 	struct ipc_channel channel;
 	enum ipc_role receiver; // ROLE_RELAY or ROLE_API

@@ -133,15 +133,19 @@ void visitor_park(struct visitor *visitor, struct visitor_list *list)
 {
 	struct visitors *all = visitor->all;
 	take_in_hand(visitor);
-	if (all->n_parked >= all->max_waiting) {
-		visitor_answer(visitor, CODE_DRAINING, (struct span){0});
+	if (all->n_parked >= all->max_waiting || list->n >= all->max_parked) {
+		visitor_answer(visitor, CODE_DRAINING,
+			list->n >= all->max_parked
+				? SPAN("As many requests wait for this already as "
+				       "max_pending_per_tunnel allows.")
+				: SPAN("As many requests wait here already as max_pending allows."));
 		return;
 	}
 	visitor = keep(visitor);
 	if (visitor == NULL)
 		return;
 	list_add(visitor, list, VISITOR_PARKED);
-	wait_for(visitor, VISITOR_PARK_MS, false);
+	wait_for(visitor, all->park_ms, false);
 }
 
 void visitor_unpark(struct visitor *visitor)
@@ -284,7 +288,8 @@ static void time_out(struct visitor *visitor)
 	if (visitor_bytes(visitor).n == 0)
 		leave(visitor);
 	else
-		refuse(visitor, CODE_REQUEST_TIMEOUT, (struct span){0});
+		refuse(visitor, CODE_REQUEST_TIMEOUT,
+			SPAN("The head of the request did not arrive within head_timeout."));
 }
 
 static void go_on_reading(struct visitor *visitor)
@@ -372,7 +377,8 @@ static void on_expired(struct loop_timer *timer)
 	case VISITOR_READING: time_out(visitor); break;
 	case VISITOR_PARKED:
 		visitor_unpark(visitor);
-		visitor_answer(visitor, CODE_DRAINING, (struct span){0});
+		visitor_answer(visitor, CODE_DRAINING,
+			SPAN("Who has to answer this was too busy, or away, for pending_timeout."));
 		break;
 	case VISITOR_CLOSING: visitor_release(visitor); break;
 	case VISITOR_IN_HAND: break;

@@ -21,7 +21,6 @@
 enum visitor_state { VISITOR_IN_HAND = 0, VISITOR_READING, VISITOR_PARKED, VISITOR_CLOSING };
 
 enum {
-	VISITOR_PARK_MS = 5000,          // wait for a receiver, then 503
 	VISITOR_CLOSE_MS = 2000,         // for the visitor to take our answer and close
 	VISITOR_CLOSE_BYTES = 64 * 1024, // that may still come from it meanwhile
 	VISITORS_CLOSING_MAX = 256,      // beyond it the oldest of them is cut
@@ -71,7 +70,9 @@ struct visitors {
 	struct request_log log;
 	struct loop_timer report; // set when there is something to tell
 	int64_t head_timeout_ms;
+	int64_t park_ms;
 	size_t max_waiting; // READING, and PARKED, at most, each
+	size_t max_parked;  // in one list, so that one tunnel cannot use up all places
 	struct visitor_list reading, closing;
 	size_t n_parked; // in all lists of outlets
 
@@ -100,7 +101,7 @@ void visitor_arrive(struct visitors *all, int fd, const uint8_t peer[PEER_SIZE],
 // The bytes read so far; valid until the visitor is consumed or parked.
 struct span visitor_bytes(const struct visitor *visitor);
 
-// Puts it at the end of LIST, which belongs to a busy receiver, for at most VISITOR_PARK_MS; then
+// Puts it at the end of LIST, which belongs to a busy receiver, for at most park_ms; then
 // it is answered CODE_DRAINING. Consumes an unkept VISITOR; it is answered at once when no more may
 // wait.
 void visitor_park(struct visitor *visitor, struct visitor_list *list);

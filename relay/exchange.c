@@ -57,7 +57,8 @@ enum step exchange_stalled(struct visitor *visitor)
 	if ((x->expecting && x->interim == 0) || buf_len(&visitor->backend->stream.out) > 0 ||
 		(pipe != NULL && pipe->held > 0))
 		return visitor_deadline(visitor, visitor->relay->idle_timeout_ms, STEP_WAIT);
-	return refuse(visitor, CODE_REQUEST_TIMEOUT, SPAN("The request body stopped arriving."));
+	return refuse(visitor, CODE_REQUEST_TIMEOUT,
+		SPAN("Nothing of the request body arrived for idle_timeout."));
 }
 
 static enum step up_step(struct visitor *visitor, const struct flow_start *start)

@@ -61,7 +61,8 @@ static struct objection object(
 	if (access->refused != CODE_NONE)
 		return (struct objection){access->refused, NULL};
 	if (!visitor->admitted && relay->n_admitted >= relay->config.max_connections)
-		return (struct objection){CODE_TOO_MANY_CONNECTIONS, NULL};
+		return (struct objection){CODE_TOO_MANY_CONNECTIONS,
+			"The tunnel has as many connections as its limits.connections allows."};
 	relay->n_admitted += !visitor->admitted;
 	visitor->admitted = true;
 	if (relay->config.backend.scheme == URL_TCP &&
@@ -71,11 +72,14 @@ static struct objection object(
 			"This tunnel carries raw TCP: enter it with `Connection: Upgrade` and "
 			"`Upgrade: tcp`."};
 	if (relay_bytes_left(relay, 1) == 0)
-		return (struct objection){CODE_TUNNEL_OVER, NULL};
+		return (struct objection){CODE_TUNNEL_OVER, "Its limits.bytes is used up."};
 	switch (budget_request(&relay->budget, relay->loop.now)) {
 	case BUDGET_OK: break;
-	case BUDGET_TOO_FAST: return (struct objection){CODE_RATE_LIMITED, NULL};
-	case BUDGET_USED_UP: return (struct objection){CODE_TUNNEL_OVER, NULL};
+	case BUDGET_TOO_FAST:
+		return (struct objection){CODE_RATE_LIMITED,
+			"Requests come faster than the tunnel's limits.request_rate allows."};
+	case BUDGET_USED_UP:
+		return (struct objection){CODE_TUNNEL_OVER, "Its limits.requests is used up."};
 	}
 	visitor->x.accepted = true;
 	counter_add(&relay->counters->requests, 1);

@@ -284,7 +284,8 @@ static enum step connect_timed_out(struct visitor *visitor)
 	dial_cancel(visitor->relay, &visitor->dial);
 	if (visitor->dial.attempt + 1 < visitor->dial.addresses)
 		return request_dial(visitor, (uint8_t)(visitor->dial.attempt + 1));
-	return refuse(visitor, CODE_BACKEND_TIMEOUT, (struct span){NULL, 0});
+	return refuse(visitor, CODE_BACKEND_TIMEOUT,
+		SPAN("The service did not accept a connection within connect_timeout."));
 }
 
 static enum step timed_out(struct visitor *visitor)
@@ -293,7 +294,8 @@ static enum step timed_out(struct visitor *visitor)
 	case VISITOR_HEAD:
 		if (buf_len(&visitor->stream.in) == 0)
 			return visitor_finish(visitor);
-		return refuse_connection(visitor, CODE_REQUEST_TIMEOUT, (struct span){NULL, 0});
+		return refuse_connection(visitor, CODE_REQUEST_TIMEOUT,
+			SPAN("The head of the request did not arrive within head_timeout."));
 	case VISITOR_DIALING: return connect_timed_out(visitor);
 	case VISITOR_CLOSING:
 		if (visitor->ticks < LINGER_TICKS)

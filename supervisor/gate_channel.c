@@ -16,8 +16,7 @@
 
 enum {
 	GATE_API_FD = 4,
-	DROP_SIZE = 64,     // more than a ROUTE_DROP has
-	MAX_PENDING = 8192, // visitors whose head one gate waits for, and that wait for a receiver
+	DROP_SIZE = 64, // more than a ROUTE_DROP has
 	SETUPS = 4 + LISTENERS_MOST,
 	NOTHING_LEFT = 2, // no enum ipc_outcome
 };
@@ -187,7 +186,10 @@ static int ready(struct child *child)
 	struct ipc_channel *control = &child->process.control;
 	int r = ipc_post(control, MSG_GATE_SETUP, -1,
 		wire_uint((uint64_t)supervisor->options->head_timeout * 1000),
-		wire_uint(MAX_PENDING), wire_uint(request_lines_rate(supervisor->options)));
+		wire_uint(supervisor->options->max_pending),
+		wire_uint(request_lines_rate(supervisor->options)),
+		wire_uint(supervisor->options->max_pending_per_tunnel),
+		wire_uint((uint64_t)supervisor->options->pending_timeout * 1000));
 
 	if (r != IPC_SENT)
 		return r;

@@ -41,6 +41,7 @@ struct options_rules {
 // Members are named as their keys. Times are in seconds. Texts are the struct's own; none is NULL
 // after options_parse() but api_token, when it was not given.
 struct options {
+	uint32_t api_timeout;
 	char *api_token;
 	char *api_token_file;
 	struct options_rules backend_allow;
@@ -56,12 +57,17 @@ struct options {
 	uint32_t idle_timeout;
 	struct options_addresses listen; // at least one
 	enum log_format log_format;
+	uint32_t lookup_timeout;
+	uint32_t max_api_connections;
 	uint32_t max_connections_per_tunnel;
 	uint32_t max_event_streams;
+	uint32_t max_lookups;
+	uint32_t max_pending, max_pending_per_tunnel; // of one gate
 	uint32_t max_timeout;
 	uint32_t max_tokens;
 	uint32_t max_tunnels;
 	struct options_addresses metrics_listen;
+	uint32_t pending_timeout;
 	char *public_url; // scheme://host[:port], canonical
 	uint32_t relay_uid_base;
 	enum request_log_mode request_log;
@@ -70,6 +76,7 @@ struct options {
 	uint32_t retention;
 	enum sandbox_mode sandbox;
 	char *state_dir;
+	uint32_t stop_timeout;
 };
 
 void options_init(struct options *options);

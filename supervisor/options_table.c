@@ -16,6 +16,17 @@
 
 const struct option_def option_table[OPTION_KEYS] = {
 	{
+		KEY(api_timeout),
+		.type = OPTION_DURATION,
+		.fallback = "10s",
+		.min = 1,
+		.max = 5 * MINUTE,
+		.help = "longest wait for a body sent to the API, or for its client to read on",
+		.manual =
+			"A body that is not complete then is answered with status 408; a client that\n"
+			"takes nothing of its answer for so long is cut off.\n",
+	},
+	{
 		KEY(api_token),
 		.type = OPTION_SECRET,
 		.computed = "the content of api_token_file",
@@ -204,6 +215,27 @@ const struct option_def option_table[OPTION_KEYS] = {
 			  "for programs.\n",
 	},
 	{
+		KEY(lookup_timeout),
+		.type = OPTION_DURATION,
+		.fallback = "5s",
+		.min = 1,
+		.max = MINUTE,
+		.help = "longest look-up of a backend's name, and longest wait for its turn",
+	},
+	{
+		KEY(max_api_connections),
+		.type = OPTION_NUMBER,
+		.fallback = "256",
+		.min = 8,
+		.max = 4096,
+		.unit = "connections",
+		.help = "connections that the API has open at once",
+		.manual =
+			"All requests that no live tunnel answers are its business.\n"
+			"When all places are taken, those without a valid token give way; when there\n"
+			"is none, the answer has status 503.\n",
+	},
+	{
 		KEY(max_connections_per_tunnel),
 		.type = OPTION_NUMBER,
 		.fallback = "1000",
@@ -224,6 +256,42 @@ const struct option_def option_table[OPTION_KEYS] = {
 		.manual = "More are answered with status 503.\n"
 			  "Scoped tokens leave a quarter of them to the owner,\n"
 			  "and one of them has a quarter at most.\n",
+	},
+	{
+		KEY(max_lookups),
+		.type = OPTION_NUMBER,
+		.fallback = "8",
+		.min = 1,
+		.max = 64,
+		.unit = "processes",
+		.help = "names that are looked up at once",
+		.manual =
+			"Up to 256 more wait for their turn; creating a tunnel beyond that is answered\n"
+			"with status 503.\n",
+	},
+	{
+		KEY(max_pending),
+		.type = OPTION_NUMBER,
+		.fallback = "8192",
+		.min = 16,
+		.max = 60000,
+		.unit = "connections",
+		.help = "connections a gate keeps that are incomplete, or cannot be passed on",
+		.manual = "Each of the two kinds may have so many.\n"
+			  "A further incomplete one ends the oldest; a further one that waits is\n"
+			  "answered with status 503.\n",
+	},
+	{
+		KEY(max_pending_per_tunnel),
+		.type = OPTION_NUMBER,
+		.fallback = "256",
+		.min = 1,
+		.max = 60000,
+		.unit = "connections",
+		.help = "connections a gate keeps that wait for the same tunnel, or for the API",
+		.manual =
+			"They wait while its process is too busy to take them, or is being replaced.\n"
+			"More are answered with status 503.\n",
 	},
 	{
 		KEY(max_timeout),
@@ -268,6 +336,15 @@ const struct option_def option_table[OPTION_KEYS] = {
 			"format of Prometheus; there is nothing else and no token is asked for.\n"
 			"No tunnel and no visitor is named in them.\n"
 			"Use an address that only the machines that collect metrics can reach.\n",
+	},
+	{
+		KEY(pending_timeout),
+		.type = OPTION_DURATION,
+		.fallback = "5s",
+		.min = 1,
+		.max = MINUTE,
+		.help = "longest wait for a tunnel, or the API, that is busy or being replaced",
+		.manual = "Visitors get status 503 after it.\n",
 	},
 	{
 		KEY(public_url),
@@ -367,6 +444,14 @@ const struct option_def option_table[OPTION_KEYS] = {
 		.manual = "It must belong to the user that starts\n"
 			  ".Xr tunneld 8 ,\n"
 			  "who makes it if that is possible.\n",
+	},
+	{
+		KEY(stop_timeout),
+		.type = OPTION_DURATION,
+		.fallback = "1s",
+		.min = 1,
+		.max = MINUTE,
+		.help = "longest time for the database to be closed when tunneld stops",
 	},
 };
 

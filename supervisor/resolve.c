@@ -52,6 +52,13 @@ static void finish(
 	resolve->done(resolve, addresses, n, why);
 }
 
+// Of a look-up, or of its wait for its turn, that begins now.
+static struct instant deadline(const struct resolver *resolver)
+{
+	return instant_add_ms(
+		instant_now(), (int64_t)resolver->supervisor->options->lookup_timeout * 1000);
+}
+
 int resolve_start(struct resolver *resolver, struct resolve *resolve, const char *name)
 {
 	struct loop *loop = &resolver->supervisor->loop;
@@ -62,7 +69,7 @@ int resolve_start(struct resolver *resolver, struct resolve *resolve, const char
 	resolve->name = name;
 	resolve->process = NULL;
 	resolve->timer = (struct loop_timer){.expired = on_timer};
-	int r = loop_timer_set(loop, &resolve->timer, instant_add_ms(instant_now(), RESOLVE_MS));
+	int r = loop_timer_set(loop, &resolve->timer, deadline(resolver));
 	if (r < 0)
 		return r;
 	resolve->active = true;
@@ -195,7 +202,7 @@ static void start_next(struct loop_task *task)
 	struct loop *loop = &resolver->supervisor->loop;
 	struct resolve *resolve = TAILQ_FIRST(&resolver->waiting);
 
-	if (resolve == NULL || resolver->running >= RESOLVE_AT_ONCE ||
+	if (resolve == NULL || resolver->running >= resolver->supervisor->options->max_lookups ||
 		resolver->supervisor->stopping)
 		return;
 	leave_queue(resolve);
@@ -207,8 +214,7 @@ static void start_next(struct loop_task *task)
 		resolve->done(resolve, NULL, 0, "the look-up could not be started");
 	} else {
 		// Set already, so moving it cannot fail.
-		r = loop_timer_set(
-			loop, &resolve->timer, instant_add_ms(instant_now(), RESOLVE_MS));
+		r = loop_timer_set(loop, &resolve->timer, deadline(resolver));
 		assert(r == 0);
 	}
 	loop_task_set(loop, task);
@@ -219,6 +225,7 @@ static void on_timer(struct loop_timer *timer)
 	struct resolve *resolve = container_of(timer, struct resolve, timer);
 
 	finish(resolve, NULL, 0,
-		resolve->process != NULL ? "no answer within 5 seconds"
-					 : "too many look-ups at once");
+		resolve->process != NULL
+			? "no answer within lookup_timeout"
+			: "its turn did not come within lookup_timeout: max_lookups others are under way");
 }

@@ -12,9 +12,7 @@
 #include <sys/queue.h>
 
 enum {
-	RESOLVE_MS = 5000,        // longest look-up, and longest wait for its turn
-	RESOLVE_AT_ONCE = 8,      // processes
-	RESOLVE_WAITING_MAX = 256 // further ones fail at once
+	RESOLVE_WAITING_MAX = 256 // for their turn; further ones fail at once
 };
 
 struct resolve_process;

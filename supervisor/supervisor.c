@@ -84,8 +84,8 @@ static void stop(struct supervisor *supervisor, int status)
 	tunnels_each(&supervisor->tunnels, kill_relay);
 	api_stop(&supervisor->api);
 	supervisor->stop_timer.expired = on_stop_timer;
-	int r = loop_timer_set(
-		loop, &supervisor->stop_timer, instant_add_ms(instant_now(), SUPERVISOR_STOP_MS));
+	int64_t ms = (int64_t)supervisor->options->stop_timeout * 1000;
+	int r = loop_timer_set(loop, &supervisor->stop_timer, instant_add_ms(instant_now(), ms));
 	if (r < 0 || supervisor->n_processes == 0)
 		loop_stop(loop, status);
 }

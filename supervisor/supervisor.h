@@ -19,8 +19,7 @@
 #include "uids.h"
 
 enum {
-	SUPERVISOR_STOP_MS = 1000, // the API worker's time to close its database
-	SUPERVISOR_KILL_MS = 500,  // then, for killed children to be reaped
+	SUPERVISOR_KILL_MS = 500, // then, for killed children to be reaped
 	BOOT_ID_SIZE = 37,
 	LISTENERS_MOST = 2 * OPTIONS_LISTEN_MAX,
 };

@@ -181,7 +181,9 @@ static void find_backend(struct tunnel *tunnel, const struct url *backend)
 		tunnel->resolve.done = relay_backend_resolved;
 		int r = resolve_start(&supervisor->resolver, &tunnel->resolve, tunnel->host);
 		if (r == -EBUSY)
-			tunnel_fail(tunnel, CODE_DRAINING, "too many names are being looked up");
+			tunnel_fail(tunnel, CODE_DRAINING,
+				"too many names are being looked up: max_lookups at once, %d more wait",
+				RESOLVE_WAITING_MAX);
 		else if (r < 0)
 			tunnel_fail(tunnel, CODE_INTERNAL, "%s", strerror(-r));
 		return;

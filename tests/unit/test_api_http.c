@@ -166,6 +166,9 @@ static int setup(void **state)
 {
 	assert_int_equal(loop_init(&loop), 0);
 	connections_init(&set, &loop, &server);
+	set.most = 256;
+	set.head_ms = 7000;
+	set.patience_ms = 9000;
 	waiter.over = on_over;
 	n_over = n_lost = 0;
 	n_asked = 0;
@@ -385,7 +388,7 @@ static void slow_heads_are_refused(void **state)
 {
 	open_with(SPAN("GET /"));
 	settle();
-	due_in(CONNECTION_HEAD_MS);
+	due_in(set.head_ms);
 	struct instant due = connection->deadline.due;
 	run_for(5);
 	send_bytes("a", 1);
@@ -401,7 +404,7 @@ static void slow_bodies_are_refused(void **state)
 {
 	open_with(SPAN("HEAD /a HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n12"));
 	settle();
-	due_in(CONNECTION_BODY_MS);
+	due_in(set.patience_ms);
 	expire();
 	assert_non_null(strstr(received(), "408 Request Timeout"));
 	assert_string_equal(asked, "");
@@ -423,7 +426,7 @@ static void answers_nobody_takes(void **state)
 	answer_body(connection, (struct span){large, sizeof large});
 	settle();
 	assert_true(connections_waiting(&set) > 0);
-	due_in(CONNECTION_STALL_MS);
+	due_in(set.patience_ms);
 	struct instant due = connection->deadline.due;
 	run_for(5);
 	received();

@@ -102,7 +102,8 @@ class Stage:
         "public_url": URL, "version": "1.2.3", "boot_id": BOOT, "max_tunnels": 1000,
         "max_timeout": 86400, "default_timeout": 3600, "max_connections": 1000, "request_rate": 0,
         "create_rate": 0, "retention": 86400, "failure_rate": 0, "metrics_from": 1, "max_tokens": 100,
-        "request_log": 0, "max_event_streams": 8, "idempotency_answers": 100}
+        "request_log": 0, "max_event_streams": 8, "idempotency_answers": 100,
+        "max_api_connections": 256, "head_timeout": 10_000, "api_timeout": 10_000}
 
     def __init__(self, folder, live=(), ended=(), ready=True, **settings):
         self.folder = folder

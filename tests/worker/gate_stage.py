@@ -58,7 +58,7 @@ class Stage:
         self.api = Channel(receiving)
         self.gate = Child("gate", {4: sending}, descriptors=descriptors)
         self.reached = self.gate.ready()
-        self.gate.send(MSG.GATE_SETUP, round(head_timeout * 1000), max_pending, 0)
+        self.gate.send(MSG.GATE_SETUP, round(head_timeout * 1000), max_pending, 0, 256, 5000)
         self.listener = listener(defer=defer)
         self.gate.send(MSG.LISTENER, 0, False, fd=self.listener)
         self.relays = []

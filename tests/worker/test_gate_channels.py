@@ -311,7 +311,7 @@ def test_it_goes_with_its_supervisor(stage):
 
 
 @pytest.mark.parametrize("fields", [
-    (MSG.GATE_SETUP, 1, 1, 0), (MSG.ROUTE_DROP, 1), (MSG.ROUTE_DROP,), (MSG.DIALED, 1, 1), (99,)])
+    (MSG.GATE_SETUP, 1, 1, 0, 1, 1), (MSG.ROUTE_DROP, 1), (MSG.ROUTE_DROP,), (MSG.DIALED, 1, 1), (99,)])
 def test_a_message_that_does_not_belong_ends_it(stage, fields):
     stage.gate.send(*fields)
     assert stage.gate.wait() == 5

@@ -10,7 +10,7 @@ import time
 
 import pytest
 from child import MSG
-from supervisor_stage import FORBIDDEN, REFUSED, UNRESOLVED, Stage, holds
+from supervisor_stage import FORBIDDEN, REFUSED, UNRESOLVED, Stage, holds, quiet
 from support import backend, proc
 
 
@@ -184,7 +184,7 @@ class TestNames:
         resolver = stage.child("resolve")
         resolver.asked()
         start = time.monotonic()
-        worker.spawn_failed(spawn, "invalid", "5 seconds")
+        worker.spawn_failed(spawn, "invalid", "lookup_timeout")
         assert 4 < time.monotonic() - start < 6
         assert resolver.killed()
 
@@ -224,3 +224,40 @@ class TestNames:
             if message.type == MSG.ENDED:
                 done[message.fields[0]] += 1
         assert all(resolver.killed() for resolver in first)
+
+
+class TestLimitsOfLookUps:
+    """The resolvers are played here, and say nothing."""
+
+    def test_lookup_timeout(self):
+        with Stage("api", "resolve", lookup_timeout="1s") as stage:
+            worker = stage.worker()
+            begin = time.monotonic()
+            spawn = worker.spawn("http://backend.test:80")
+            resolver = stage.child("resolve")
+            assert resolver.asked() == "backend.test"
+            worker.spawn_failed(spawn, "invalid", "no answer within lookup_timeout")
+            assert 0.9 < time.monotonic() - begin < 4
+            assert resolver.killed()
+
+    @pytest.mark.parametrize("most", [1, 3])
+    def test_max_lookups(self, most):
+        with Stage("api", "resolve", lookup_timeout="2s", max_lookups=str(most)) as stage:
+            worker = stage.worker()
+            spawns = [worker.spawn(f"http://backend{n}.test:80") for n in range(most + 1)]
+            resolvers = [stage.child("resolve") for _ in range(most)]
+            for resolver in resolvers:
+                resolver.asked()
+            assert len(stage.children("tunneld-resolve")) == most and quiet(worker)
+            resolvers[0].answer("169.254.169.254")  # refused: the place is free
+            worker.spawn_failed(spawns[0], "backend_forbidden")
+            last = stage.child("resolve")
+            assert last.asked() == f"backend{most}.test"
+
+    def test_too_many_wait(self):
+        with Stage("api", "resolve", lookup_timeout="30s", max_lookups="1") as stage:
+            worker = stage.worker()
+            spawns = [worker.spawn(f"http://backend{n}.test:80") for n in range(1 + 256 + 20)]
+            stage.child("resolve").asked()
+            for spawn in spawns[1 + 256:]:
+                worker.spawn_failed(spawn, "draining", "max_lookups")
