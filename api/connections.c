@@ -51,7 +51,7 @@ void connection_prefer(struct connection *connection, bool owner)
 	size_t n = 0;
 	const struct connection *c;
 	TAILQ_FOREACH(c, &connection->set->all, link)
-	n += c->privileged && c->scoped;
+	n += c->kind == CONNECTION_SERVED && c->privileged && c->scoped;
 	connection->scoped = !owner;
 	connection->privileged = owner || n < connection->set->most / 2;
 }
