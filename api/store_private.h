@@ -51,6 +51,8 @@ enum statement {
 	STATEMENTS
 };
 
+extern const char *const store_sql[STATEMENTS]; // store_sql.c
+
 struct store {
 	sqlite3 *db;
 	sqlite3_stmt *statements[STATEMENTS];

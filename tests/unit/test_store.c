@@ -4,132 +4,11 @@
 // The tunnel records: what is stored, what is refused, what comes back after a reopening, and that
 // a failed change has changed nothing.
 
-#include "store_private.h"
+#include "store_run.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-
-#include <cmocka.h>
-#include <dirent.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <signal.h>
-#include <stdio.h>
 #include <sys/resource.h>
-
-#define BOOT "11111111-2222-3333-4444-555555555555"
-
-static char folder[64];
-static char path[PATH_MAX];
-static struct store *store;
-
-static const struct store_cause asked = {"owner", "asked for"};
-static const struct store_cause other = {"supervisor", "said so"};
-
-// ---- a database of its own for each test
-
-static void reopen(void)
-{
-	char why[256] = "";
-	store_free(store);
-	store = NULL;
-	int r = store_open(&store, path, why, sizeof why);
-	if (r != 0)
-		print_error("%s\n", why);
-	assert_int_equal(r, 0);
-}
-
-static int setup(void **state)
-{
-	snprintf(folder, sizeof folder, "/tmp/tunneld-store-XXXXXX");
-	if (mkdtemp(folder) == NULL)
-		return -1;
-	snprintf(path, sizeof path, "%s/test.db", folder);
-	reopen();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	char name[PATH_MAX];
-	store_free(store);
-	store = NULL;
-	DIR *dir = opendir(folder);
-	for (struct dirent *d; dir != NULL && (d = readdir(dir)) != NULL;) {
-		snprintf(name, sizeof name, "%s/%s", folder, d->d_name);
-		unlink(name);
-	}
-	closedir(dir);
-	return rmdir(folder);
-}
-
-// ---- short words
-
-static int64_t number(const char *sql)
-{
-	sqlite3_stmt *statement;
-	assert_int_equal(sqlite3_prepare_v2(store->db, sql, -1, &statement, NULL), SQLITE_OK);
-	assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
-	int64_t n = sqlite3_column_int64(statement, 0);
-	sqlite3_finalize(statement);
-	return n;
-}
-
-static void execute(const char *sql)
-{
-	char *why = NULL;
-	int r = sqlite3_exec(store->db, sql, NULL, NULL, &why);
-	if (r != SQLITE_OK)
-		print_error("%s: %s\n", sql, why);
-	assert_int_equal(r, SQLITE_OK);
-}
-
-static struct tunnel sample(unsigned n)
-{
-	struct tunnel tunnel = {
-		.token = "owner",
-		.state = TUNNEL_STARTING,
-		.name = "d\xc3\xa9mo",
-		.backend = "http://127.0.0.1:3000",
-		.auth = AUTH_BASIC,
-		.prefix = PREFIX_KEEP,
-		.timeout_s = 60,
-		.life_ms = 60000,
-		.max_connections = 1,
-		.max_requests = 2,
-		.max_bytes = UINT64_MAX,
-		.request_rate = 4,
-		.created_at = 1700000000 + n,
-	};
-	snprintf(tunnel.id, sizeof tunnel.id, "t-%024u", n);
-	memset(tunnel.secret_hash.bytes, (int)n + 1, SECRET_HASH_SIZE);
-	return tunnel;
-}
-
-static struct tunnel add(unsigned n)
-{
-	struct tunnel tunnel = sample(n);
-	assert_int_equal(store_tunnel_add(store, &tunnel, asked), 0);
-	return tunnel;
-}
-
-static struct tunnel add_active(unsigned n)
-{
-	struct tunnel tunnel = add(n);
-	tunnel.expires_at = 1700001000 + n;
-	tunnel.deadline_us = 5000000 + n;
-	tunnel.remaining_ms = 4000;
-	memcpy(tunnel.boot_id, BOOT, sizeof BOOT);
-	assert_int_equal(store_tunnel_activate(store, &tunnel, NULL, other), 0);
-	return tunnel;
-}
-
-static struct tunnel get(const char *id)
-{
-	struct tunnel tunnel;
-	assert_int_equal(store_tunnel_get(store, span_of(id), &tunnel), 0);
-	return tunnel;
-}
 
 // ---- rows
 
@@ -241,21 +120,6 @@ static void counting(void **state)
 }
 
 // ---- lists
-
-struct seen {
-	int64_t seqs[16];
-	char ids[16][TUNNEL_ID_MAX + 1];
-	unsigned n, stop_after;
-};
-
-static bool see(const struct tunnel *tunnel, void *arg)
-{
-	struct seen *seen = arg;
-	assert_true(seen->n < 16);
-	seen->seqs[seen->n] = tunnel->seq;
-	memcpy(seen->ids[seen->n++], tunnel->id, sizeof tunnel->id);
-	return seen->n != seen->stop_after;
-}
 
 static void lists(void **state)
 {
@@ -413,199 +277,6 @@ static void remaining_times(void **state)
 	assert_int_equal(get(over.id).remaining_ms, 0);
 }
 
-// ---- tokens
-
-static struct token sample_token(unsigned n)
-{
-	struct token token = {.name = "d\xc3\xa9mo",
-		.quota = 3,
-		.created_at = 1700000000,
-		.expires_at = 1700000100};
-	token.expires_at += n;
-	snprintf(token.id, sizeof token.id, "k-%026u", n);
-	memset(token.hash.bytes, (int)n + 1, SECRET_HASH_SIZE);
-	return token;
-}
-
-static struct token add_token(unsigned n)
-{
-	struct token token = sample_token(n);
-	assert_int_equal(store_token_add(store, &token, asked), 0);
-	return token;
-}
-
-// A tunnel of a token, active.
-static struct tunnel add_owned(unsigned n, const char *token)
-{
-	struct tunnel tunnel = sample(n);
-	memset(tunnel.token, 0, sizeof tunnel.token);
-	memcpy(tunnel.token, token, strlen(token));
-	assert_int_equal(store_tunnel_add(store, &tunnel, asked), 0);
-	tunnel.expires_at = 1700001000;
-	tunnel.deadline_us = tunnel.remaining_ms = 5;
-	memcpy(tunnel.boot_id, BOOT, sizeof BOOT);
-	assert_int_equal(store_tunnel_activate(store, &tunnel, NULL, other), 0);
-	return tunnel;
-}
-
-static void tokens_come_back_as_they_were(void **state)
-{
-	struct token made = add_token(1), read, nobody = sample_token(9);
-	add_token(2);
-	reopen();
-	assert_int_equal(store_token_get(store, span_of(made.id), &read), 0);
-	assert_string_equal(read.id, made.id);
-	assert_string_equal(read.name, made.name);
-	assert_memory_equal(&read.hash, &made.hash, SECRET_HASH_SIZE);
-	assert_int_equal(read.quota, 3);
-	assert_int_equal(read.created_at, 1700000000);
-	assert_int_equal(read.expires_at, 1700000101);
-	assert_int_equal(store_token_find(store, &made.hash, &read), 0);
-	assert_string_equal(read.id, made.id);
-	assert_int_equal(store_token_find(store, &nobody.hash, &read), STORE_NONE);
-	assert_int_equal(store_token_get(store, SPAN("' OR 1=1 --"), &read), STORE_NONE);
-	assert_true(store_token_add(store, &made, asked) < 0); // ids and hashes are unique
-	uint64_t n;
-	assert_int_equal(store_tokens_count(store, &n), 0);
-	assert_int_equal(n, 2);
-}
-
-static bool see_token(const struct token *token, void *arg)
-{
-	struct seen *seen = arg;
-	memcpy(seen->ids[seen->n++], token->id, sizeof seen->ids[0]);
-	return seen->n != seen->stop_after;
-}
-
-static void tokens_are_listed_and_forgotten(void **state)
-{
-	struct seen seen = {0};
-	struct token late = add_token(7), soon = add_token(3), read;
-	assert_int_equal(store_tokens_list(store, see_token, &seen), 0);
-	assert_int_equal(seen.n, 2);
-	assert_memory_equal(seen.ids[0], soon.id, strlen(soon.id)); // newest first
-	assert_int_equal(store_token_next_end(store, &read), 0);
-	assert_string_equal(read.id, soon.id);
-	assert_int_equal(store_token_remove(store, soon.id, "expired", other), 0);
-	assert_int_equal(store_token_remove(store, soon.id, "expired", other), STORE_NONE);
-	assert_int_equal(store_token_next_end(store, &read), 0);
-	assert_string_equal(read.id, late.id);
-	assert_int_equal(store_token_remove(store, late.id, "revoked", asked), 0);
-	assert_int_equal(store_token_next_end(store, &read), STORE_NONE);
-	assert_int_equal(store_token_find(store, &late.hash, &read), STORE_NONE);
-	assert_int_equal(number("SELECT count(*) FROM audit"), 4);
-	assert_int_equal(
-		number("SELECT count(*) FROM audit WHERE seq = 3 AND was = 'active' AND became ="
-		       " 'expired' AND actor = 'supervisor' AND subject GLOB 'k-*3'"),
-		1);
-}
-
-static void a_token_has_tunnels_of_its_own(void **state)
-{
-	uint64_t n;
-	struct seen seen = {0};
-	struct token one = add_token(1), two = add_token(2);
-	add_active(1);
-	struct tunnel over = add_owned(2, one.id);
-	struct tunnel lives = add_owned(3, one.id);
-	add_owned(4, two.id);
-	assert_int_equal(store_tunnel_end(store, over.id, TUNNEL_REVOKED, 5, NULL, other), 0);
-	assert_int_equal(store_tunnels_count(store, one.id, &n), 0);
-	assert_int_equal(n, 1);
-	assert_int_equal(store_tunnels_count(store, NULL, &n), 0);
-	assert_int_equal(n, 3);
-	assert_int_equal(store_tunnels_list(store, one.id, 0, INT64_MAX, 9, see, &seen), 0);
-	assert_int_equal(seen.n, 2);
-	assert_string_equal(seen.ids[0], lives.id);
-	int64_t before = seen.seqs[0];
-	seen.n = 0;
-	assert_int_equal(store_tunnels_list(store, one.id, 0, before, 9, see, &seen), 0);
-	assert_int_equal(seen.n, 1);
-	assert_string_equal(seen.ids[0], over.id);
-	seen.n = 0;
-	assert_int_equal(
-		store_tunnels_list(store, one.id, TUNNEL_ACTIVE, INT64_MAX, 9, see, &seen), 0);
-	assert_int_equal(seen.n, 1);
-	assert_string_equal(seen.ids[0], lives.id);
-}
-
-static void tunnels_without_a_token(void **state)
-{
-	struct seen seen = {0};
-	struct token one = add_token(1), two = add_token(2);
-	struct tunnel owners = add_active(1), lost = add_owned(2, one.id),
-		      kept = add_owned(3, two.id), over = add_owned(4, one.id);
-	assert_int_equal(store_tunnel_end(store, over.id, TUNNEL_EXPIRED, 5, NULL, other), 0);
-	assert_int_equal(store_tunnels_disowned(store, see, &seen), 0);
-	assert_int_equal(seen.n, 0);
-	assert_int_equal(store_token_remove(store, one.id, "revoked", asked), 0);
-	assert_int_equal(store_tunnels_disowned(store, see, &seen), 0);
-	assert_int_equal(seen.n, 1);
-	assert_string_equal(seen.ids[0], lost.id);
-	assert_true(store_tunnel_is_disowned(store, lost.id));
-	assert_false(store_tunnel_is_disowned(store, kept.id));
-	assert_false(store_tunnel_is_disowned(store, owners.id));
-	// They are not restored either.
-	seen.n = 0;
-	assert_int_equal(store_live_missing(store, see, &seen), 0);
-	assert_int_equal(seen.n, 2);
-	assert_string_not_equal(seen.ids[0], lost.id);
-	assert_string_not_equal(seen.ids[1], lost.id);
-}
-
-// ---- idempotency keys
-
-static void keys_of_tunnels(void **state)
-{
-	struct secret_hash key = {{1}}, unused = {{2}};
-	struct tunnel made = add(1), second = add(2), read;
-	assert_int_equal(store_tunnel_of_key(store, &key, &read), STORE_NONE);
-	memcpy(made.boot_id, BOOT, sizeof BOOT);
-	memcpy(second.boot_id, BOOT, sizeof BOOT);
-	assert_int_equal(store_tunnel_activate(store, &made, &key, other), 0);
-	reopen();
-	assert_int_equal(store_tunnel_of_key(store, &key, &read), 0);
-	assert_string_equal(read.id, made.id);
-	assert_int_equal(store_tunnel_of_key(store, &unused, &read), STORE_NONE);
-	// Restored without it, it keeps it; nobody else gets it; and it outlives the tunnel's end.
-	assert_int_equal(store_tunnel_activate(store, &made, NULL, other), 0);
-	assert_true(store_tunnel_activate(store, &second, &key, other) < 0);
-	assert_int_equal(get(second.id).state, TUNNEL_STARTING);
-	assert_int_equal(store_tunnel_end(store, made.id, TUNNEL_EXPIRED, 5, NULL, other), 0);
-	assert_int_equal(store_tunnel_of_key(store, &key, &read), 0);
-	assert_int_equal(read.state, TUNNEL_EXPIRED);
-	bool more;
-	assert_int_equal(store_purge(store, 10, 5, &more), 0);
-	assert_int_equal(store_tunnel_of_key(store, &key, &read), STORE_NONE);
-	assert_int_equal(store_tunnel_activate(store, &second, &key, other), 0);
-}
-
-// What SQLite plans for a query: everything a caller can make it search is searched by an index.
-static void expect_index(const char *query)
-{
-	char text[512];
-	sqlite3_stmt *statement;
-	snprintf(text, sizeof text, "EXPLAIN QUERY PLAN %s", query);
-	assert_int_equal(sqlite3_prepare_v2(store->db, text, -1, &statement, NULL), SQLITE_OK);
-	assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
-	const char *plan = (const char *)sqlite3_column_text(statement, 3);
-	if (strncmp(plan, "SEARCH", 6) != 0)
-		fail_msg("%s: %s", query, plan);
-	int more = sqlite3_step(statement);
-	if (more == SQLITE_ROW)
-		fail_msg("%s: %s", query, (const char *)sqlite3_column_text(statement, 3));
-	sqlite3_finalize(statement);
-}
-
-static void queries_of_callers_use_an_index(void **state)
-{
-	static const enum statement which[] = {SQL_GET, SQL_GET_KEY, SQL_COUNT, SQL_COUNT_TOKEN,
-		SQL_LIST_STATE, SQL_LIST_ALL, SQL_LIST_TOKEN, SQL_LIST_TOKEN_STATE, SQL_TOKEN_GET,
-		SQL_TOKEN_FIND};
-	for (size_t i = 0; i < ARRAY_SIZE(which); i++)
-		expect_index(sqlite3_sql(store->statements[which[i]]));
-}
-
 // ---- audit
 
 static void every_change_of_state_is_audited(void **state)
@@ -755,27 +426,6 @@ static void settings_of_the_connection(void **state)
 		3);
 }
 
-static void the_schema_refuses_nonsense(void **state)
-{
-	static const char *const bad[] = {
-		"UPDATE tunnels SET state = 'gone'",
-		"UPDATE tunnels SET secret_hash = x'00'",
-		"UPDATE tunnels SET created_at = 'yesterday'",
-		"UPDATE tunnels SET state = 'active'",
-		"UPDATE tunnels SET state = 'expired'",
-		"UPDATE tunnels SET ended_at = 5",
-		"UPDATE tunnels SET idempotency_key = x'00'",
-		"INSERT INTO tokens VALUES(1, 'owner', '', zeroblob(32), 1, 1, 2)",
-		"INSERT INTO tokens VALUES(1, 'k-a', '', zeroblob(31), 1, 1, 2)",
-		"INSERT INTO tokens VALUES(1, 'k-a', '', zeroblob(32), 0, 1, 2)",
-		"INSERT INTO tokens VALUES(1, 'k-a', '', zeroblob(32), 1, 2, 2)",
-	};
-	add(1);
-	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
-		if (sqlite3_exec(store->db, bad[i], NULL, NULL, NULL) == SQLITE_OK)
-			fail_msg("accepted: %s", bad[i]);
-}
-
 static void only_one_may_have_it_open(void **state)
 {
 	struct store *second = NULL;
@@ -784,124 +434,6 @@ static void only_one_may_have_it_open(void **state)
 	assert_int_equal(store_open(&second, path, why, sizeof why), -EBUSY);
 	assert_null(second);
 	assert_non_null(strstr(why, "locked"));
-}
-
-// ---- versions
-
-static int open_as(const struct schema *schema, char *why, size_t size)
-{
-	store_free(store);
-	store = NULL;
-	return store_open_schema(&store, path, schema, why, size);
-}
-
-static void migration(void **state)
-{
-	enum { STEPS_MAX = 16 };
-	const char *steps[STEPS_MAX], *right[STEPS_MAX];
-	int n = schema_tunneld.n_steps;
-	char why[256];
-	struct tunnel made = add_active(1);
-	assert_true(n + 2 <= STEPS_MAX);
-	memcpy(steps, schema_tunneld.steps, (size_t)n * sizeof *steps);
-	steps[n] = "ALTER TABLE tunnels ADD COLUMN extra TEXT NOT NULL DEFAULT 'x'";
-	steps[n + 1] = "UPDATE tunnels SET extra = 'y'; CREATE TABLE third(a) STRICT;";
-	memcpy(right, steps, sizeof right);
-	right[n + 1] = "UPDATE tunnels SET extra = 'y'";
-	assert_int_equal(open_as(&(struct schema){steps, n + 1}, why, sizeof why), 0);
-	assert_int_equal(number("PRAGMA user_version"), n + 1);
-	assert_int_equal(number("SELECT count(*) FROM tunnels WHERE extra = 'x'"), 1);
-
-	// A step that fails (a STRICT table needs types) changes nothing, not even in part.
-	assert_true(open_as(&(struct schema){steps, n + 2}, why, sizeof why) < 0);
-	assert_int_equal(open_as(&(struct schema){steps, n + 1}, why, sizeof why), 0);
-	assert_int_equal(number("SELECT count(*) FROM tunnels WHERE extra = 'x'"), 1);
-
-	assert_int_equal(open_as(&(struct schema){right, n + 2}, why, sizeof why), 0);
-	assert_int_equal(number("PRAGMA user_version"), n + 2);
-	assert_int_equal(number("SELECT count(*) FROM tunnels WHERE extra = 'y'"), 1);
-	assert_int_equal(get(made.id).state, TUNNEL_ACTIVE);
-
-	assert_int_equal(open_as(&schema_tunneld, why, sizeof why), -EUCLEAN);
-	assert_non_null(strstr(why, "newer"));
-	assert_int_equal(open_as(&(struct schema){right, n + 2}, why, sizeof why), 0);
-}
-
-static void step_2_gives_old_rows_their_life(void **state)
-{
-	char why[256], old[PATH_MAX];
-	snprintf(old, sizeof old, "%s/old.db", folder);
-	sqlite3 *db;
-	assert_int_equal(sqlite3_open(old, &db), SQLITE_OK);
-	assert_int_equal(schema_migrate(db, &(struct schema){schema_tunneld.steps, 1}, 0), 0);
-	int r = sqlite3_exec(db,
-		"INSERT INTO tunnels(id, token, state, mode, name, backend, auth, prefix, origin,"
-		" secret_hash, timeout_s, max_connections, max_requests, max_bytes, request_rate,"
-		" created_at) VALUES('t-old', 'owner', 'starting', 'push', '', 'http://h:80',"
-		" 'none', 'strip', 'path', zeroblob(32), 77, 1, 0, 0, 0, 5)",
-		NULL, NULL, NULL);
-	assert_int_equal(r, SQLITE_OK);
-	sqlite3_close(db);
-	store_free(store);
-	store = NULL;
-	assert_int_equal(store_open(&store, old, why, sizeof why), 0);
-	assert_int_equal(get("t-old").life_ms, 77000);
-}
-
-// What the first release has left behind is what the newest one goes on with.
-static void from_version_1(void **state)
-{
-	static const char old[] =
-		"PRAGMA application_id = 0x746e6c64; PRAGMA user_version = 1;"
-		"INSERT INTO tunnels(id, token, state, mode, name, backend, auth, prefix, origin,"
-		" secret_hash, timeout_s, max_connections, max_requests, max_bytes, request_rate,"
-		" created_at, expires_at, boot_id, deadline_us, remaining_ms) VALUES("
-		" 't-aaaaaaaaaaaaaaaaaaaaaaaaaa', 'owner', 'active', 'push', 'old',"
-		" 'http://127.0.0.1:1', 'bearer', 'keep', 'path', zeroblob(32), 60, 1, 2, 3, 4,"
-		" 1700000000, 1700001000, '" BOOT "', 5000000, 4000);"
-		"INSERT INTO audit(at, tunnel, became, actor, reason)"
-		" VALUES(1, 't-aaaaaaaaaaaaaaaaaaaaaaaaaa', 'starting', 'owner', 'asked for');";
-	sqlite3 *db;
-	store_free(store);
-	store = NULL;
-	assert_int_equal(unlink(path), 0);
-	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(db, schema_tunneld.steps[0], NULL, NULL, NULL), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(db, old, NULL, NULL, NULL), SQLITE_OK);
-	sqlite3_close(db);
-	reopen();
-	assert_int_equal(number("PRAGMA user_version"), schema_tunneld.n_steps);
-	struct tunnel read = get("t-aaaaaaaaaaaaaaaaaaaaaaaaaa");
-	assert_int_equal(read.state, TUNNEL_ACTIVE);
-	assert_string_equal(read.name, "old");
-	assert_string_equal(read.token, TOKEN_OWNER);
-	assert_int_equal(read.deadline_us, 5000000);
-	assert_int_equal(number("SELECT count(*) FROM audit WHERE subject GLOB 't-a*'"), 1);
-	assert_int_equal(number("SELECT count(*) FROM tokens"), 0);
-	add(2);
-}
-
-static void foreign_and_damaged_files(void **state)
-{
-	char why[256] = "";
-	execute("PRAGMA application_id = 1");
-	assert_int_equal(open_as(&schema_tunneld, why, sizeof why), -EUCLEAN);
-	assert_non_null(strstr(why, "not a database of tunneld"));
-	FILE *file = fopen(path, "w");
-	assert_non_null(file);
-	for (int i = 0; i < 1000; i++)
-		fputs("no database ", file);
-	fclose(file);
-	assert_int_equal(open_as(&schema_tunneld, why, sizeof why), -EUCLEAN);
-}
-
-static void a_folder_that_is_not_there(void **state)
-{
-	char why[256] = "";
-	struct store *none = NULL;
-	assert_true(store_open(&none, "/nonexistent/x.db", why, sizeof why) < 0);
-	assert_null(none);
-	assert_true(strlen(why) > 0);
 }
 
 int main(void)
@@ -921,25 +453,13 @@ int main(void)
 			a_new_end_while_it_is_told_what_lives, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_end_that_was_moved, setup, teardown),
 		cmocka_unit_test_setup_teardown(remaining_times, setup, teardown),
-		cmocka_unit_test_setup_teardown(tokens_come_back_as_they_were, setup, teardown),
-		cmocka_unit_test_setup_teardown(tokens_are_listed_and_forgotten, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_token_has_tunnels_of_its_own, setup, teardown),
-		cmocka_unit_test_setup_teardown(tunnels_without_a_token, setup, teardown),
-		cmocka_unit_test_setup_teardown(keys_of_tunnels, setup, teardown),
-		cmocka_unit_test_setup_teardown(queries_of_callers_use_an_index, setup, teardown),
 		cmocka_unit_test_setup_teardown(every_change_of_state_is_audited, setup, teardown),
 		cmocka_unit_test_setup_teardown(old_tombstones_are_forgotten, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_audit_table_is_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_batch_is_all_or_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_full_disk, setup, teardown),
 		cmocka_unit_test_setup_teardown(settings_of_the_connection, setup, teardown),
-		cmocka_unit_test_setup_teardown(the_schema_refuses_nonsense, setup, teardown),
 		cmocka_unit_test_setup_teardown(only_one_may_have_it_open, setup, teardown),
-		cmocka_unit_test_setup_teardown(migration, setup, teardown),
-		cmocka_unit_test_setup_teardown(step_2_gives_old_rows_their_life, setup, teardown),
-		cmocka_unit_test_setup_teardown(from_version_1, setup, teardown),
-		cmocka_unit_test_setup_teardown(foreign_and_damaged_files, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_folder_that_is_not_there, setup, teardown),
 	};
 	assert_int_equal(store_prepare_process(), 0);
 	return cmocka_run_group_tests(tests, NULL, NULL);
