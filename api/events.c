@@ -235,18 +235,12 @@ static struct event *event_new(
 
 void events_publish(struct events *events, enum event_kind kind, const struct tunnel *tunnel)
 {
-	uint64_t number = ++events->last;
-	struct event **place = &events->kept[number % EVENTS_KEPT];
+	struct event **place = &events->kept[++events->last % EVENTS_KEPT];
 	struct event_stream *stream;
 	free(*place);
 	*place = event_new(events, kind, tunnel);
 	TAILQ_FOREACH(stream, &events->streams, link)
-	{
-		if (*place != NULL && stream->next == number && !is_for(*place, stream))
-			stream->next++; // it is not its business, and its place is kept
-		else
-			connection_go_on(stream->connection);
-	}
+	connection_go_on(stream->connection);
 }
 
 void events_publish_id(struct events *events, enum event_kind kind, const char *id)

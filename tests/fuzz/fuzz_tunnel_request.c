@@ -65,21 +65,37 @@ static void check_sentence(struct span said)
 		CHECK(said.p[i] >= 0x20 && said.p[i] < 0x7f);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+static void check_change(const struct tunnel_request *request)
+{
+	CHECK(request->timeout_s >= 1 && request->timeout_s <= bounds.max_timeout_s);
+}
+
+typedef int (*request_parse)(struct tunnel_request *request, struct span body,
+	const struct tunnel_bounds *bounds, struct buf *said);
+
+static void run(
+	request_parse parse, struct span body, void (*check)(const struct tunnel_request *request))
 {
 	struct tunnel_request request;
 	struct buf said;
 
 	buf_init(&said, FINDINGS_SAID_MAX);
-	int r = tunnel_request_parse(
-		&request, (struct span){(const char *)data, n}, &bounds, &said);
+	int r = parse(&request, body, &bounds, &said);
 	switch (r) {
-	case FINDINGS_NONE: check_taken(&request); break;
+	case FINDINGS_NONE: check(&request); break;
 	case FINDINGS_NOT_JSON: check_sentence(buf_span(&said)); break;
 	case FINDINGS_INVALID: check_errors(buf_span(&said)); break;
 	default: CHECK(r == -ENOMEM);
 	}
 	CHECK((r == FINDINGS_NONE) == (buf_len(&said) == 0));
 	buf_reset(&said);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+	struct span body = {(const char *)data, n};
+
+	run(tunnel_request_parse, body, check_taken);
+	run(tunnel_change_parse, body, check_change);
 	return 0;
 }

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from support import proc
-from support.daemon import TOKEN, Daemon
+from support.daemon import SANITIZED, TOKEN, Daemon
 from support.events import Events
 
 
@@ -117,7 +117,7 @@ def test_idle_streams_cost_next_to_nothing(report):
         grown = worker.private_kib() - memory
         report(f"200 event streams: {grown / 200:.1f} KiB each in the API worker, "
                f"{idle:.2f} s of processor in 2 s, {used - processor:.2f} s to open them")
-        assert idle <= 0.02 and grown < 200 * 8, (idle, grown)
+        assert SANITIZED or idle <= 0.02 and grown < 200 * 8, (idle, grown)
         answer = daemon.api.call("GET", "/_api/events")
         assert (answer.status, answer.json()["code"]) == (503, "too_many_connections"), answer
         assert daemon.api.list() == [], "the API works on"

@@ -12,6 +12,7 @@ import test_api_tokens as tokens_of_others
 from api_stage import EXPIRED, REVOKED, TOKEN, Stage, boottime_us, problem, state_folder
 from child import MSG
 from support import proc
+from support.daemon import SANITIZED
 from support.events import Events
 
 BEAT = 15
@@ -248,7 +249,7 @@ def test_a_client_that_does_not_read(stage):
         assert time.monotonic() - start < 30, "it is still there"
     assert time.monotonic() - start > 8, "it had some time"
     grown = stage.worker.process.rss_anon_kib() - memory
-    assert grown < 4096, f"{grown} KiB more for {timeout} events"
+    assert grown < 4096 or SANITIZED, f"{grown} KiB more for {timeout} events"
 
 
 def test_it_says_something_every_now_and_then(stage):

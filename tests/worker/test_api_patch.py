@@ -81,6 +81,14 @@ def test_what_the_supervisor_says_counts(stage):
     assert 98 < seconds_until(answered(client)["expires_at"]) < 101
 
 
+def test_a_small_change_is_told_to_the_second(stage):
+    """Though an end that only two clocks see differently is not told anew."""
+    tunnel = stage.create(timeout=60)["id"]
+    client, request = ask(stage, tunnel, 62)
+    extended(stage, request, 62)
+    assert 60.5 < seconds_until(answered(client)["expires_at"]) < 62.5
+
+
 @pytest.mark.parametrize("said,detail,status,name", [
     ("tunnel_over", "x", 410, "tunnel_over"), ("tunnel_unknown", "x", 410, "tunnel_over"),
     ("conflict", "x", 410, "tunnel_over"), ("internal", "out of memory", 500, "internal"),
