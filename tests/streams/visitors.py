@@ -22,10 +22,14 @@ GOOD = [
     b"PUT %s/a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
     b"GET %s/a HTTP/1.0\r\n\r\n",
     b"GET %s/a HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n\x81\x05hello",
+    b"GET %s/ HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: tcp\r\n\r\nhello",
+    b"GET %s/a HTTP/1.1\r\nHost: h\r\nAccept: text/html\r\nSec-Fetch-Mode: navigate\r\n"
+    b"Sec-Fetch-Dest: document\r\n\r\n",
     b"POST %s/a HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\nabcde",
     b"GET %s/a HTTP/1.1\r\nHost: h\r\n\r\nGET %s/b HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
 ]
-ELSEWHERE = [b"", b"/_api/tunnels", b"/_api/tunnels/x", b"/healthz", b"/t/t-aaaaaaaaaaaaaaaaaaaaaaaaaa", b"/_t"]
+ELSEWHERE = [b"/_t/t-aaaaaaaaaaaaaaaaaaaaaaaaaa/login", b"/t-aaaaaaaaaaaaaaaaaaaaaaaaaa", b"/_api/version",
+             b"", b"/_api/tunnels", b"/_api/tunnels/x", b"/healthz", b"/t/t-aaaaaaaaaaaaaaaaaaaaaaaaaa", b"/_t"]
 
 
 class Stream:
