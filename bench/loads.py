@@ -91,7 +91,8 @@ def run(target, backend, mode, **options):
 
 def closed_loop(mode, connections):
     def measure(target, backend, options):
-        result = run(target, backend, mode, c=connections, d=options.seconds)
+        result = run(target, backend, mode, c=connections, d=options.seconds,
+                     w=min(1, options.seconds / 2))
         return {
             "rate": result["done"] / result["seconds"],
             "cpu": result["cpu"] / result["done"],
