@@ -9,8 +9,10 @@ bool id_list_collect(const struct tunnel *tunnel, void *arg)
 	if (list->n == list->size) {
 		size_t size = MAX(list->size * 2, (size_t)64);
 		void *ids = reallocarray(list->ids, size, sizeof *list->ids);
-		if (ids == NULL)
+		if (ids == NULL) {
+			list->incomplete = true;
 			return false;
+		}
 		list->ids = ids;
 		list->size = size;
 	}

@@ -11,9 +11,10 @@
 struct id_list {
 	char (*ids)[TUNNEL_ID_MAX + 1];
 	size_t n, size;
+	bool incomplete; // there was no memory for more
 };
 
-// A store_each for a list. Without memory the list ends early.
+// A store_each for a list.
 bool id_list_collect(const struct tunnel *tunnel, void *list);
 
 static inline void id_list_deinit(struct id_list *list)

@@ -72,6 +72,8 @@ void revocations_end_disowned(struct worker *worker)
 		worker_log_store(worker, "looking for tunnels without a token", r);
 	for (size_t i = 0; i < list.n; i++)
 		end_tunnel(worker, list.ids[i]);
+	if (r < 0 || list.incomplete)
+		sync_soon(worker); // which looks for them again
 	id_list_deinit(&list);
 }
 

@@ -97,6 +97,9 @@ int sync_on_live_done(struct ipc_channel *channel, struct ipc_message *message)
 	struct worker *worker = container_of(channel, struct worker, control);
 	struct sync *sync = &worker->sync;
 	bool first = !sync->done;
+	sync->done = true;
+	sync->under_way = false;
+	set_timer(worker, SYNC_EVERY_MS);
 	ends_flush(&worker->ends);
 	fail_orphans(worker);
 	end_strays(worker);
@@ -108,9 +111,6 @@ int sync_on_live_done(struct ipc_channel *channel, struct ipc_message *message)
 			worker_log_store(worker, "looking for tunnels to restore", r);
 	}
 	store_live_clear(worker->store);
-	sync->done = true;
-	sync->under_way = false;
-	set_timer(worker, SYNC_EVERY_MS);
 	if (first) {
 		revocations_watch(worker);
 		worker_serve(worker);

@@ -6,6 +6,7 @@
 # next story succeeds, and no memory, descriptor or tunnel is left over.
 
 import contextlib
+import itertools
 import json
 import mmap
 import os
@@ -71,7 +72,7 @@ def refuse_each(faults, child, story, sound, *, stays, most=2000):
     while blocks != (blocks := faults.blocks):
         time.sleep(0.2)  # until the last connections are closed
     descriptors = child.descriptors()
-    for at in range(1, most):
+    for at in range(1, most, 3 if stays else 1):
         faults.arm(at, stays)
         try:
             story()
@@ -260,8 +261,8 @@ def test_a_gate_sheds_visitors_for_a_route(faults):
 class Supervisor:
     """Answers the worker as the supervisor would, and knows what lives."""
 
-    def __init__(self, stage):
-        self.stage, self.lives, self.over = stage, {}, {}
+    def __init__(self, stage, faults):
+        self.stage, self.faults, self.lives, self.over = stage, faults, {}, {}
 
     def serve(self):
         """One message, whatever it is."""
@@ -275,6 +276,13 @@ class Supervisor:
             if self.lives.pop(name, None):
                 self.over[name] = reason
                 self.stage.ended(name, reason)
+        elif message.type == MSG.EXTEND:
+            request, name, left_ms = message.fields
+            if name in self.lives:
+                self.lives[name] = api_stage.boottime_us(left_ms / 1000)
+                worker.send(MSG.EXTENDED, request, self.lives[name])
+            else:
+                worker.send(MSG.EXTEND_FAILED, request, api_stage.code("tunnel_over"), "it is over")
         elif message.type == MSG.ENDED_ACK:
             self.over.pop(message.fields[0], None)
         elif message.type == MSG.COUNTERS_GET:
@@ -286,16 +294,19 @@ class Supervisor:
             for name, reason in self.over.items():
                 self.stage.ended(name, reason)
 
-    def call(self, method, path, body=None):
+    def call(self, method, path, body=None, **how):
         """The answer, or None when the connection was closed without one."""
-        client = self.stage.ask(method, path, body)
+        client = self.stage.ask(method, path, body, **how)
         limit = time.monotonic() + SETTLE
         poll = select.poll()
         for source in (self.stage.worker, client.sock):
             poll.register(source, select.POLLIN)
         try:
-            while client.sock.fileno() not in dict(poll.poll(1000)):
+            asked = time.monotonic()
+            while client.sock.fileno() not in dict(poll.poll(200)):
                 assert time.monotonic() < limit, f"{method} {path}: no answer"
+                if time.monotonic() > asked + 0.5:
+                    self.faults.disarm()  # what is tried again succeeds in the end
                 while self.stage.worker.readable(0):
                     self.serve()
             return client.answer(method)
@@ -324,8 +335,24 @@ def story_of_a_tunnel(supervisor):
     if made is not None and made.status == 201:
         name = made.fields.get("Location")
         supervisor.call("GET", name)
+        supervisor.call("PATCH", name, {"timeout": 300})
         supervisor.call("DELETE", name)
-    return made
+    return [made]
+
+
+def story_of_a_token(supervisor):
+    """It makes a tunnel, twice with one key, and ends with it."""
+    lent = supervisor.call("POST", "/_api/tokens", {"name": "lent", "quota": 2})
+    if lent is None or lent.status != 201:
+        return [lent]
+    key = [("Idempotency-Key", json.dumps(str(next(keys))))]
+    made = [supervisor.call("POST", "/_api/tunnels", {"backend": "http://127.0.0.1:3000"},
+                            token=json.loads(lent.body)["token"], fields=key) for _ in range(2)]
+    supervisor.call("DELETE", lent.fields.get("Location"))
+    return [lent, *made]
+
+
+keys = itertools.count()
 
 
 EVENTS_KEPT = 1024  # of api/events.h
@@ -338,25 +365,33 @@ def fill_history(supervisor):
         assert supervisor.call("DELETE", made.fields.get("Location")).status == 200
 
 
-def test_the_api_worker(faults, tmp_path, report):
-    with api_stage.Stage(api_stage.state_folder(tmp_path)) as stage:
-        supervisor = Supervisor(stage)
+@pytest.mark.parametrize("story", [story_of_a_tunnel, story_of_a_token])
+def test_the_api_worker(faults, tmp_path, report, story):
+    folder = api_stage.state_folder(tmp_path)
+    with api_stage.Stage(folder, idempotency_answers=4) as stage:
+        supervisor = Supervisor(stage, faults)
 
         def sound():
             proc.wait_until(supervisor.agrees, SETTLE, lambda: (
                 f"listed {supervisor.listed()}, alive {supervisor.lives}, ended {supervisor.over}"))
             for name in list(supervisor.lives):
                 assert supervisor.call("DELETE", f"/_api/tunnels/{name}").status == 200
-            assert story_of_a_tunnel(supervisor).status == 201
-            assert supervisor.agrees() and not supervisor.lives
+            for token in json.loads(supervisor.call("GET", "/_api/tokens").body):
+                assert supervisor.call("DELETE", f"/_api/tokens/{token['id']}").status == 200
+            answers = story(supervisor)
+            assert all(answer is not None and answer.status == 201 for answer in answers), answers
+            proc.wait_until(supervisor.agrees, SETTLE, "all has ended")
+            assert not supervisor.lives
 
-        def story():
-            made = story_of_a_tunnel(supervisor)
-            if made is not None and made.status != 201:
-                assert made.status in (500, 503), made
+        def visible():
+            for answer in story(supervisor):
+                assert answer is None or answer.status in (201, 409, 500, 503), answer
 
+        counts = []
         fill_history(supervisor)
+        for _ in range(4):  # and as many answers as are kept
+            sound()
         for stays in (False, True):
-            count = refuse_each(faults, stage.worker, story, sound, stays=stays)
-    report(f"the API worker makes {count} allocations for the life of a tunnel, SQLite's not counted")
-    assert count > 20
+            counts.append(refuse_each(faults, stage.worker, visible, sound, stays=stays))
+    report(f"{story.__name__}: {counts[0]} allocations of the API worker, SQLite's not counted")
+    assert counts[0] > 20
