@@ -58,6 +58,7 @@ class Backend:
         self.busy = set()  # have more to say
         self.accepted = self.answers = 0
         self.faults = []
+        self.requests = []  # the first bytes of some connections
 
     def accept(self):
         for _ in range(64):
@@ -98,6 +99,8 @@ class Backend:
             return self.drop(connection)
         if connection.first is not None:
             self.look(connection, data)
+            if self.accepted % 10 == 0 and len(self.requests) < 1000:
+                self.requests.append(data.hex())
         if not connection.pieces:
             connection.answer()
             self.answers += 1
@@ -147,4 +150,5 @@ if __name__ == "__main__":
     backend = Backend(int(sys.argv[1]))
     print(backend.listener.getsockname()[1], flush=True)
     backend.run()
-    print(json.dumps({"connections": backend.accepted, "answers": backend.answers, "faults": backend.faults[:5]}))
+    print(json.dumps({"connections": backend.accepted, "answers": backend.answers, "faults": backend.faults[:5],
+                      "requests": backend.requests}))

@@ -20,7 +20,7 @@ import time
 
 import pytest
 
-from parsers import readers
+from parsers import readers, rules
 from streams.visitors import Visitors
 from support import proc
 from support.backend import HttpBackend
@@ -94,12 +94,18 @@ class Watch:
         return growth
 
 
-def all_proper(answers):
-    """Every answer that came out of the relay reads well, as far as it goes."""
-    cases = [(readers.RESPONSE, answer[:readers.CASE_MAX]) for answer in answers]
-    for case, result in zip(cases, readers.program("parser_ours")(cases)):
-        to_head = result.verdict == b"R" and result.reason == b"chunk"  # a HEAD's next answer
-        assert result.verdict != b"R" or to_head, (case, result)
+def all_proper(kind, messages):
+    """What comes out of a relay reads well as far as it goes, and llhttp, if it is here, agrees."""
+    cases = [(kind, message[:readers.CASE_MAX]) for message in messages]
+    ours = readers.program("parser_ours")(cases)
+    for case, result in zip(cases, ours):
+        assert result.verdict != b"R", (case, result)
+    try:
+        theirs = readers.program("parser_llhttp")(cases)
+    except FileNotFoundError:
+        return
+    for (_, data), mine, other in zip(cases, ours, theirs):
+        rules.classify("llhttp", data, mine, other)
 
 
 @pytest.mark.parametrize("reuse", ["visitor", "shared"])
@@ -118,7 +124,7 @@ def test_streams(reuse, report):
             visitors.run(min(ROUND, PER_DAEMON - number))
             watch.look()
             assert not visitors.hung, visitors.hung
-            all_proper(visitors.answers)
+            all_proper(readers.RESPONSE, visitors.answers)
             visitors.answers.clear()
             if watch.memory is None and number >= PER_DAEMON // 10:
                 watch.memory = watch.measure()
@@ -126,6 +132,7 @@ def test_streams(reuse, report):
         growth = watch.nothing_left()
         seen = raw.seen()
         assert not seen["faults"], f"not a proper request: {seen['faults']}"
+        all_proper(readers.REQUEST, map(bytes.fromhex, seen["requests"]))
         assert seen["connections"] > PER_DAEMON / 5, seen
         daemon.judge_log()
     by_role = collections.defaultdict(list)
