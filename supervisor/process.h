@@ -45,6 +45,14 @@ struct process_request {
 int process_start(struct process *process, struct supervisor *supervisor,
 	const struct process_request *request);
 
+// Whether a start failed because the machine has no room for one more process now: nothing that the
+// tunnel it was for could have caused, and worth another try.
+static inline bool process_is_exhaustion(int error)
+{
+	return error == -EMFILE || error == -ENFILE || error == -ENOMEM || error == -EAGAIN ||
+	       error == -ENOBUFS || error == -EUSERS;
+}
+
 static inline bool process_alive(const struct process *process)
 {
 	return process->pid != 0;

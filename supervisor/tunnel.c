@@ -185,7 +185,10 @@ static void find_backend(struct tunnel *tunnel, const struct url *backend)
 				"too many names are being looked up: max_lookups at once, %d more wait",
 				RESOLVE_WAITING_MAX);
 		else if (r < 0)
-			tunnel_fail(tunnel, CODE_INTERNAL, "%s", strerror(-r));
+			tunnel_fail(tunnel,
+				process_is_exhaustion(r) ? CODE_DRAINING : CODE_INTERNAL,
+				"the name of the backend cannot be looked up now: %s",
+				strerror(-r));
 		return;
 	}
 	if (dial_target_pin(&tunnel->target, &supervisor->policy, &backend->address, 1, &why) > 0)

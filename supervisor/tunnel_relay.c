@@ -199,18 +199,11 @@ static int start(struct tunnel *tunnel, uid_t uid)
 	return 0;
 }
 
-// Whether the machine has no room for one more process now: nothing the tunnel could have caused.
-static bool is_exhaustion(int error)
-{
-	return error == -EMFILE || error == -ENFILE || error == -ENOMEM || error == -EAGAIN ||
-	       error == -ENOBUFS || error == -EUSERS;
-}
-
 static void start_failed(struct tunnel *tunnel, int error)
 {
 	if (process_may_log(&tunnel->supervisor->api.child.process))
 		tunnel_log(tunnel, LOG_ERROR, "its relay cannot be started: %s", strerror(-error));
-	if (tunnel->lived && is_exhaustion(error))
+	if (tunnel->lived && process_is_exhaustion(error))
 		pause_then_start(tunnel, TUNNEL_AGAIN_MS);
 	else if (tunnel->lived)
 		crashed(tunnel);
