@@ -25,9 +25,9 @@ struct failures {
 };
 
 // What the answer says beyond the limit.
-#define FAILURES_DETAIL                                                                           \
-	"Too many wrong secrets or tokens came from your address. A right one is let in all the " \
-	"same."
+#define FAILURES_DETAIL                                                                               \
+	"Too many wrong secrets or tokens came from your address (failure_rate). A right one is let " \
+	"in all the same."
 
 // Notes a failure of the visitor at PEER; of an IPv6 address its /64 counts. Returns 0, or, beyond
 // the limit, the seconds (1 at least) after which another one is within it.
