@@ -21,7 +21,7 @@ from support import backend, wire
 from support.daemon import SANITIZED
 
 MESSAGES = int(os.environ.get("TUNNELD_MESSAGES", 1_000_000))
-SLOWER = 0.050  # seconds by which, on a busy machine, others' worst request may be slower meanwhile
+SLOWER = 0.050  # seconds by which, on a busy machine, others' p99 may be higher meanwhile
 GROWTH_KIB = 20_000 if SANITIZED else 1024
 LOG_BYTES = 100_000
 
