@@ -94,6 +94,14 @@ static bool claims_our_cookie(const struct http_field *field)
 	return field->id == HTTP_SET_COOKIE && cookie_is_ours(field->value);
 }
 
+// Lets a service worker reach beyond the folder of its script: it would answer for other tunnels of
+// this web origin, read the secrets in their share links, and outlive its own tunnel.
+static bool claims_the_origin(const struct http_field *field)
+{
+	return field->id == HTTP_OTHER &&
+	       span_eq_nocase(field->name, SPAN("Service-Worker-Allowed"));
+}
+
 // CGI turns it into HTTP_PROXY, which programs take for their proxy setting.
 static bool is_httpoxy(const struct http_field *field)
 {
@@ -231,7 +239,7 @@ size_t rewrite_response(const struct rewrite_response *r, char *bytes, size_t si
 	for (size_t i = 0; i < r->head->n_fields; i++) {
 		const struct http_field *field = &r->head->fields[i];
 		if (is_hop(field) || response_fates[field->id] == DROP || claims_our_error(field) ||
-			claims_our_cookie(field))
+			claims_our_cookie(field) || claims_the_origin(field))
 			continue;
 		put_field(&out, field->name, field->value);
 	}

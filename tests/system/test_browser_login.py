@@ -145,6 +145,44 @@ def test_one_tunnel_after_the_other(browser, daemon, backend, tunnel):
     form(browser)
 
 
+WORKER = b"""
+addEventListener('install', () => skipWaiting());
+addEventListener('activate', event => event.waitUntil(clients.claim()));
+addEventListener('fetch', event => event.respondWith(new Response(
+    '<!DOCTYPE html><title>taken</title>', {headers: {'Content-Type': 'text/html'}})));
+"""
+
+
+def registered(browser, scope):
+    """Whether the page's service worker may have this SCOPE, once that is known."""
+    browser.ask(f"""delete window.done; navigator.serviceWorker.register('sw.js', {{scope: {scope}}})
+        .then(() => navigator.serviceWorker.getRegistration({scope}))
+        .then(r => window.done = String(r?.scope), error => window.done = error.name)""")
+    return browser.wait("window.done")
+
+
+def test_a_service_worker_stays_in_its_tunnel(browser, daemon, backend, tunnel):
+    """One that reached further would read the secret of every share link, and outlive its tunnel."""
+    def script(received, request, stream):
+        fields = [("Content-Type", "text/javascript"), ("Content-Length", len(WORKER)),
+                  ("Service-Worker-Allowed", "/")]
+        stream.send(head(200, fields), WORKER)
+        return True
+
+    backend.route("/sw.js", script)
+    hostile = daemon.api.create(backend)
+    browser.open(hostile.url)
+    arrive(browser, hostile.url)
+    for scope in ("'/'", "'/t/'", f"'{tunnel.prefix}/'"):
+        assert registered(browser, scope) == "SecurityError", scope
+    assert registered(browser, "'./'") == hostile.url, "its own tunnel is its business"
+    browser.wait("navigator.serviceWorker.controller !== null")
+    browser.open(hostile.url)
+    browser.wait("document.title === 'taken'")
+    browser.open(tunnel.document["share_url"])
+    arrive(browser, tunnel.url)
+
+
 def test_what_is_read_aloud(browser, tunnel):
     browser.open(tunnel.url)
     form(browser)

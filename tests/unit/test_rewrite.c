@@ -182,6 +182,7 @@ static void response_fields(void **state)
 {
 	const char *text = response("HTTP/1.1 200 Fine\r\nConnection: close, x-hop\r\nX-Hop: 1\r\n"
 				    "Tunnel-Error: forged\r\nSet-Cookie: a=b\r\nSet-Cookie: c=d\r\n"
+				    "service-worker-allowed: /\r\n"
 				    "Content-Length: 3\r\n\r\n",
 		false, (struct rewrite_response){0});
 	assert_string_equal(text,
