@@ -124,6 +124,7 @@ int store_live_moved(struct store *store, const char *boot_id, store_each each, 
 
 // Stores deadline, remaining time (as of NOW) and counters of all active tunnels in the set. Where
 // the deadline is another than the row says, the set is right: life and expires_at follow it.
+// expires_at also follows the wall clock when that has been set.
 int store_live_merge(struct store *store, const char *boot_id, struct instant now);
 
 // Stores the remaining time of all active tunnels of this boot.

@@ -16,6 +16,14 @@
 	"(tunnels.state = 'active' AND boot_id = ?1" \
 	" AND tunnels.deadline_us <> live.deadline_us)"
 
+// What the wall clock (?3) says of a deadline, as of ?2. Two clocks are read: a difference that
+// small is none.
+#define NUMBER_TEXT_OF(value) #value
+#define NUMBER_TEXT(macro)    NUMBER_TEXT_OF(macro)
+#define LIVE_EXPIRES          "(?3 + (max(0, live.deadline_us - ?2) + 500000) / 1000000)"
+#define LIVE_SAME_EXPIRES \
+	"abs(expires_at - " LIVE_EXPIRES ") <= " NUMBER_TEXT(TUNNEL_EXPIRY_JITTER_S)
+
 const char *const store_sql[STATEMENTS] = {
 	[SQL_BEGIN] = "BEGIN IMMEDIATE",
 	[SQL_COMMIT] = "COMMIT",
@@ -57,8 +65,8 @@ const char *const store_sql[STATEMENTS] = {
 			   " FROM tunnels JOIN live USING(id) WHERE " LIVE_MOVED,
 	[SQL_LIVE_MERGE] = "UPDATE tunnels SET life_ms = life_ms + iif(" LIVE_MOVED ","
 			   "  (live.deadline_us - tunnels.deadline_us) / 1000, 0),"
-			   " expires_at = iif(boot_id = ?1 AND NOT " LIVE_MOVED ", expires_at,"
-			   "  ?3 + (max(0, live.deadline_us - ?2) + 500000) / 1000000),"
+			   " expires_at = iif(boot_id = ?1 AND NOT " LIVE_MOVED
+			   " AND " LIVE_SAME_EXPIRES ", expires_at, " LIVE_EXPIRES "),"
 			   " deadline_us = live.deadline_us, boot_id = ?1,"
 			   " remaining_ms = max(0, live.deadline_us - ?2) / 1000,"
 			   " connections = max(tunnels.connections, live.connections),"

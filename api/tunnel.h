@@ -28,6 +28,9 @@ struct tunnel_counters {
 enum { TOKEN_ID_MAX = 32, BOOT_ID_SIZE = 37 };
 #define TOKEN_OWNER "owner" // in place of an id
 
+// Seconds by which two looks at the clocks may differ about when a tunnel expires.
+#define TUNNEL_EXPIRY_JITTER_S 2
+
 struct tunnel {
 	int64_t seq; // order of creation, given by the database
 	char id[TUNNEL_ID_MAX + 1];

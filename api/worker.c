@@ -10,7 +10,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { LOG_TEXT_MAX = 1024, EXPIRY_JITTER_S = 2 };
+enum { LOG_TEXT_MAX = 1024 };
 
 // ---- messages to the supervisor
 
@@ -87,7 +87,7 @@ void worker_note_deadline(struct worker *worker, struct tunnel *tunnel, uint64_t
 	int64_t expires_at = wall_now() + (left_us + 500000) / 1000000;
 	// Two clocks are read: the end of a restored tunnel would differ by a second from what was
 	// told before.
-	if (llabs(expires_at - tunnel->expires_at) > EXPIRY_JITTER_S)
+	if (llabs(expires_at - tunnel->expires_at) > TUNNEL_EXPIRY_JITTER_S)
 		tunnel->expires_at = expires_at;
 	memcpy(tunnel->boot_id, worker->settings.boot_id, sizeof tunnel->boot_id);
 }

@@ -224,6 +224,7 @@ static void a_new_end_while_it_is_told_what_lives(void **state)
 	struct tunnel made = add_active(1);
 	assert_int_equal(store_live_add(store, made.id, made.deadline_us, &none), 0);
 	made.deadline_us = 7000000;
+	made.expires_at = wall_now() + 6;
 	assert_int_equal(store_tunnel_extend(store, &made, asked), 0);
 	assert_int_equal(store_live_merge(store, BOOT, (struct instant){1000000}), 0);
 	assert_int_equal(get(made.id).deadline_us, 7000000);
@@ -246,6 +247,8 @@ static void an_end_that_was_moved(void **state)
 	assert_int_equal(store_live_moved(store, BOOT, see, &seen), 0);
 	assert_int_equal(seen.n, 2);
 	int64_t before = wall_now();
+	same.expires_at = before + (same.deadline_us - 1000000) / 1000000 + 1; // jitter
+	assert_int_equal(store_tunnel_extend(store, &same, asked), 0);
 	assert_int_equal(store_live_merge(store, BOOT, (struct instant){1000000}), 0);
 	seen.n = 0;
 	assert_int_equal(store_live_moved(store, BOOT, see, &seen), 0);
@@ -264,6 +267,31 @@ static void an_end_that_was_moved(void **state)
 	assert_int_equal(number("SELECT count(*) FROM audit WHERE actor = 'supervisor' AND reason ="
 				" 'its end was moved' AND was = 'active' AND became = 'active'"),
 		2);
+}
+
+// What is told in wall time follows the wall clock. Else a tunnel made before the clock was set
+// right would give out cookies that are over already, and not come back after a reboot.
+static void a_clock_that_was_set(void **state)
+{
+	static const struct tunnel_counters none;
+	struct tunnel ahead = add_active(1), behind = add_active(2);
+	const int64_t left_s = (ahead.deadline_us - 1000000) / 1000000;
+	ahead.expires_at = wall_now() + 86400;
+	behind.expires_at = 1000;
+	struct tunnel *both[] = {&ahead, &behind};
+	for (size_t i = 0; i < ARRAY_SIZE(both); i++) {
+		both[i]->deadline_us = ahead.deadline_us;
+		assert_int_equal(store_tunnel_extend(store, both[i], asked), 0);
+		assert_int_equal(store_live_add(store, both[i]->id, ahead.deadline_us, &none), 0);
+	}
+	int64_t before = wall_now();
+	assert_int_equal(store_live_merge(store, BOOT, (struct instant){1000000}), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(both); i++) {
+		struct tunnel read = get(both[i]->id);
+		assert_in_range(read.expires_at, before + left_s, wall_now() + left_s + 1);
+		assert_int_equal(read.deadline_us, ahead.deadline_us);
+		assert_int_equal(read.life_ms, both[i]->life_ms);
+	}
 }
 
 static void remaining_times(void **state)
@@ -452,6 +480,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			a_new_end_while_it_is_told_what_lives, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_end_that_was_moved, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_clock_that_was_set, setup, teardown),
 		cmocka_unit_test_setup_teardown(remaining_times, setup, teardown),
 		cmocka_unit_test_setup_teardown(every_change_of_state_is_audited, setup, teardown),
 		cmocka_unit_test_setup_teardown(old_tombstones_are_forgotten, setup, teardown),
