@@ -156,6 +156,7 @@ static void on_answer(struct pending *pending, const struct ipc_message *message
 	} else {
 		worker_log(extension->worker, LOG_ERROR,
 			"the supervisor did not move the end of tunnel %s in time", extension->id);
+		sync_soon(extension->worker); // it may do so yet
 		refuse(extension,
 			(struct problem){.code = CODE_DRAINING,
 				.detail = SPAN("There was no answer in time: the tunnel's "

@@ -12,6 +12,7 @@ import pytest
 from api_stage import (
     BOOT, EXPIRED, REVOKED, Stage, boottime_us, change, code, problem, rows, state_folder)
 from child import MSG
+from support import proc
 from test_api_restart import limit_files
 
 OTHER_BOOT = "99999999-8888-7777-6666-555555555555"
@@ -134,6 +135,19 @@ def test_refused_without_asking(stage):
     assert stage.worker.silent(0.1), "the supervisor has nothing to do with any of these"
     stage.spawned(spawn)
     assert starting.answer().status == 201
+
+
+def test_no_answer_in_time(stage):
+    """Nobody knows then: what lives is asked for soon, not within a minute."""
+    tunnel = stage.create(timeout=60)["id"]
+    client, _ = ask(stage, tunnel, 300)
+    client.sock.settimeout(20)
+    client.problem(503, "draining")
+    stage.expect(MSG.SNAPSHOT, seconds=5)
+    stage.live(tunnel, boottime_us(300))
+    stage.worker.send(MSG.LIVE_DONE)
+    proc.wait_until(lambda: seconds_until(stage.show(tunnel)["expires_at"]) > 290, 5,
+                    lambda: stage.show(tunnel))
 
 
 def test_two_at_once_the_last_one_counts(stage, folder):
