@@ -6,6 +6,8 @@
 #include "answer.h"
 
 #include <assert.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 enum {
@@ -272,6 +274,14 @@ static enum step step_sending(struct connection *c)
 
 // ---- an answer without an end
 
+// Events are small and few: the kernel would take them for a quarter of an hour before it says that
+// nobody is there, or for ever if somebody is and does not read (tcp(7)).
+static void give_up_in_time(struct connection *c)
+{
+	const unsigned ms = (unsigned)c->set->patience_ms;
+	setsockopt(c->watch.fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
+}
+
 void connection_stream(struct connection *c, struct connection_waiter *waiter, int r)
 {
 	assert(c->state == CONNECTION_BODY && c->waiter == NULL);
@@ -280,6 +290,7 @@ void connection_stream(struct connection *c, struct connection_waiter *waiter, i
 	if (r < 0)
 		return;
 	c->state = CONNECTION_STREAMING;
+	give_up_in_time(c);
 	c->set->n[c->kind]--; // streams have a limit of their own
 	c->kind = CONNECTION_STREAM;
 	c->set->n[c->kind]++;

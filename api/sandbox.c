@@ -21,6 +21,7 @@ const char sandbox_role[] = "api";
 // clang-format off
 const struct sandbox_rule sandbox_rules[] = {
 	SANDBOX_ROWS_SOCKETS,
+	SANDBOX_SETSOCKOPT(IPPROTO_TCP, TCP_USER_TIMEOUT, "an event stream nobody reads ends"),
 	{"pread64", "SQLite: pages"},
 	{"pwrite64", "SQLite: pages"},
 	{"fdatasync", "SQLite: a commit reaches the disk"},

@@ -252,6 +252,25 @@ def test_a_client_that_does_not_read(stage):
     assert grown < 4096 or SANITIZED, f"{grown} KiB more for {timeout} events"
 
 
+def test_a_client_that_takes_nothing_of_a_little(stage):
+    """What the kernel has taken is not with the client: it may be gone without a word."""
+    tunnel = stage.create(name="n" * 128)["id"]
+    client = stage.client(receive_buffer=4096)
+    client.request("GET", "/_api/events", [("Authorization", f"Bearer {TOKEN}")])
+    stage.hand_over(client)
+    assert client.answer_head().status == 200
+    reader = follow(stage)
+    descriptors = stage.worker.descriptors()
+    for timeout in range(1, 31):
+        patch(stage, tunnel, timeout)
+        assert reader.next("updated")["timeout"] == timeout
+    start = time.monotonic()
+    proc.wait_until(lambda: stage.worker.descriptors() < descriptors, 20, lambda: "it is still there")
+    assert time.monotonic() - start > 5, "it had some time"
+    patch(stage, tunnel, 60)
+    assert reader.next("updated")["timeout"] == 60, "who reads stays"
+
+
 def test_it_says_something_every_now_and_then(stage):
     events, other = follow(stage), follow(stage)
     start = time.monotonic()
