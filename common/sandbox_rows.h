@@ -102,9 +102,8 @@
 	SANDBOX_SETSOCKOPT(IPPROTO_TCP, TCP_NODELAY, "small messages leave at once"),              \
 	{"fcntl", "F_DUPFD_CLOEXEC: a message that waits keeps a copy of its descriptor",          \
 		{ARG_INT(1, F_DUPFD_CLOEXEC)}},                                                    \
-	{"fcntl", "F_GETFL: whether a received descriptor would block", {ARG_INT(1, F_GETFL)}},    \
-	{"fcntl", "F_SETFL: a received descriptor must not block; sets nothing but O_NONBLOCK",    \
-		{ARG_INT(1, F_SETFL), ARG_BITS(2, O_NONBLOCK | O_RDWR)}}
+	{"fcntl", "F_GETFL: whether a received descriptor would block; nobody can make it do so",  \
+		{ARG_INT(1, F_GETFL)}}
 
 // Memory, never executable; clock; random numbers; the end.
 #define SANDBOX_ROWS_MEMORY                                                                        \

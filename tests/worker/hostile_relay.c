@@ -185,6 +185,12 @@ static void try_fcntl_async(pid_t neighbour)
 	syscall(SYS_fcntl, CONTROL, F_SETFL, O_ASYNC);
 }
 
+// Whoever holds the same connection would wait in its next call.
+static void try_fcntl_block(pid_t neighbour)
+{
+	syscall(SYS_fcntl, CONTROL, F_SETFL, O_RDWR);
+}
+
 static void try_pipe2_direct(pid_t neighbour)
 {
 	syscall(SYS_pipe2, NULL, O_DIRECT | O_NONBLOCK | O_CLOEXEC);
@@ -246,10 +252,9 @@ static void try_socket_calls(pid_t neighbour)
 	getsockopt(CONTROL, SOL_SOCKET, SO_ERROR, &value, &n);
 	setsockopt(CONTROL, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
 	setsockopt(CONTROL, IPPROTO_TCP, TCP_NODELAY, &value, sizeof value);
-	fcntl(CONTROL, F_SETFL, fcntl(CONTROL, F_GETFL) | O_NONBLOCK);
+	fcntl(CONTROL, F_GETFL);
 	recv(CONTROL, &value, sizeof value, MSG_DONTWAIT | MSG_PEEK);
 	recvmsg(CONTROL, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	fcntl(CONTROL, F_SETFL, O_RDWR);
 	send(-1, "x", 1, MSG_NOSIGNAL | MSG_MORE);
 	sendmsg(-1, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 	shutdown(-1, SHUT_WR);
@@ -360,6 +365,7 @@ static const struct hostile_try {
 	DIES(vmsplice),
 	DIES(fcntl_setown),
 	DIES(fcntl_async),
+	DIES(fcntl_block),
 	DIES_UNLESS_SANITIZED(pipe2_direct),
 #ifdef __x86_64__
 	DIES(int80),
