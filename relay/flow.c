@@ -221,9 +221,9 @@ static int fill_pipe(struct flow *flow, struct relay *relay, struct stream *sour
 		return FLOW_SOURCE_CUT;
 	}
 	if (n == 0) {
-		source->ended = true;
-		flow->ended = flow->body == HTTP_BODY_CLOSE;
-		return flow->ended ? GO_ON : (int)FLOW_SOURCE_CUT;
+		// The end, or urgent bytes with the end behind them: a read tells.
+		flow->no_pipe = true;
+		return GO_ON;
 	}
 	pipe->held = (size_t)n;
 	*moved += (size_t)n;

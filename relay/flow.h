@@ -24,7 +24,7 @@ struct flow {
 	bool chunked;        // frame it as chunks for the sink
 	bool ended;          // the source's part is complete
 	bool bulk;           // the last read filled its buffer: worth a pipe
-	bool no_pipe;        // there was none to be had
+	bool no_pipe;        // there was none to be had, or it is of no use any more
 	uint64_t moved;      // bytes of the body so far
 	uint64_t left;       // with HTTP_BODY_LENGTH
 	struct http_chunk chunk; // with HTTP_BODY_CHUNKED

@@ -35,12 +35,13 @@ def config(backend="http://service.test:8000", auth="none", prefix="strip", reus
 
 
 def tcp_pair(reset_on_close=True):
-    """(client, server) ends of a TCP connection, the server's with SO_LINGER {1, 0} as listeners give it."""
+    """(client, server) ends of a TCP connection, the server's with what listeners give it: SO_LINGER {1, 0}, SO_OOBINLINE."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         client = socket.create_connection(listening.getsockname())
         server, _ = listening.accept()
     if reset_on_close:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
     for end in (client, server):
         end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     client.settimeout(PATIENCE)
