@@ -333,6 +333,7 @@ static enum step bytes_up(struct visitor *visitor)
 		// The backend listens no more; what it said before that is still delivered.
 		flow_deinit(&visitor->x.up, visitor->relay);
 		theirs->shut = true;
+		theirs->broken = true;
 		theirs->readable = true;
 		return STEP_AGAIN;
 	}
@@ -349,6 +350,5 @@ enum step exchange_bytes_step(struct visitor *visitor)
 		step = bytes_up(visitor);
 	if (step != STEP_WAIT || !ours->shut || !theirs->shut)
 		return step;
-	stream_set_orderly(theirs);
 	return visitor_finish(visitor);
 }

@@ -122,7 +122,8 @@ static enum step forward(struct visitor *visitor, struct span head, struct span 
 static enum step redirect_to_slash(struct visitor *visitor, const struct route *route)
 {
 	char text[640];
-	bool keep = visitor->x.keep_alive && visitor->x.up.ended && visitor->admitted;
+	bool keep = visitor->x.keep_alive && visitor->x.up.ended && visitor->admitted &&
+		    !budget_requests_gone(&visitor->relay->budget);
 	visitor->x.status = 308;
 	int n = snprintf(text, sizeof text,
 		"HTTP/1.1 308 Permanent Redirect\r\nDate: %s\r\nLocation: %.*s/%.*s\r\n"

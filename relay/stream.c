@@ -145,7 +145,7 @@ bool stream_delivered(const struct stream *stream)
 {
 	enum { FIRST_WINDOW = 10 * 1460 }; // RFC 6928: sent without waiting for any acknowledgement
 	int waiting = 0;
-	if (stream->written <= FIRST_WINDOW)
+	if (stream->broken || stream->written <= FIRST_WINDOW)
 		return true;
 	if (ioctl(stream->watch.fd, SIOCOUTQ, &waiting) < 0)
 		return true;

@@ -91,6 +91,8 @@ enum step visitor_deadline(struct visitor *visitor, uint32_t ms, enum step then)
 
 enum step visitor_next(struct visitor *visitor)
 {
+	if (budget_requests_gone(&visitor->relay->budget))
+		return visitor_finish(visitor); // which sees the answer delivered
 	exchange_deinit(visitor);
 	visitor->state = VISITOR_HEAD;
 	visitor->scanned = 0;
@@ -101,7 +103,9 @@ enum step visitor_next(struct visitor *visitor)
 
 enum step visitor_finish(struct visitor *visitor)
 {
-	visitor->backend = backend_free(visitor->backend);
+	// What has been told the end of a byte relay may still have to be given the rest.
+	if (visitor->backend != NULL && !visitor->backend->stream.shut)
+		visitor->backend = backend_free(visitor->backend);
 	visitor->unread |=
 		!visitor->x.last || !visitor->x.up.ended || buf_len(&visitor->stream.in) > 0;
 	// Still unfinished for the budget: the end of the tunnel would cut what is on its way.
@@ -144,9 +148,13 @@ static enum step closing_step(struct visitor *visitor)
 	}
 	// SO_LINGER {1, 0} stays until the kernel has sent all but a first window: what it still
 	// held after an orderly close would be delivered even when the tunnel is over.
-	if (!over || !stream_delivered(stream))
+	struct backend *backend = visitor->backend;
+	if (!over || !stream_delivered(stream) ||
+		(backend != NULL && !stream_delivered(&backend->stream)))
 		return STEP_WAIT;
 	stream_set_orderly(stream);
+	if (backend != NULL)
+		stream_set_orderly(&backend->stream);
 	return visitor_drop(visitor);
 }
 

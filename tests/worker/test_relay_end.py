@@ -9,7 +9,8 @@ import signal
 import socket
 import time
 
-from test_relay import Relay, read_all, upgraded
+from child import MSG
+from test_relay import Relay, closed, get, read_all, read_exactly, read_head, upgraded, wait_until
 
 
 def drained(sock):
@@ -45,3 +46,58 @@ def test_urgent_bytes_just_before_the_end_of_a_bulk_transfer():
         relay.kill(signal.SIGCONT)
         rest = read_all(visitor)
         assert (got + len(rest), rest[-5:]) == (sent + 5, b"!tail")
+
+
+def test_answers_to_others_arrive_whole_when_the_last_request_is_answered():
+    """That of a request which was not the last one of the budget, and is read slowly."""
+    body = os.urandom(1_000_000)
+    with Relay(requests=2) as relay:
+        slow = relay.visit(get("/1"))
+        backend = relay.accept()
+        read_head(backend)
+        backend.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+        _, got = read_head(slow)
+        quick = relay.visit(get("/2", "Connection: close\r\n"))
+        other = relay.accept()
+        read_head(other)
+        other.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        assert read_all(quick).endswith(b"ok")
+        backend.sendall(body)
+        assert relay.silent(0.3), "reported while most of an answer is still on its way"
+        assert read_exactly(slow, len(body), got) == body
+        assert relay.expect(MSG.USED_UP).fields == ["requests"]
+
+
+def both_ended(relay):
+    """A visitor who sent much more than the backend has read; both have ended their part."""
+    visitor, backend, _, _ = upgraded(relay)
+    body = os.urandom(1_000_000)
+    visitor.sendall(body)
+    visitor.shutdown(socket.SHUT_WR)
+    wait_until(lambda: relay.counter("bytes_in") == len(body), "all has been taken")
+    backend.shutdown(socket.SHUT_WR)
+    assert closed(visitor) == "end"
+    time.sleep(0.3)
+    return visitor, backend, body
+
+
+def test_nothing_reaches_a_backend_after_the_end():
+    with Relay() as relay:
+        visitor, backend, body = both_ended(relay)
+        relay.kill()
+        got = 0
+        try:
+            while piece := backend.recv(65536):
+                got += len(piece)
+            raise AssertionError(f"an end in order behind {got} of {len(body)} bytes")
+        except ConnectionResetError:
+            assert got < len(body)
+
+
+def test_a_slow_backend_gets_everything_while_the_tunnel_lives():
+    with Relay() as relay:
+        visitor, backend, body = both_ended(relay)
+        assert read_exactly(backend, len(body)) == body
+        assert closed(backend) == "end"
+        visitor.close()
+        wait_until(lambda: relay.counter("open") == 0, "the connection is forgotten")
