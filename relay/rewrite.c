@@ -82,24 +82,33 @@ static const uint8_t response_fates[HTTP_NAMES] = {
 	[HTTP_TRANSFER_ENCODING] = DROP,
 };
 
-// Says that an error is ours (design of the error codes): a backend may not.
-static bool claims_our_error(const struct http_field *field)
+// What a backend may not say: that an error is ours (design of the error codes), and what browsers
+// apply to the whole web origin, which it shares with all other tunnels.
+static bool is_not_its_business(const struct http_field *field)
 {
-	return field->id == HTTP_OTHER && span_eq_nocase(field->name, SPAN("Tunnel-Error"));
+	static const struct {
+		uint8_t n;
+		char text[sizeof "Strict-Transport-Security"];
+	} names[] = {
+#define NAME(text) {sizeof text - 1, text}
+		NAME("Tunnel-Error"),
+		NAME("Service-Worker-Allowed"), // a worker would answer for other tunnels
+		NAME("NEL"),                    // would report the addresses of other tunnels
+		NAME("Report-To"),              // where to
+		NAME("Alt-Svc"),                // another server for all
+		NAME("Strict-Transport-Security"),
+#undef NAME
+	};
+	for (size_t i = 0; field->id == HTTP_OTHER && i < ARRAY_SIZE(names); i++)
+		if (span_eq_nocase(field->name, (struct span){names[i].text, names[i].n}))
+			return true;
+	return false;
 }
 
 // Sets a cookie whose name is ours: it could take a visitor's place in the tunnel away.
 static bool claims_our_cookie(const struct http_field *field)
 {
 	return field->id == HTTP_SET_COOKIE && cookie_is_ours(field->value);
-}
-
-// Lets a service worker reach beyond the folder of its script: it would answer for other tunnels of
-// this web origin, read the secrets in their share links, and outlive its own tunnel.
-static bool claims_the_origin(const struct http_field *field)
-{
-	return field->id == HTTP_OTHER &&
-	       span_eq_nocase(field->name, SPAN("Service-Worker-Allowed"));
 }
 
 // CGI turns it into HTTP_PROXY, which programs take for their proxy setting.
@@ -238,8 +247,8 @@ size_t rewrite_response(const struct rewrite_response *r, char *bytes, size_t si
 	put(&out, SPAN("\r\n"));
 	for (size_t i = 0; i < r->head->n_fields; i++) {
 		const struct http_field *field = &r->head->fields[i];
-		if (is_hop(field) || response_fates[field->id] == DROP || claims_our_error(field) ||
-			claims_our_cookie(field) || claims_the_origin(field))
+		if (is_hop(field) || response_fates[field->id] == DROP ||
+			is_not_its_business(field) || claims_our_cookie(field))
 			continue;
 		put_field(&out, field->name, field->value);
 	}

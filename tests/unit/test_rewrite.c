@@ -182,12 +182,14 @@ static void response_fields(void **state)
 {
 	const char *text = response("HTTP/1.1 200 Fine\r\nConnection: close, x-hop\r\nX-Hop: 1\r\n"
 				    "Tunnel-Error: forged\r\nSet-Cookie: a=b\r\nSet-Cookie: c=d\r\n"
-				    "service-worker-allowed: /\r\n"
+				    "service-worker-allowed: /\r\nNEL: {}\r\nNel-X: 1\r\n"
+				    "Report-To: {}\r\nAlt-Svc: h3=\":1\"\r\n"
+				    "Strict-Transport-Security: max-age=9\r\n"
 				    "Content-Length: 3\r\n\r\n",
 		false, (struct rewrite_response){0});
 	assert_string_equal(text,
-		"HTTP/1.1 200 Fine\r\nSet-Cookie: a=b\r\nSet-Cookie: c=d\r\nVia: 1.1 tunneld\r\n"
-		"Content-Length: 3\r\n\r\n");
+		"HTTP/1.1 200 Fine\r\nSet-Cookie: a=b\r\nSet-Cookie: c=d\r\nNel-X: 1\r\n"
+		"Via: 1.1 tunneld\r\nContent-Length: 3\r\n\r\n");
 }
 
 static void response_framing(void **state)
