@@ -72,6 +72,10 @@ static const struct code_info codes[CODES] = {
 		"This address does not support the method of the request."},
 	[CODE_REQUEST_TIMEOUT] = {"request_timeout", 408, 0, "The request took too long",
 		"The request did not arrive completely in time."},
+	[CODE_LOOP_DETECTED] = {"loop_detected", 502, 0, "The service leads back here",
+		"The request has been through tunneld several times: the service behind this tunnel is "
+		"probably a proxy that leads back to the tunnel.",
+		"proxy_loop_detected"},
 };
 
 const struct code_info *code_info(enum code code)

@@ -36,6 +36,7 @@ enum code {
 	CODE_NOT_FOUND, // a route of the API that does not exist
 	CODE_METHOD_NOT_ALLOWED,
 	CODE_REQUEST_TIMEOUT, // a body announced to the API that did not come
+	CODE_LOOP_DETECTED,
 	CODES
 };
 

@@ -161,6 +161,9 @@ int http_response_parse(
 // The first field with this id, or NULL.
 const struct http_field *http_head_field(const struct http_head *head, enum http_name id);
 
+// Takes the next element that is not empty off a comma-separated list (RFC 9110 section 5.6.1.2).
+bool http_list_next(struct span *list, struct span *element);
+
 // Whether the comma-separated LIST has TOKEN as an element (ASCII case-insensitive).
 bool http_list_has(struct span list, struct span token);
 

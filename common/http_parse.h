@@ -50,8 +50,6 @@ static inline int http_refuse(struct http_parser *in, int outcome, const char *w
 bool http_is_token(struct span text);
 enum http_name http_name_id(struct span token);
 bool http_name_is_lookalike(struct span token); // a known name with other marks for '-'
-// Takes the next element that is not empty off a comma-separated list (RFC 9110 section 5.6.1.2).
-bool http_list_next(struct span *list, struct span *element);
 
 // http_rules.c: the last steps of a parse, when all fields are there.
 int http_rules_common(struct http_parser *in);  // Connection, Upgrade, framing

@@ -49,6 +49,21 @@ static void exchange_init(struct visitor *visitor, const struct http_head *head)
 
 // ---- what is said before any backend is asked
 
+// Tunnels that lead to tunnels are fine, but not so many.
+enum { PASSAGES_MAX = 4 };
+
+// How often the request has been through a tunneld, this one or another (RFC 9110 section 7.6.3).
+static unsigned passages(const struct http_head *head)
+{
+	unsigned n = 0;
+	for (size_t i = 0; i < head->n_fields; i++) {
+		struct span list = head->fields[i].value, element;
+		while (head->fields[i].id == HTTP_VIA && http_list_next(&list, &element))
+			n += span_eq(element, SPAN(REWRITE_VIA));
+	}
+	return n;
+}
+
 struct objection {
 	enum code code;
 	const char *detail;
@@ -71,6 +86,8 @@ static struct objection object(
 		return (struct objection){CODE_BAD_REQUEST,
 			"This tunnel carries raw TCP: enter it with `Connection: Upgrade` and "
 			"`Upgrade: tcp`."};
+	if (passages(head) > PASSAGES_MAX)
+		return (struct objection){CODE_LOOP_DETECTED, NULL};
 	if (relay_bytes_left(relay, 1) == 0)
 		return (struct objection){CODE_TUNNEL_OVER, "Its limits.bytes is used up."};
 	switch (budget_request(&relay->budget, relay->loop.now)) {
@@ -234,7 +251,7 @@ static enum step connected(struct visitor *visitor)
 	if (visitor->relay->config.backend.scheme == URL_TCP)
 		return exchange_switch(visitor,
 			SPAN("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
-			     "Upgrade: tcp\r\nVia: 1.1 tunneld\r\n\r\n"),
+			     "Upgrade: tcp\r\nVia: " REWRITE_VIA "\r\n\r\n"),
 			(struct span){NULL, 0});
 	struct buf head = x->head;
 	buf_init(&x->head, RELAY_HEAD_OUT);

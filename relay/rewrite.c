@@ -149,7 +149,7 @@ static void put_forwarding(struct head_out *out, const struct rewrite_request *r
 	}
 	put(out, SPAN(";proto="));
 	put(out, proto);
-	put(out, SPAN("\r\nVia: 1.1 tunneld\r\n"));
+	put(out, SPAN("\r\nVia: " REWRITE_VIA "\r\n"));
 }
 
 // A Cookie field without those cookies that are ours. The others stay byte for byte.
@@ -252,7 +252,7 @@ size_t rewrite_response(const struct rewrite_response *r, char *bytes, size_t si
 			continue;
 		put_field(&out, field->name, field->value);
 	}
-	put(&out, SPAN("Via: 1.1 tunneld\r\n"));
+	put(&out, SPAN("Via: " REWRITE_VIA "\r\n"));
 	put_response_framing(&out, r);
 	return finish(&out, bytes);
 }

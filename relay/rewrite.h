@@ -9,6 +9,9 @@
 #include "http_head.h"
 #include "tunnel_config.h"
 
+// Our element of Via.
+#define REWRITE_VIA "1.1 tunneld"
+
 struct rewrite_request {
 	const struct http_head *head;
 	struct span path;      // as the backend is to see it, query included
