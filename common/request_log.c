@@ -30,11 +30,21 @@ static void flush(struct request_log *log)
 	log->dropped = 0;
 }
 
+static void wait_for_more(struct request_log *log)
+{
+	struct instant due = instant_add_ms(log->loop->now, REQUEST_LOG_MS);
+	if (log->timer.place == 0 && loop_timer_set(log->loop, &log->timer, due) < 0)
+		flush(log); // out of memory: without waiting
+}
+
 static void on_timer(struct loop_timer *timer)
 {
 	struct request_log *log = container_of(timer, struct request_log, timer);
 	log->taken = 0;
 	flush(log);
+	// Also when no further request comes.
+	if (log->batch->used > 0 || log->dropped > 0)
+		wait_for_more(log);
 }
 
 void request_log_init(struct request_log *log, struct loop *loop, struct ipc_channel *channel,
@@ -74,7 +84,6 @@ void request_log_add(struct request_log *log, const struct request_entry *entry)
 {
 	uint8_t bytes[ENTRY_MAX];
 	struct request_batch *batch = log->batch;
-	struct instant due = instant_add_ms(log->loop->now, REQUEST_LOG_MS);
 	size_t n = log->taken < log->rate ? encode(entry, bytes) : 0;
 	if (n > sizeof batch->bytes - batch->used)
 		flush(log);
@@ -86,8 +95,7 @@ void request_log_add(struct request_log *log, const struct request_entry *entry)
 		atomic_store_explicit(
 			&batch->used, batch->used + (uint32_t)n, memory_order_release);
 	}
-	if (log->timer.place == 0 && loop_timer_set(log->loop, &log->timer, due) < 0)
-		flush(log); // out of memory: without waiting for more
+	wait_for_more(log);
 }
 
 // ---- a request

@@ -161,7 +161,13 @@ static void test_rate(void **state)
 	stage_close(&stage);
 }
 
-// A full batch goes out; where it cannot, entries are counted and nothing else happens.
+static void expire(struct request_log *log)
+{
+	loop_timer_clear(log->loop, &log->timer);
+	log->timer.expired(&log->timer);
+}
+
+// A full batch goes out; where it cannot, entries are counted, and it is tried again.
 static void test_full(void **state)
 {
 	char bytes[MESSAGE_MAX];
@@ -179,6 +185,13 @@ static void test_full(void **state)
 		add_one(&stage);
 	assert_int_not_equal(stage.log.dropped, 0);
 	assert_in_range(stage.batch.used, 1, REQUEST_BATCH_SIZE);
+	expire(&stage.log);
+	assert_int_not_equal(stage.log.timer.place, 0);
+	while (recv(stage.peer, bytes, sizeof bytes, MSG_DONTWAIT) > 0)
+		;
+	expire(&stage.log);
+	assert_int_equal(stage.batch.used, 0);
+	assert_int_equal(stage.log.timer.place, 0);
 	stage_close(&stage);
 }
 
