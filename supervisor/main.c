@@ -18,7 +18,7 @@ static int usage_error(struct buf *errors)
 	struct span text = buf_span(errors);
 
 	fwrite(text.p, 1, text.n, stderr);
-	fputs("tunneld --help lists the options\n", stderr);
+	fputs("tunneld --help lists the options and keys\n", stderr);
 	buf_reset(errors);
 	return EXIT_USAGE;
 }

@@ -110,14 +110,14 @@ static bool looks_like_key(struct span s)
 static void complain_unknown(struct parse *parse, const struct place *place, struct span key)
 {
 	const struct option_def *nearest = option_nearest(key);
-	char hint[2 * OPTION_NAME_MAX] = "tunneld --help lists the keys";
+	char hint[2 * OPTION_NAME_MAX] = "";
 
 	if (nearest != NULL)
-		snprintf(hint, sizeof hint, "did you mean '%s'?", nearest->name);
+		snprintf(hint, sizeof hint, ": did you mean '%s'?", nearest->name);
 	if (looks_like_key(key))
-		complain(parse, place, NULL, "there is no key '%.*s': %s", (int)key.n, key.p, hint);
+		complain(parse, place, NULL, "there is no key '%.*s'%s", (int)key.n, key.p, hint);
 	else
-		complain(parse, place, NULL, "there is no such key: %s", hint);
+		complain(parse, place, NULL, "there is no such key%s", hint);
 }
 
 // Why a value for DEF may not come from PLACE, or NULL.
@@ -249,8 +249,7 @@ static void complain_unknown_variable(
 	size_t n = 0;
 
 	if (nearest == NULL) {
-		complain(parse, place, NULL,
-			"there is no such setting: tunneld --help lists the keys");
+		complain(parse, place, NULL, "there is no such setting");
 		return;
 	}
 	for (char c; (c = nearest->name[n]) != '\0'; n++)

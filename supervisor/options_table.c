@@ -468,8 +468,8 @@ const struct option_def *option_find(struct span name)
 	return NULL;
 }
 
-// Number of single-character changes between two names (Levenshtein), one row of the table at a
-// time.
+// Number of single-character changes between two names (Levenshtein), case left aside, one row of
+// the table at a time.
 static size_t distance(struct span a, struct span b)
 {
 	size_t row[OPTION_NAME_MAX + 1];
@@ -480,7 +480,8 @@ static size_t distance(struct span a, struct span b)
 		size_t diagonal = row[0];
 		row[0] = i;
 		for (size_t j = 1; j <= b.n; j++) {
-			size_t change = diagonal + (a.p[i - 1] != b.p[j - 1]);
+			size_t change =
+				diagonal + (ascii_lower(a.p[i - 1]) != ascii_lower(b.p[j - 1]));
 			diagonal = row[j];
 			row[j] = MIN(change, MIN(row[j], row[j - 1]) + 1);
 		}

@@ -53,7 +53,7 @@ static void test_file_syntax(void **state)
 
 	bad_file("gates 4\n", "t.conf:1: this line is no setting: write key = value\n");
 	bad_file("[section]\n", "t.conf:1: this line is no setting: write key = value\n");
-	bad_file("= 4\n", "t.conf:1: there is no key '': tunneld --help lists the keys\n");
+	bad_file("= 4\n", "t.conf:1: there is no key ''\n");
 	bad_file("gates = \n",
 		"t.conf:1: gates: a value is missing: remove the setting to have the default\n");
 	bad_file("gates = # 4\n",
@@ -67,10 +67,11 @@ static void test_file_syntax(void **state)
 		"t.conf:4: gates: is already set in line 1: remove one of the two\n");
 	bad_file("max_tunels = 1\n",
 		"t.conf:1: there is no key 'max_tunels': did you mean 'max_tunnels'?\n");
-	bad_file("xyz = 1\n", "t.conf:1: there is no key 'xyz': tunneld --help lists the keys\n");
+	bad_file("MAX_TUNNELS = 1\n",
+		"t.conf:1: there is no key 'MAX_TUNNELS': did you mean 'max_tunnels'?\n");
+	bad_file("xyz = 1\n", "t.conf:1: there is no key 'xyz'\n");
 	bad_file("ga\x01tes = 1\n", "t.conf:1: there is no such key: did you mean 'gates'?\n");
-	bad_file("include = other\n",
-		"t.conf:1: there is no key 'include': tunneld --help lists the keys\n");
+	bad_file("include = other\n", "t.conf:1: there is no key 'include'\n");
 	struct options_input input = {.file_name = "t.conf", .file_text = SPAN("gates = 1\0\n")};
 	run_input(&run, &input);
 	expect_bad(&run, "NUL",
@@ -208,10 +209,8 @@ static void test_environment(void **state)
 	bad_variable("TUNNELD_MAX_TUNELS=1",
 		"environment TUNNELD_MAX_TUNELS: there is no such setting: did you mean "
 		"TUNNELD_MAX_TUNNELS?\n");
-	bad_variable("TUNNELD_=1",
-		"environment TUNNELD_: there is no such setting: tunneld --help lists the keys\n");
-	bad_variable("TUNNELD_gates=1",
-		"environment TUNNELD_gates: there is no such setting: tunneld --help lists the keys\n");
+	bad_variable("TUNNELD_=1", "environment TUNNELD_: there is no such setting\n");
+	bad_variable("TUNNELD_gates=1", "environment TUNNELD_gates: there is no such setting\n");
 	bad_variable("TUNNELD_GA\x1bTES=1",
 		"environment TUNNELD_...: there is no such setting: did you mean "
 		"TUNNELD_GATES?\n");
@@ -222,7 +221,7 @@ static void test_environment(void **state)
 		"environment TUNNELD_GATES: '65' is too large: write 0 to 64 processes\n");
 	bad_variable("TUNNELD_A_NAME_THAT_IS_MUCH_LONGER_THAN_THAT_OF_ANY_KEY_COULD_EVER_BE=1",
 		"environment TUNNELD_A_NAME_THAT_IS_MUCH_LONGER_THAN_THAT_OF_ANY_KEY_COULD_EVER_BE: there is "
-		"no such setting: tunneld --help lists the keys\n");
+		"no such setting\n");
 	static const char *const fine[] = {"TUNNEL=1", "tunneld_gates=99", "XTUNNELD_GATES=99",
 		"TUNNELD=1", "TUNNELD_GATES", "TUNNELD_GATES= 5 ",
 		"TUNNELD_PUBLIC_URL=", "TUNNELD_BACKEND_ALLOW="};
