@@ -39,19 +39,6 @@ static void answer(struct creation *creation, enum code code, const char *detail
 	answer_problem(connection, code, "%s", detail);
 }
 
-static void store_failure(
-	struct creation *creation, enum tunnel_state state, struct store_cause why)
-{
-	struct worker *worker = creation->worker;
-	const char *id = creation->tunnel.id;
-	int r = store_tunnel_end(worker->store, id, state, wall_now(), NULL, why);
-	if (r < 0)
-		worker_log_store(worker, "storing that a tunnel did not start", r);
-	worker_log(worker, LOG_INFO, "tunnel %s %s before it began: %s", id,
-		tunnel_state_name(state), why.reason);
-	deletions_done(worker, id, r < 0);
-}
-
 struct creation *creation_find(struct worker *worker, const char *id)
 {
 	struct creation *creation;
@@ -208,10 +195,11 @@ static void on_failed(struct creation *creation, const struct ipc_message *answe
 		detail = span_of(code_info(code)->detail);
 	snprintf(reason, sizeof reason, "%.*s", (int)detail.n, detail.p);
 	if (creation->ending) {
-		store_failure(creation, TUNNEL_REVOKED,
+		ends_store(creation->worker, creation->tunnel.id, TUNNEL_REVOKED,
 			(struct store_cause){creation->tunnel.token, "revoked while starting"});
 	} else {
-		store_failure(creation, TUNNEL_FAILED, (struct store_cause){"supervisor", reason});
+		ends_store(creation->worker, creation->tunnel.id, TUNNEL_FAILED,
+			(struct store_cause){"supervisor", reason});
 		answer_failed(creation, code, detail);
 	}
 	creation_free(creation);
@@ -231,7 +219,8 @@ static void on_answer(struct pending *pending, const struct ipc_message *message
 	worker_log(creation->worker, LOG_ERROR, "the supervisor did not start tunnel %s in time",
 		creation->tunnel.id);
 	worker_send_end(creation->worker, 0, creation->tunnel.id, END_FAILED);
-	store_failure(creation, creation->ending ? TUNNEL_REVOKED : TUNNEL_FAILED,
+	ends_store(creation->worker, creation->tunnel.id,
+		creation->ending ? TUNNEL_REVOKED : TUNNEL_FAILED,
 		(struct store_cause){"worker", "no answer from the supervisor"});
 	answer(creation, CODE_DRAINING, "The tunnel could not be started in time. Try again.");
 	creation_free(creation);
@@ -336,7 +325,7 @@ static void store_and_spawn(struct creation *creation)
 	}
 	if (send_spawn(creation))
 		return;
-	store_failure(creation, TUNNEL_FAILED,
+	ends_store(creation->worker, creation->tunnel.id, TUNNEL_FAILED,
 		(struct store_cause){"worker", "the supervisor cannot be asked"});
 	answer(creation, CODE_DRAINING, "The tunnel could not be started now. Try again.");
 	creation_free(creation);

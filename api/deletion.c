@@ -64,20 +64,6 @@ void deletions_deinit(struct worker *worker)
 		deletion_free(deletion);
 }
 
-// Stores an end that the supervisor will not tell about: there is no relay.
-static void end_here(struct worker *worker, const char *id)
-{
-	int r = store_tunnel_end(worker->store, id, TUNNEL_REVOKED, wall_now(), NULL,
-		(struct store_cause){deletion_actor(worker, id), "deleted"});
-	if (r < 0)
-		worker_log_store(worker, "storing an end", r);
-	else if (r == 0)
-		worker_log(worker, LOG_INFO, "tunnel %s revoked", id);
-	if (r == 0)
-		events_publish_id(&worker->events, EVENT_ENDED, id);
-	deletions_done(worker, id, r < 0);
-}
-
 // The answer to END is ENDED, which names the tunnel: this is only about one that does not come.
 static void on_late(struct pending *pending, const struct ipc_message *message)
 {
@@ -116,7 +102,8 @@ void deletion_start(struct worker *worker, struct connection *connection,
 	connection_wait(connection, &deletion->waiter);
 
 	if (restore_cancel(worker, tunnel->id)) {
-		end_here(worker, tunnel->id);
+		ends_store(worker, tunnel->id, TUNNEL_REVOKED,
+			(struct store_cause){caller->id, "deleted"});
 		return;
 	}
 	struct creation *creation = creation_find(worker, tunnel->id);

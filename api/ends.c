@@ -157,6 +157,20 @@ bool ends_flush(struct ends *ends)
 	return true;
 }
 
+void ends_store(
+	struct worker *worker, const char *id, enum tunnel_state state, struct store_cause cause)
+{
+	int r = store_tunnel_end(worker->store, id, state, wall_now(), NULL, cause);
+	if (r < 0)
+		worker_log_store(worker, "storing an end", r);
+	if (r == 0) {
+		worker_log(worker, LOG_INFO, "tunnel %s %s: %s", id, tunnel_state_name(state),
+			cause.reason);
+		events_publish_id(&worker->events, EVENT_ENDED, id);
+	}
+	deletions_done(worker, id, r < 0);
+}
+
 static void on_task(struct loop_task *task)
 {
 	struct ends *ends = container_of(task, struct ends, task);

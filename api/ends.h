@@ -9,7 +9,7 @@
 #pragma once
 
 #include "loop.h"
-#include "tunnel.h"
+#include "store.h"
 
 #include <sys/queue.h>
 
@@ -43,6 +43,11 @@ void ends_deinit(struct ends *ends);
 
 void ends_add(struct ends *ends, struct span id, enum end_reason reason,
 	const struct tunnel_counters *counters);
+
+// Stores the end of a tunnel that the supervisor will not tell about, as it has no relay, and tells
+// those who wait for it.
+void ends_store(
+	struct worker *worker, const char *id, enum tunnel_state state, struct store_cause cause);
 
 // Stores all that wait, now. Returns false when that failed.
 bool ends_flush(struct ends *ends);

@@ -98,14 +98,7 @@ static void end_here(struct restore *restore, enum tunnel_state state, struct st
 	char id[TUNNEL_ID_MAX + 1];
 	memcpy(id, restore->tunnel.id, sizeof id);
 	restore_free(restore);
-	int r = store_tunnel_end(worker->store, id, state, wall_now(), NULL, cause);
-	if (r < 0)
-		worker_log_store(worker, "storing an end", r);
-	worker_log(
-		worker, LOG_INFO, "tunnel %s %s: %s", id, tunnel_state_name(state), cause.reason);
-	if (r == 0)
-		events_publish_id(&worker->events, EVENT_ENDED, id);
-	deletions_done(worker, id, r < 0);
+	ends_store(worker, id, state, cause);
 }
 
 static bool end_if_over(struct restore *restore)

@@ -38,24 +38,11 @@ void revocations_deinit(struct worker *worker)
 
 // ---- tunnels without a token
 
-// Ends it without the supervisor: there is no relay.
-static void end_here(struct worker *worker, const char *id)
-{
-	int r = store_tunnel_end(worker->store, id, TUNNEL_REVOKED, wall_now(), NULL,
-		(struct store_cause){"worker", "its token is no longer valid"});
-	if (r < 0)
-		worker_log_store(worker, "storing an end", r);
-	else if (r == 0)
-		worker_log(worker, LOG_INFO, "tunnel %s revoked: its token is no longer valid", id);
-	if (r == 0)
-		events_publish_id(&worker->events, EVENT_ENDED, id);
-	deletions_done(worker, id, r < 0);
-}
-
 static void end_tunnel(struct worker *worker, const char *id)
 {
 	if (restore_cancel(worker, id)) {
-		end_here(worker, id);
+		ends_store(worker, id, TUNNEL_REVOKED,
+			(struct store_cause){"worker", "its token is no longer valid"});
 		return;
 	}
 	struct creation *creation = creation_find(worker, id);
