@@ -155,6 +155,11 @@ class Stage:
         self.worker.send(MSG.SPAWNED, spawn.request, deadline)
         return deadline
 
+    def active(self, spawn):
+        """The same, and waits until the worker knows: no answer tells when."""
+        self.spawned(spawn)
+        proc.wait_until(lambda: self.state(spawn.id) == "active", SETTLE, f"{spawn.id} is not active")
+
     def live(self, tunnel, deadline, counters=(0,) * 6):
         self.worker.send(MSG.LIVE, tunnel, deadline, *counters)
 

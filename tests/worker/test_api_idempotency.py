@@ -97,7 +97,7 @@ def test_while_the_first_is_under_way(stage):
     assert said["errors"][0]["header"] == "Idempotency-Key"
     assert stage.worker.silent(0.1)
     stage.spawned(spawn)
-    assert whole(ask(stage)) == whole(client)
+    assert whole(client) == whole(ask(stage))
 
 
 def test_every_token_has_keys_of_its_own(stage):
@@ -165,7 +165,7 @@ def test_a_client_that_left_learns_the_secret_later(stage, leave):
     leave(client)
     assert stage.worker.silent(0.2), "it is not revoked"
     ask(stage).problem(409, "conflict")
-    stage.spawned(spawn)
+    stage.active(spawn)
     made = document(whole(ask(stage)))
     assert made["id"] == spawn.id and made["state"] == "active"
     assert hashlib.sha256(made["secret"].encode()).digest() == spawn.secret_hash
@@ -206,8 +206,7 @@ def test_killed_between_the_commit_and_the_answer(folder):
         client = ask(stage)
         spawn = stage.spawn()
         client.reset()  # so that nobody gets an answer
-        stage.spawned(spawn)
-        assert stage.state(spawn.id) == "active"
+        stage.active(spawn)
         stage.worker.kill()
     with Stage(folder, live=[(spawn.id, boottime_us(60))]) as stage:
         again = ask(stage).answer()
