@@ -132,7 +132,8 @@ void answer_problem(struct connection *c, enum code code, const char *format, ..
 	answer_problem_full(c, &problem);
 }
 
-static void answer_invalid(struct connection *c, const char *summary, struct span errors)
+static void answer_invalid(
+	struct connection *c, enum code code, const char *summary, struct span errors)
 {
 	CLEANUP(buf_reset) struct buf members;
 	buf_init(&members, FINDINGS_SAID_MAX + 64);
@@ -142,14 +143,14 @@ static void answer_invalid(struct connection *c, const char *summary, struct spa
 	if (r < 0)
 		buf_reset(&members);
 	struct problem problem = {
-		.code = CODE_INVALID, .detail = span_of(summary), .members = buf_span(&members)};
+		.code = code, .detail = span_of(summary), .members = buf_span(&members)};
 	answer_problem_full(c, &problem);
 }
 
 void answer_findings(struct connection *c, int outcome, const char *summary, struct span said)
 {
 	switch (outcome) {
-	case FINDINGS_INVALID: answer_invalid(c, summary, said); break;
+	case FINDINGS_INVALID: answer_invalid(c, CODE_INVALID, summary, said); break;
 	case FINDINGS_NOT_JSON:
 		answer_problem(c, CODE_BAD_REQUEST, "%.*s", (int)said.n, said.p);
 		break;
@@ -157,31 +158,33 @@ void answer_findings(struct connection *c, int outcome, const char *summary, str
 	}
 }
 
-static void answer_wrong(struct connection *c, enum code code, const char *kind, const char *where,
-	struct span detail)
+// The end of FINDINGS, which have one or failed.
+static void answer_finding(struct connection *c, enum code code, struct findings *findings)
 {
-	CLEANUP(buf_reset) struct buf members;
-	buf_init(&members, 4096);
-	int r = buf_printf(&members, ",\"errors\":[{\"%s\":\"%s\",\"detail\":", kind, where);
-	if (r == 0)
-		r = problem_string(&members, detail);
-	if (r == 0)
-		r = buf_printf(&members, "}]");
-	if (r < 0)
-		buf_reset(&members);
-	struct problem problem = {.code = code, .detail = detail, .members = buf_span(&members)};
-	answer_problem_full(c, &problem);
+	char summary[FINDINGS_SUMMARY_SIZE];
+	int r = findings_end(findings, summary);
+	if (r == FINDINGS_INVALID)
+		answer_invalid(c, code, summary, buf_span(findings->said));
+	else
+		answer_findings(c, r, NULL, buf_span(findings->said));
 }
 
-void answer_wrong_member(
-	struct connection *c, enum code code, const char *pointer, struct span detail)
+void answer_wrong_member(struct connection *c, enum code code, const char *name, struct span reason)
 {
-	answer_wrong(c, code, "pointer", pointer, detail);
+	CLEANUP(buf_reset) struct buf said;
+	struct findings findings = {.said = &said};
+	buf_init(&said, FINDINGS_SAID_MAX);
+	finding_reason(&findings, span_of(name), reason);
+	answer_finding(c, code, &findings);
 }
 
-void answer_wrong_field(struct connection *c, enum code code, const char *name, struct span detail)
+void answer_wrong_field(struct connection *c, enum code code, const char *name, const char *detail)
 {
-	answer_wrong(c, code, "header", name, detail);
+	CLEANUP(buf_reset) struct buf said;
+	struct findings findings = {.said = &said};
+	buf_init(&said, FINDINGS_SAID_MAX);
+	finding_field(&findings, span_of(name), detail);
+	answer_finding(c, code, &findings);
 }
 
 static void answer_page(struct connection *c, const struct page *page)

@@ -40,12 +40,13 @@ void answer_empty(struct connection *connection, unsigned status, struct span fi
 void answer_problem(struct connection *connection, enum code code, const char *format, ...)
 	PRINTF(3, 4);
 
-// CODE for what is wrong with the member of the request's document that POINTER names.
+// CODE for what is wrong with the member NAME of the request's document. REASON: of
+// finding_reason().
 void answer_wrong_member(
-	struct connection *connection, enum code code, const char *pointer, struct span detail);
-// The same for a field of its head.
+	struct connection *connection, enum code code, const char *name, struct span reason);
+// The same for the field NAME of its head. DETAIL is a sentence.
 void answer_wrong_field(
-	struct connection *connection, enum code code, const char *name, struct span detail);
+	struct connection *connection, enum code code, const char *name, const char *detail);
 
 // The same with everything said; `form` and `to_head` are filled in here.
 void answer_problem_full(struct connection *connection, struct problem *problem);

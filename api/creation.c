@@ -180,7 +180,7 @@ static void answer_failed(struct creation *creation, enum code code, struct span
 	creation->connection = NULL;
 	connection_forget(connection);
 	if (code_info(code)->status == 422)
-		answer_wrong_member(connection, code, "/backend", detail);
+		answer_wrong_member(connection, code, "backend", detail);
 	else
 		answer_problem_full(connection, &(struct problem){.code = code, .detail = detail});
 }

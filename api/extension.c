@@ -138,7 +138,7 @@ static void on_refused(struct extension *extension, uint64_t number, struct span
 	case CODE_INVALID:
 		connection = finish(extension);
 		if (connection != NULL)
-			answer_wrong_member(connection, code, "/timeout", detail);
+			answer_wrong_member(connection, code, "timeout", detail);
 		break;
 	default: refuse(extension, (struct problem){.code = code, .detail = detail}); break;
 	}

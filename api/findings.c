@@ -5,6 +5,7 @@
 
 #include "problem.h"
 
+#include <ctype.h>
 #include <stdio.h>
 
 static void keep_failure(struct findings *findings, int r)
@@ -23,7 +24,7 @@ static void keep_first(struct findings *findings, struct span where, const char 
 			where.p, ascii_lower(detail[0]), detail + 1);
 }
 
-// KIND, which names WHERE: "pointer" or "parameter".
+// KIND, which names WHERE: "pointer", "parameter" or "header".
 static void add(struct findings *findings, const char *kind, struct span where, const char *detail)
 {
 	if (findings->n++ >= FINDINGS_MAX)
@@ -53,6 +54,15 @@ void finding_member(
 	add(findings, "pointer", pointer, detail);
 }
 
+void finding_reason(struct findings *findings, struct span name, struct span reason)
+{
+	char detail[FINDINGS_SUMMARY_SIZE];
+	bool ended = reason.n > 0 && reason.p[reason.n - 1] == '.';
+	snprintf(detail, sizeof detail, "%.*s%s", (int)reason.n, reason.p, ended ? "" : ".");
+	detail[0] = (char)toupper((unsigned char)detail[0]);
+	finding_member(findings, "", name, detail);
+}
+
 void finding_unknown(struct findings *findings, const char *prefix, struct span name)
 {
 	if (name.n <= FINDINGS_NAME_MAX) {
@@ -65,11 +75,23 @@ void finding_unknown(struct findings *findings, const char *prefix, struct span 
 	finding_member(findings, prefix, (struct span){NULL, 0}, detail);
 }
 
-void finding_parameter(struct findings *findings, struct span name, const char *detail)
+// DETAIL names it: the first one needs nothing in front.
+static void add_named(
+	struct findings *findings, const char *kind, struct span name, const char *detail)
 {
 	if (findings->n == 0)
 		keep_first(findings, (struct span){NULL, 0}, detail);
-	add(findings, "parameter", name, detail);
+	add(findings, kind, name, detail);
+}
+
+void finding_parameter(struct findings *findings, struct span name, const char *detail)
+{
+	add_named(findings, "parameter", name, detail);
+}
+
+void finding_field(struct findings *findings, struct span name, const char *detail)
+{
+	add_named(findings, "header", name, detail);
 }
 
 int findings_end(struct findings *findings, char summary[FINDINGS_SUMMARY_SIZE])

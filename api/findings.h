@@ -33,10 +33,15 @@ struct findings {
 // {NULL, 0} is the whole document. DETAIL is a sentence.
 void finding_member(
 	struct findings *findings, const char *prefix, struct span name, const char *detail);
+// The same for a member of the document and a REASON that may also lack a sentence's capital and
+// full stop, as parsers and the supervisor leave it to what it is put into.
+void finding_reason(struct findings *findings, struct span name, struct span reason);
 // A member that does not exist.
 void finding_unknown(struct findings *findings, const char *prefix, struct span name);
 // A parameter of a query.
 void finding_parameter(struct findings *findings, struct span name, const char *detail);
+// A field of the head.
+void finding_field(struct findings *findings, struct span name, const char *detail);
 
 // Returns FINDINGS_NONE, FINDINGS_INVALID with SUMMARY, the first of them and how many more, or a
 // negative errno.

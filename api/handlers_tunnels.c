@@ -55,8 +55,8 @@ static void answer_kept(struct connection *connection, const struct kept_answer 
 {
 	if (!secret_hash_equal(&kept->key.body, &key->body)) {
 		answer_wrong_field(connection, CODE_INVALID, "Idempotency-Key",
-			SPAN("The Idempotency-Key was used for another body: a new request needs a "
-			     "new key."));
+			"The Idempotency-Key was used for another body: a new request needs a new "
+			"key.");
 	} else if (kept->bytes == NULL) {
 		struct problem problem = {.code = CODE_CONFLICT,
 			.detail =

@@ -7,7 +7,6 @@
 
 #include "document.h"
 
-#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -60,7 +59,6 @@ static void read_backend(struct document *document, const char *name, json_t *va
 {
 	struct url url;
 	const char *why;
-	char detail[256];
 	struct tunnel_request *request = reader_of(document)->request;
 	struct span text = document_text(value);
 	if (text.p == NULL) {
@@ -68,8 +66,7 @@ static void read_backend(struct document *document, const char *name, json_t *va
 		return;
 	}
 	if (url_parse(&url, text, &why) != 0) {
-		snprintf(detail, sizeof detail, "%c%s.", toupper((unsigned char)why[0]), why + 1);
-		say(document, name, detail);
+		finding_reason(&document->findings, span_of(name), span_of(why));
 		return;
 	}
 	if (url.scheme == URL_HTTPS) {

@@ -97,9 +97,10 @@ def test_everything_wrong_is_said_at_once(stage):
 def test_what_the_supervisor_finds_wrong_has_a_pointer_too(stage):
     client = stage.ask("POST", "/_api/tunnels", BACKEND)
     spawn = stage.spawn()
-    stage.worker.send(MSG.SPAWN_FAILED, spawn.request, code("backend_forbidden"), "Not \"there\".")
+    stage.worker.send(MSG.SPAWN_FAILED, spawn.request, code("backend_forbidden"), "not \"there\"")
     said = client.problem(422, "backend_forbidden")
     assert said["errors"] == [{"pointer": "/backend", "detail": "Not \"there\"."}], said
+    assert said["detail"] == "/backend: not \"there\".", said
     assert stage.state(spawn.id) == "failed"
 
 

@@ -108,6 +108,7 @@ def test_too_long_names_the_greatest(stage):
     stage.worker.send(MSG.EXTEND_FAILED, request, code("invalid"), "Must be at most 86000 now.")
     said = client.problem(422, "invalid")
     assert said["errors"] == [{"pointer": "/timeout", "detail": "Must be at most 86000 now."}], said
+    assert said["detail"] == "/timeout: must be at most 86000 now.", said
 
 
 def test_refused_without_asking(stage):
