@@ -106,24 +106,36 @@ static struct span path_of(struct span target)
 	return mark != NULL ? (struct span){target.p, (size_t)(mark - target.p)} : target;
 }
 
-// Whether SEGMENT of a path, decoded, is a tunnel's id; if so its beginning goes to OUT.
-static bool is_id(struct span segment, char out[REQUEST_SHORT_ID])
+// The character that TEXT, which is not empty, begins with, decoded, in lower case. *N: its bytes.
+static char character_at(struct span text, size_t *n)
+{
+	uint8_t byte = (uint8_t)text.p[0];
+	*n = 1;
+	if (byte == '%' && text.n > 2 && hex_decode(&byte, 1, (struct span){text.p + 1, 2}) == 0)
+		*n = 3;
+	return (char)(byte >= 'A' && byte <= 'Z' ? byte | 0x20 : byte);
+}
+
+// How many bytes at the start of TEXT are, decoded, a tunnel's id or more of its kind, 0: none. Its
+// beginning goes to OUT. An address is easily written with a full stop or a bracket around it.
+static size_t id_at(struct span text, char out[REQUEST_SHORT_ID])
 {
 	char id[TUNNEL_ID_MAX];
-	size_t n = 0;
-	for (size_t i = 0; i < segment.n; n++) {
-		uint8_t byte = (uint8_t)segment.p[i++];
-		if (n == sizeof id)
-			return false;
-		if (byte == '%' && segment.n - i >= 2 &&
-			hex_decode(&byte, 1, (struct span){segment.p + i, 2}) == 0)
-			i += 2;
-		id[n] = (char)(byte >= 'A' && byte <= 'Z' ? byte | 0x20 : byte);
+	size_t n = 0, used = 0, size;
+	for (; used < text.n; used += size, n++) {
+		char c = character_at((struct span){text.p + used, text.n - used}, &size);
+		bool fits = n == 0   ? c == 't'
+			    : n == 1 ? c == '-'
+				     : (c >= 'a' && c <= 'z') || (c >= '2' && c <= '7');
+		if (!fits)
+			break;
+		if (n < sizeof id)
+			id[n] = c;
 	}
-	if (n <= REQUEST_SHORT_ID || !tunnel_id_ok((struct span){id, n}))
-		return false;
+	if (n <= REQUEST_SHORT_ID || !tunnel_id_ok((struct span){id, MIN(n, sizeof id)}))
+		return 0;
 	memcpy(out, id, REQUEST_SHORT_ID);
-	return true;
+	return used;
 }
 
 // Appends as much as there is room for. Returns false when that is not all.
@@ -144,17 +156,14 @@ static size_t shorten(char out[REQUEST_PATH_MAX], struct span path)
 	size_t n = 0;
 	bool whole = true;
 	while (path.n > 0 && whole) {
-		const char *slash = memchr(path.p, '/', path.n);
-		size_t size = slash != NULL ? (size_t)(slash - path.p) : path.n;
-		if (is_id((struct span){path.p, size}, id)) {
+		size_t size = id_at(path, id);
+		if (size > 0) {
 			whole = append(out, &n, (struct span){id, sizeof id}) &&
 				append(out, &n, span_of(cut_mark));
 		} else {
+			size = 1;
 			whole = append(out, &n, (struct span){path.p, size});
 		}
-		if (slash != NULL && whole)
-			whole = append(out, &n, (struct span){slash, 1});
-		size += slash != NULL;
 		path = (struct span){path.p + size, path.n - size};
 	}
 	if (!whole) {
