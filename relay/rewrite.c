@@ -82,8 +82,9 @@ static const uint8_t response_fates[HTTP_NAMES] = {
 	[HTTP_TRANSFER_ENCODING] = DROP,
 };
 
-// What a backend may not say: that an error is ours (design of the error codes), and what browsers
-// apply to the whole web origin, which it shares with all other tunnels.
+// What a backend may not say: that an error is ours (design of the error codes), what browsers
+// apply to the whole web origin, which it shares with all other tunnels, and which file of its own
+// a proxy in front of us is to answer with.
 static bool is_not_its_business(const struct http_field *field)
 {
 	static const struct {
@@ -97,6 +98,8 @@ static bool is_not_its_business(const struct http_field *field)
 		NAME("Report-To"),              // where to
 		NAME("Alt-Svc"),                // another server for all
 		NAME("Strict-Transport-Security"),
+		NAME("X-Accel-Redirect"), // nginx
+		NAME("X-Sendfile"),       // Apache, lighttpd
 #undef NAME
 	};
 	for (size_t i = 0; field->id == HTTP_OTHER && i < ARRAY_SIZE(names); i++)

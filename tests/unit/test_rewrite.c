@@ -185,6 +185,7 @@ static void response_fields(void **state)
 				    "service-worker-allowed: /\r\nNEL: {}\r\nNel-X: 1\r\n"
 				    "Report-To: {}\r\nAlt-Svc: h3=\":1\"\r\n"
 				    "Strict-Transport-Security: max-age=9\r\n"
+				    "x-accel-redirect: /x\r\nX-Sendfile: /x\r\n"
 				    "Content-Length: 3\r\n\r\n",
 		false, (struct rewrite_response){0});
 	assert_string_equal(text,
