@@ -14,6 +14,8 @@
 #include "spawn.h"
 #include "supervisor.h"
 
+#include <sched.h>
+
 enum {
 	GATE_API_FD = 4,
 	DROP_SIZE = 64, // more than a ROUTE_DROP has
@@ -210,6 +212,17 @@ static void gone(struct child *child)
 }
 
 static const struct child_kind kind = {.describe = describe, .ready = ready, .gone = gone};
+
+size_t gates_count(const struct options *options)
+{
+	cpu_set_t set;
+
+	if (options->gates > 0)
+		return MIN(options->gates, (uint32_t)GATES_MAX);
+	if (sched_getaffinity(0, sizeof set, &set) < 0)
+		return 1;
+	return (size_t)MIN(CPU_COUNT(&set), GATES_MAX);
+}
 
 int gates_init(struct gates *gates, struct supervisor *supervisor, size_t n)
 {

@@ -29,6 +29,9 @@ struct gates {
 	int dead_end; // a channel nobody receives from: what a relay that has died leaves behind
 };
 
+// How many gates there are to be: `gates`, or one for each core.
+size_t gates_count(const struct options *options);
+
 // Prepares N gates. Returns 0 or a negative errno.
 int gates_init(struct gates *gates, struct supervisor *supervisor, size_t n);
 void gates_start(struct gates *gates);

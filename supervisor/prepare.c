@@ -42,7 +42,8 @@ uint64_t prepare_descriptors(uint64_t n_tunnels, uint64_t n_gates)
 
 static int raise_descriptors(struct preparation *p)
 {
-	const uint64_t wanted = prepare_descriptors(p->options->max_tunnels, p->options->gates);
+	const uint64_t wanted =
+		prepare_descriptors(p->options->max_tunnels, gates_count(p->options));
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)

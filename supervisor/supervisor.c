@@ -7,7 +7,6 @@
 #include "log.h"
 #include "prepare.h"
 
-#include <sched.h>
 #include <signal.h>
 #include <sys/signalfd.h>
 
@@ -141,17 +140,6 @@ uid_t supervisor_uid(const struct supervisor *supervisor, unsigned offset)
 	return supervisor->separate ? supervisor->uids.base + offset : (uid_t)-1;
 }
 
-static size_t count_gates(const struct options *options)
-{
-	cpu_set_t set;
-
-	if (options->gates > 0)
-		return MIN(options->gates, (uint32_t)GATES_MAX);
-	if (sched_getaffinity(0, sizeof set, &set) < 0)
-		return 1;
-	return (size_t)MIN(CPU_COUNT(&set), GATES_MAX);
-}
-
 static int init_parts(struct supervisor *supervisor)
 {
 	struct loop *loop = &supervisor->loop;
@@ -167,7 +155,7 @@ static int init_parts(struct supervisor *supervisor)
 	resolver_init(&supervisor->resolver, supervisor);
 	r = api_init(&supervisor->api, supervisor);
 	if (r == 0)
-		r = gates_init(&supervisor->gates, supervisor, count_gates(supervisor->options));
+		r = gates_init(&supervisor->gates, supervisor, gates_count(supervisor->options));
 	return r;
 }
 

@@ -3,6 +3,7 @@
 #
 # Goal: every limit is a named refusal for what is new, and costs nobody who is there already.
 
+import os
 import resource
 import time
 
@@ -74,6 +75,16 @@ def few_descriptors():
     daemon.prepare = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (640, 640))
     with daemon:
         yield daemon
+
+
+def test_too_few_descriptors_are_said_at_the_start():
+    """Also those for gates, of which there is one for each core when nobody says how many."""
+    enough = 3 * 100 + 2 * min(len(os.sched_getaffinity(0)), 64) + 64
+    for limit, warned in ((enough, False), (enough - 1, True)):
+        daemon = Daemon(max_tunnels="100")
+        daemon.prepare = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+        with daemon:
+            assert (f"the limit of open files is {limit}: too low" in daemon.log()) == warned, daemon.log()
 
 
 def test_out_of_descriptors(few_descriptors, backend):
