@@ -292,6 +292,20 @@ static void time_out(struct visitor *visitor)
 			SPAN("The head of the request did not arrive within head_timeout."));
 }
 
+// The one that has waited longest for its head gives way.
+static void make_room(struct visitors *all)
+{
+	struct visitor *oldest = TAILQ_FIRST(&all->reading.queue);
+	if (visitor_bytes(oldest).n > 0) {
+		refuse(oldest, CODE_DRAINING,
+			SPAN("More requests are incomplete here than max_pending allows."));
+		return;
+	}
+	all->counts.cut++;
+	visitors_counted(all);
+	leave(oldest);
+}
+
 static void go_on_reading(struct visitor *visitor)
 {
 	struct visitors *all = visitor->all;
@@ -303,7 +317,7 @@ static void go_on_reading(struct visitor *visitor)
 	list_add(visitor, &all->reading, VISITOR_READING);
 	wait_for(visitor, all->head_timeout_ms, true);
 	if (all->reading.n > all->max_waiting)
-		time_out(TAILQ_FIRST(&all->reading.queue));
+		make_room(all);
 }
 
 static void look_for_head(struct visitor *visitor)

@@ -159,7 +159,9 @@ const struct option_def option_table[OPTION_KEYS] = {
 		.min = 1,
 		.max = 5 * MINUTE,
 		.help = "longest time for the head of a request to arrive",
-		.manual = "A connection that takes longer is closed.\n",
+		.manual =
+			"A request that takes longer is answered with status 408, and its connection\n"
+			"closed; one of which nothing has come is closed without an answer.\n",
 	},
 	{
 		KEY(idempotency_answers),
@@ -277,9 +279,10 @@ const struct option_def option_table[OPTION_KEYS] = {
 		.max = 60000,
 		.unit = "connections",
 		.help = "connections a gate keeps that are incomplete, or cannot be passed on",
-		.manual = "Each of the two kinds may have so many.\n"
-			  "A further incomplete one ends the oldest; a further one that waits is\n"
-			  "answered with status 503.\n",
+		.manual =
+			"Each of the two kinds may have so many.\n"
+			"A further incomplete one takes the place of the oldest; that, or a further one\n"
+			"that waits, is answered with status 503.\n",
 	},
 	{
 		KEY(max_pending_per_tunnel),

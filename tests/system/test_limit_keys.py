@@ -316,7 +316,7 @@ def test_max_pending_heads(narrow, number):
             visitor.send(b"GET /healthz HTTP/1.1\r\n")
         ended = crowd[:number - 16]
         for visitor in ended:
-            refused(visitor.answer(), 408, "request_timeout")
+            refused(visitor.answer(), 503, "draining", "max_pending")
         for visitor in crowd[number - 16:]:
             assert not visitor.readable(0), "kept"
             visitor.send(b"Host: x\r\n\r\n")

@@ -360,7 +360,7 @@ def test_1500_slow_heads_stop_nobody(stage_of_many):
     with stage.take(relay) as taken:
         assert taken.is_of(client)
     for oldest in slow[:3]:
-        problem(oldest, 408, "request_timeout")
+        problem(oldest, 503, "draining")
     assert not readable(slow[-1].sock, 0), "the newest was dropped"
 
 
