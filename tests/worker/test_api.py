@@ -14,7 +14,7 @@ import time
 
 import pytest
 from api_stage import (
-    EXPIRED, FAILED, REVOKED, TOKEN, URL, Stage, boottime_us, code, problem, rows, state_folder)
+    EXPIRED, FAILED, REVOKED, TOKEN, URL, Stage, boottime_us, code, problem, rows)
 from child import MSG, SETTLE, Channel, one_way
 from support import proc, wire
 
@@ -22,17 +22,6 @@ UNKNOWN = "t-" + "z" * 26
 BACKEND = {"backend": "http://127.0.0.1:3000"}
 NAVIGATION = [("Accept", "text/html"), ("Sec-Fetch-Mode", "navigate")]
 UPGRADE = [("Connection", "Upgrade"), ("Upgrade", "websocket")]
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return state_folder(tmp_path)
-
-
-@pytest.fixture
-def stage(folder):
-    with Stage(folder) as running:
-        yield running
 
 
 def seconds_until(text):

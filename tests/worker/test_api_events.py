@@ -9,7 +9,7 @@ import time
 
 import pytest
 import test_api_tokens as tokens_of_others
-from api_stage import EXPIRED, REVOKED, TOKEN, Stage, boottime_us, problem, state_folder
+from api_stage import EXPIRED, REVOKED, TOKEN, Stage, boottime_us, problem
 from child import MSG
 from support import proc
 from support.daemon import SANITIZED
@@ -17,17 +17,6 @@ from support.events import Events
 
 BEAT = 15
 KEPT = 1024
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return state_folder(tmp_path)
-
-
-@pytest.fixture
-def stage(folder):
-    with Stage(folder) as running:
-        yield running
 
 
 def follow(stage, last=None, **how):

@@ -8,24 +8,13 @@ import hashlib
 import json
 
 import pytest
-from api_stage import FAILED, REVOKED, Stage, boottime_us, code, problem, rows, state_folder
+from api_stage import FAILED, REVOKED, Stage, boottime_us, code, problem, rows
 from child import MSG
 
 from support import proc
 
 BACKEND = {"backend": "http://127.0.0.1:3000"}
 KEY = [("Idempotency-Key", "8e03978e-40d5-43dd-bc93-6894a57f9324")]
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return state_folder(tmp_path)
-
-
-@pytest.fixture
-def stage(folder):
-    with Stage(folder) as running:
-        yield running
 
 
 def ask(stage, body=BACKEND, key=KEY, **how):

@@ -10,24 +10,13 @@ import time
 
 import pytest
 from api_stage import (
-    BOOT, EXPIRED, REVOKED, Stage, boottime_us, change, code, problem, rows, state_folder)
+    BOOT, EXPIRED, REVOKED, Stage, boottime_us, change, code, problem, rows)
 from child import MSG
 from support import proc
 from test_api_restart import limit_files
 
 OTHER_BOOT = "99999999-8888-7777-6666-555555555555"
 UNKNOWN = "t-" + "z" * 26
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return state_folder(tmp_path)
-
-
-@pytest.fixture
-def stage(folder):
-    with Stage(folder) as running:
-        yield running
 
 
 def ask(stage, tunnel, timeout=300):

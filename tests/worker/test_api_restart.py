@@ -13,19 +13,13 @@ import time
 import msgpack
 import pytest
 from api_stage import (
-    BOOT, EXHAUSTED, EXPIRED, FAILED, REVOKED, Stage, boottime_us, change, code, problem, rows,
-    state_folder)
+    BOOT, EXHAUSTED, EXPIRED, FAILED, REVOKED, Stage, boottime_us, change, code, problem, rows)
 from child import MSG, UID
 from support import proc
 
 OTHER_BOOT = "99999999-8888-7777-6666-555555555555"
 BACKEND = {"backend": "http://127.0.0.1:3000"}
 DATABASE_UNUSABLE = 8  # exit status
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return state_folder(tmp_path)
 
 
 @pytest.fixture(params=["stopped", "killed"])

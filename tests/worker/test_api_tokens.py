@@ -11,22 +11,11 @@ import re
 import time
 
 import pytest
-from api_stage import REVOKED, TOKEN, Stage, boottime_us, problem, rows, state_folder
+from api_stage import REVOKED, TOKEN, Stage, boottime_us, problem, rows
 from child import MSG
 
 BACKEND = {"backend": "http://127.0.0.1:3000"}
 UNKNOWN = "k-" + "z" * 26
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return state_folder(tmp_path)
-
-
-@pytest.fixture
-def stage(folder):
-    with Stage(folder) as running:
-        yield running
 
 
 def until(text):

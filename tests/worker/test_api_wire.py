@@ -11,7 +11,7 @@ import socket
 import time
 
 import pytest
-from api_stage import PEER, TOKEN, Stage, code, problem, state_folder
+from api_stage import PEER, TOKEN, Stage, code, problem
 from child import MSG, SETTLE
 from support import proc, wire
 
@@ -20,17 +20,6 @@ HEALTH = b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"
 SERVED, REFUSED = 256, 32  # connections
 AUTHORIZED = f"Authorization: Bearer {TOKEN}\r\n".encode()
 CONTROL_ENDED = 5  # exit status
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return state_folder(tmp_path)
-
-
-@pytest.fixture
-def stage(folder):
-    with Stage(folder) as running:
-        yield running
 
 
 def post(*fields, body=b"", path="/_api/tunnels"):
