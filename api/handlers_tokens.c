@@ -108,8 +108,8 @@ static void make(
 		answer_problem(connection, CODE_INTERNAL, "The token could not be stored.");
 	} else {
 		worker_log(worker, LOG_INFO,
-			"token %s created: %" PRIu64 " tunnels at once, for %" PRIu64 " s",
-			token.id, token.quota, request->life_s);
+			"token %s created: quota %" PRIu64 ", for %" PRIu64 " s", token.id,
+			token.quota, request->life_s);
 		revocations_watch(worker);
 		answer_made(connection, &token, text);
 	}

@@ -3,7 +3,7 @@
 //
 // What the supervisor can count, as it goes to the API worker for GET /metrics (MSG_METRICS): the
 // bytes of struct metrics, since all processes are of one build and machine. What each number means
-// to an operator stands in api/metrics.c, beside its name.
+// to an operator stands in api/metrics_text.c, beside its name.
 
 #pragma once
 
