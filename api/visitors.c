@@ -6,6 +6,8 @@
 #include "answer.h"
 #include "worker.h"
 
+#include <stdio.h>
+
 int visitors_on_visitor(struct worker *worker, struct ipc_message *message)
 {
 	int r = ipc_check_stream(message->fd, false);
@@ -20,8 +22,7 @@ int visitors_on_visitor(struct worker *worker, struct ipc_message *message)
 static void answer_page(
 	struct worker *worker, struct connection *connection, enum code code, unsigned retry_after)
 {
-	static const struct span basic =
-		SPAN_INIT("WWW-Authenticate: Basic realm=\"tunnel\", charset=\"UTF-8\"\r\n");
+	char challenge[80 + TUNNEL_ID_MAX];
 	struct span id = span_of(connection->tunnel), none = {NULL, 0};
 	struct tunnel tunnel;
 	if (code_info(code)->status != 401) {
@@ -32,11 +33,12 @@ static void answer_page(
 		code = CODE_RATE_LIMITED;
 	bool is_basic =
 		store_tunnel_get(worker->store, id, &tunnel) == 0 && tunnel.auth == AUTH_BASIC;
+	int n = snprintf(challenge, sizeof challenge, SECRET_BASIC_CHALLENGE, connection->tunnel);
 	if (!is_basic)
 		answer_login(connection, code, retry_after, connection->tunnel, none);
 	else
-		answer_refusal(
-			connection, code, retry_after, code == CODE_RATE_LIMITED ? none : basic);
+		answer_refusal(connection, code, retry_after,
+			code == CODE_RATE_LIMITED ? none : (struct span){challenge, (size_t)n});
 }
 
 void visitors_on_page(struct worker *worker, struct ipc_message *message)

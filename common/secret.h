@@ -26,3 +26,7 @@ struct span secret_of_bearer(struct span value);
 // Of `Basic base64(user:S)`: decodes into OUT (wipe it afterwards) and returns S inside it; the
 // absent span when it is not Basic, malformed or longer than SIZE.
 struct span secret_of_basic(struct span value, char *out, size_t size);
+
+// The line that asks for it, for a tunnel's id. Every tunnel has a realm of its own: browsers send
+// what was entered for one to whoever of the same web origin asks in the same words.
+#define SECRET_BASIC_CHALLENGE "WWW-Authenticate: Basic realm=\"tunnel %s\", charset=\"UTF-8\"\r\n"

@@ -5,6 +5,8 @@
 
 #include "clock.h"
 
+#include <stdio.h>
+
 enum { BASIC_MAX = 1024 };
 
 static bool secret_is(const struct secret_hash *wanted, struct span secret)
@@ -70,13 +72,10 @@ struct access_verdict access_check(const struct tunnel_config *config,
 	return (struct access_verdict){.refused = CODE_AUTH_REQUIRED};
 }
 
-struct span access_challenge(enum tunnel_auth auth)
+struct span access_challenge(const struct tunnel_config *config, char out[ACCESS_CHALLENGE_SIZE])
 {
-	static const struct span lines[] = {
-		[AUTH_BEARER] = SPAN_INIT("WWW-Authenticate: Bearer realm=\"tunnel\"\r\n"),
-		[AUTH_BASIC] = SPAN_INIT(
-			"WWW-Authenticate: Basic realm=\"tunnel\", charset=\"UTF-8\"\r\n"),
-		[AUTH_NONE] = SPAN_INIT(""),
-	};
-	return lines[auth];
+	if (config->auth != AUTH_BASIC)
+		return SPAN("WWW-Authenticate: Bearer realm=\"tunnel\"\r\n");
+	int n = snprintf(out, ACCESS_CHALLENGE_SIZE, SECRET_BASIC_CHALLENGE, config->id);
+	return (struct span){out, (size_t)n};
 }

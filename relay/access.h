@@ -25,5 +25,7 @@ struct access_verdict access_check(const struct tunnel_config *config,
 	const struct secret_hash *secret, struct cookie_known *known,
 	const struct http_head *request);
 
-// The WWW-Authenticate line, with CR LF, that goes with a refusal in this mode.
-struct span access_challenge(enum tunnel_auth auth);
+enum { ACCESS_CHALLENGE_SIZE = 80 + TUNNEL_ID_MAX };
+
+// Writes the WWW-Authenticate line, with CR LF, that goes with a refusal by this tunnel.
+struct span access_challenge(const struct tunnel_config *config, char out[ACCESS_CHALLENGE_SIZE]);

@@ -45,6 +45,7 @@ enum step refuse(struct visitor *visitor, enum code code, struct span detail)
 {
 	struct exchange *x = &visitor->x;
 	struct relay *relay = visitor->relay;
+	char challenge[ACCESS_CHALLENGE_SIZE];
 	visitor->backend = backend_free(visitor->backend);
 	if (x->answering)
 		return visitor_drop(visitor);
@@ -72,7 +73,7 @@ enum step refuse(struct visitor *visitor, enum code code, struct span detail)
 		.to_head = x->to_head,
 		.keep_alive = keep,
 		.retry_after = wait_s,
-		.fields = is_auth(code) ? access_challenge(relay->config.auth)
+		.fields = is_auth(code) ? access_challenge(&relay->config, challenge)
 					: (struct span){NULL, 0},
 	};
 	if (answer(visitor, &problem) < 0)

@@ -8,7 +8,7 @@ import os
 
 import pytest
 
-from support import cookie
+from support import cookie, proc
 from support.backend import HttpBackend, head
 from support.browser import Browser
 from support.daemon import Daemon
@@ -143,6 +143,29 @@ def test_one_tunnel_after_the_other(browser, daemon, backend, tunnel):
     other = daemon.api.create(backend, auth="bearer")
     browser.open(other.url)
     form(browser)
+
+
+def test_a_password_goes_to_its_tunnel_only(browser, daemon, backend):
+    """Browsers send it to whoever of the same origin asks in the same words."""
+    tunnel, another = (daemon.api.create(backend, auth="basic") for _ in range(2))
+    asked, words = [], []
+
+    def ask(received, request, stream):
+        asked.extend(value for name, value in received.fields if name == "Authorization")
+        stream.send(head(401, [("WWW-Authenticate", words[-1]), ("Content-Length", 0)]))
+        return True
+
+    backend.route("/ask", ask)
+    hostile = daemon.api.create(backend)
+    browser.open(tunnel.url.replace("//", f"//anyone:{tunnel.secret}@"))
+    browser.wait("document.title === 'there'")
+    for known in ('Basic realm="tunnel", charset="UTF-8"', another.get("/").fields.get("WWW-Authenticate")):
+        words.append(known)
+        browser.open(hostile.url + "ask")
+        proc.wait_until(lambda: backend.received[-1].path == "/ask", 10, lambda: backend.received)
+        browser.open(tunnel.url)
+        arrive(browser, tunnel.url)
+    assert asked == [], "another tunnel got the password"
 
 
 WORKER = b"""
