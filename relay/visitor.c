@@ -9,7 +9,7 @@
 
 enum {
 	DRAIN_MAX = 256 * 1024, // bytes of a refused request that are read and thrown away
-	TICK_MS = 250,          // while closing
+	TICK_MS = 250,          // while closing or delivering
 	LINGER_TICKS = 8,       // how long a peer may take to close after us
 	READ_LEAST = 4096,      // room made for more of a head
 	STEPS_MAX = 64,         // before others get their turn
@@ -89,14 +89,40 @@ enum step visitor_deadline(struct visitor *visitor, uint32_t ms, enum step then)
 	return then;
 }
 
+// The exchange is over, but not for the budget: the end of the tunnel would cut what is on its way.
+static void exchange_over(struct visitor *visitor)
+{
+	bool accepted = visitor->x.accepted;
+	visitor->x.accepted = false;
+	exchange_deinit(visitor);
+	visitor->x.accepted = accepted;
+}
+
 enum step visitor_next(struct visitor *visitor)
 {
-	if (budget_requests_gone(&visitor->relay->budget))
-		return visitor_finish(visitor); // which sees the answer delivered
+	exchange_over(visitor);
+	visitor->state = VISITOR_DELIVERING;
+	visitor->scanned = 0;
+	return STEP_AGAIN;
+}
+
+// ---- between two requests
+
+static enum step delivering_step(struct visitor *visitor)
+{
+	struct relay *relay = visitor->relay;
+	if (budget_requests_gone(&relay->budget))
+		return visitor_finish(visitor); // none follows
+	if (visitor->x.accepted && relay->config.max_requests > 0) {
+		int r = stream_flush(&visitor->stream);
+		if (r < 0)
+			return visitor_drop(visitor);
+		if (r == STREAM_PENDING || !stream_delivered(&visitor->stream))
+			return visitor_deadline(visitor, TICK_MS, STEP_WAIT);
+	}
 	exchange_deinit(visitor);
 	visitor->state = VISITOR_HEAD;
-	visitor->scanned = 0;
-	return visitor_deadline(visitor, visitor->relay->idle_timeout_ms, STEP_AGAIN);
+	return visitor_deadline(visitor, relay->idle_timeout_ms, STEP_AGAIN);
 }
 
 // ---- the end
@@ -108,11 +134,7 @@ enum step visitor_finish(struct visitor *visitor)
 		visitor->backend = backend_free(visitor->backend);
 	visitor->unread |=
 		!visitor->x.last || !visitor->x.up.ended || buf_len(&visitor->stream.in) > 0;
-	// Still unfinished for the budget: the end of the tunnel would cut what is on its way.
-	bool accepted = visitor->x.accepted;
-	visitor->x.accepted = false;
-	exchange_deinit(visitor);
-	visitor->x.accepted = accepted;
+	exchange_over(visitor);
 	visitor->state = VISITOR_CLOSING;
 	visitor->ticks = 0;
 	return visitor_deadline(visitor, TICK_MS, STEP_AGAIN);
@@ -264,6 +286,7 @@ static enum step (*const steps[])(struct visitor *) = {
 	[VISITOR_DIALING] = request_step,
 	[VISITOR_EXCHANGE] = exchange_step,
 	[VISITOR_BYTES] = exchange_bytes_step,
+	[VISITOR_DELIVERING] = delivering_step,
 	[VISITOR_CLOSING] = closing_step,
 };
 
@@ -310,6 +333,7 @@ static enum step timed_out(struct visitor *visitor)
 			visitor->ticks++;
 		return visitor_deadline(visitor, TICK_MS, STEP_AGAIN);
 	case VISITOR_EXCHANGE: return exchange_stalled(visitor);
+	case VISITOR_DELIVERING: return STEP_AGAIN;
 	case VISITOR_BYTES: break; // left over from an earlier state: no idle cut
 	}
 	return STEP_WAIT;

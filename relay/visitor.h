@@ -4,11 +4,11 @@
 // A visitor's connection and the request it is busy with. From the moment it is taken it belongs to
 // this tunnel for good.
 //
-//   HEAD -> DIALING -> EXCHANGE -> HEAD ...           requests, one after the other
+//   HEAD -> DIALING -> EXCHANGE -> DELIVERING -> HEAD ...    requests, one after the other
 //                         |
-//                         +-> BYTES                   after a 101, or in a tcp tunnel
-//   any  -> CLOSING                                   our last bytes are out, the peer's are
-//   drained
+//                         +-> BYTES                          after a 101, or in a tcp tunnel
+//   any  -> CLOSING                                          our last bytes are out, the
+//   peer's are drained
 
 #pragma once
 
@@ -19,10 +19,11 @@
 #include "problem.h"
 
 enum visitor_state {
-	VISITOR_HEAD,     // waiting for a request, or in the middle of its head
-	VISITOR_DIALING,  // a request waits for a connection to the backend
-	VISITOR_EXCHANGE, // request and answer move
-	VISITOR_BYTES,    // both directions are byte relays
+	VISITOR_HEAD,       // waiting for a request, or in the middle of its head
+	VISITOR_DIALING,    // a request waits for a connection to the backend
+	VISITOR_EXCHANGE,   // request and answer move
+	VISITOR_BYTES,      // both directions are byte relays
+	VISITOR_DELIVERING, // with limits.requests: the last answer is not with the visitor yet
 	VISITOR_CLOSING,
 };
 
@@ -56,8 +57,9 @@ struct visitor {
 	struct backend *backend; // NULL: none
 	struct dial dial;
 	enum visitor_state state;
-	struct loop_timer timer; // of HEAD (head or idle deadline), DIALING, a body, CLOSING
-	struct loop_task task;   // goes on after a yield
+	struct loop_timer
+		timer; // of HEAD (head or idle deadline), DIALING, a body, the two last states
+	struct loop_task task; // goes on after a yield
 	struct exchange x;
 	size_t scanned; // by http_head_find(), of the head in hand: a request's or an answer's
 	size_t drained; // bytes thrown away while CLOSING

@@ -9,6 +9,8 @@ import signal
 import socket
 import time
 
+import pytest
+
 from child import MSG
 from test_relay import Relay, closed, get, read_all, read_exactly, read_head, upgraded, wait_until
 
@@ -48,7 +50,8 @@ def test_urgent_bytes_just_before_the_end_of_a_bulk_transfer():
         assert (got + len(rest), rest[-5:]) == (sent + 5, b"!tail")
 
 
-def test_answers_to_others_arrive_whole_when_the_last_request_is_answered():
+@pytest.mark.parametrize("written", ["before", "behind"])
+def test_answers_to_others_arrive_whole_when_the_last_request_is_answered(written):
     """That of a request which was not the last one of the budget, and is read slowly."""
     body = os.urandom(1_000_000)
     with Relay(requests=2) as relay:
@@ -57,15 +60,36 @@ def test_answers_to_others_arrive_whole_when_the_last_request_is_answered():
         read_head(backend)
         backend.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
         _, got = read_head(slow)
+        if written == "before":
+            backend.sendall(body)
+            wait_until(lambda: relay.counter("bytes_out") == len(body), "all has been taken")
         quick = relay.visit(get("/2", "Connection: close\r\n"))
         other = relay.accept()
         read_head(other)
         other.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
         assert read_all(quick).endswith(b"ok")
-        backend.sendall(body)
+        if written == "behind":
+            backend.sendall(body)
         assert relay.silent(0.3), "reported while most of an answer is still on its way"
         assert read_exactly(slow, len(body), got) == body
+        assert closed(slow) == "end"
         assert relay.expect(MSG.USED_UP).fields == ["requests"]
+
+
+def test_a_slow_reader_of_a_budget_goes_on():
+    body = os.urandom(1_000_000)
+    with Relay(requests=9) as relay:
+        visitor = relay.visit(get("/1") + get("/2"))
+        backend = relay.accept()
+        for _ in range(3):
+            head, rest = read_head(backend)
+            assert rest == b"", "nothing more before the answer"
+            backend.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n" + body)
+            time.sleep(0.3)
+            lines, got = read_head(visitor)
+            assert read_exactly(visitor, len(body), got) == body
+            if "/2" in head[0]:
+                visitor.sendall(get("/3"))
 
 
 def both_ended(relay):
