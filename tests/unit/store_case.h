@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: ISC
 // SPDX-FileCopyrightText: 2026 the tunneld authors
 //
-// A database in a folder of its own and tunnels to put into it, for tests that ill-treat the store.
+// For tests of the store: a database in a folder of its own, and tunnels to put into it.
 
 #pragma once
 

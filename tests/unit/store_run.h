@@ -1,65 +1,37 @@
 // SPDX-License-Identifier: ISC
 // SPDX-FileCopyrightText: 2026 the tunneld authors
 //
-// Shared by the tests of the store: a database of its own for each test, and short words for what
-// is in it.
+// The same with a store that is open from the beginning of each test to its end, and short words
+// for what is in it.
 
 #pragma once
 
-#include "store_private.h"
+#include "store_case.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-
-#include <cmocka.h>
-#include <dirent.h>
-#include <limits.h>
-#include <stdio.h>
-
-#define BOOT "11111111-2222-3333-4444-555555555555"
-
-static char folder[64];
-static char path[PATH_MAX];
 static struct store *store;
 
 static const struct store_cause asked = {"owner", "asked for"};
 static const struct store_cause other = {"supervisor", "said so"};
 
-// ---- a database of its own for each test
-
 static inline void reopen(void)
 {
-	char why[256] = "";
 	store_free(store);
-	store = NULL;
-	int r = store_open(&store, path, why, sizeof why);
-	if (r != 0)
-		print_error("%s\n", why);
-	assert_int_equal(r, 0);
+	store = case_open();
 }
 
 static inline int setup(void **state)
 {
-	snprintf(folder, sizeof folder, "/tmp/tunneld-store-XXXXXX");
-	if (mkdtemp(folder) == NULL)
+	if (case_setup(state) != 0)
 		return -1;
-	snprintf(path, sizeof path, "%s/test.db", folder);
 	reopen();
 	return 0;
 }
 
 static inline int teardown(void **state)
 {
-	char name[PATH_MAX];
 	store_free(store);
 	store = NULL;
-	DIR *dir = opendir(folder);
-	for (struct dirent *d; dir != NULL && (d = readdir(dir)) != NULL;) {
-		snprintf(name, sizeof name, "%s/%s", folder, d->d_name);
-		unlink(name);
-	}
-	closedir(dir);
-	return rmdir(folder);
+	return case_teardown(state);
 }
 
 // ---- short words
@@ -83,25 +55,18 @@ static inline void execute(const char *sql)
 	assert_int_equal(r, SQLITE_OK);
 }
 
+// Every setting another than usual.
 static inline struct tunnel sample(unsigned n)
 {
-	struct tunnel tunnel = {
-		.token = "owner",
-		.state = TUNNEL_STARTING,
-		.name = "d\xc3\xa9mo",
-		.backend = "http://127.0.0.1:3000",
-		.auth = AUTH_BASIC,
-		.prefix = PREFIX_KEEP,
-		.timeout_s = 60,
-		.life_ms = 60000,
-		.max_connections = 1,
-		.max_requests = 2,
-		.max_bytes = UINT64_MAX,
-		.request_rate = 4,
-		.created_at = 1700000000 + n,
-	};
-	snprintf(tunnel.id, sizeof tunnel.id, "t-%024u", n);
-	memset(tunnel.secret_hash.bytes, (int)n + 1, SECRET_HASH_SIZE);
+	struct tunnel tunnel = case_tunnel(n);
+	memcpy(tunnel.name, "d\xc3\xa9mo", sizeof "d\xc3\xa9mo");
+	tunnel.auth = AUTH_BASIC;
+	tunnel.prefix = PREFIX_KEEP;
+	tunnel.max_connections = 1;
+	tunnel.max_requests = 2;
+	tunnel.max_bytes = UINT64_MAX;
+	tunnel.request_rate = 4;
+	tunnel.created_at += n;
 	return tunnel;
 }
 
@@ -117,8 +82,6 @@ static inline struct tunnel add_active(unsigned n)
 	struct tunnel tunnel = add(n);
 	tunnel.expires_at = 1700001000 + n;
 	tunnel.deadline_us = 5000000 + n;
-	tunnel.remaining_ms = 4000;
-	memcpy(tunnel.boot_id, BOOT, sizeof BOOT);
 	assert_int_equal(store_tunnel_activate(store, &tunnel, NULL, other), 0);
 	return tunnel;
 }

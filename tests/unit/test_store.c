@@ -45,7 +45,7 @@ static void a_life(void **state)
 	assert_int_equal(read.expires_at, 1700001001);
 	assert_int_equal(read.deadline_us, 5000001);
 	assert_int_equal(read.remaining_ms, 4000);
-	assert_string_equal(read.boot_id, BOOT);
+	assert_string_equal(read.boot_id, CASE_BOOT);
 
 	const struct tunnel_counters counters = {10, 3, 20, 30, UINT64_MAX, 50};
 	assert_int_equal(
@@ -99,7 +99,7 @@ static void counters_never_go_back(void **state)
 	struct tunnel made = add_active(1);
 	const struct tunnel_counters some = {10, 0, 20, 30, 40, 50};
 	assert_int_equal(store_live_add(store, made.id, 9000000, &some), 0);
-	assert_int_equal(store_live_merge(store, BOOT, (struct instant){1000000}), 0);
+	assert_int_equal(store_live_merge(store, CASE_BOOT, (struct instant){1000000}), 0);
 	assert_int_equal(store_tunnel_end(store, made.id, TUNNEL_EXPIRED, 5, NULL, other), 0);
 	struct tunnel read = get(made.id);
 	assert_int_equal(read.counters.connections, 10);
@@ -226,7 +226,7 @@ static void a_new_end_while_it_is_told_what_lives(void **state)
 	made.deadline_us = 7000000;
 	made.expires_at = wall_now() + 6;
 	assert_int_equal(store_tunnel_extend(store, &made, asked), 0);
-	assert_int_equal(store_live_merge(store, BOOT, (struct instant){1000000}), 0);
+	assert_int_equal(store_live_merge(store, CASE_BOOT, (struct instant){1000000}), 0);
 	assert_int_equal(get(made.id).deadline_us, 7000000);
 	assert_int_equal(get(made.id).expires_at, made.expires_at);
 	assert_int_equal(number("SELECT count(*) FROM audit WHERE actor = 'supervisor' AND reason ="
@@ -244,14 +244,14 @@ static void an_end_that_was_moved(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(ids); i++)
 		assert_int_equal(store_live_add(store, ids[i], ends[i], &none), 0);
 	struct seen seen = {0};
-	assert_int_equal(store_live_moved(store, BOOT, see, &seen), 0);
+	assert_int_equal(store_live_moved(store, CASE_BOOT, see, &seen), 0);
 	assert_int_equal(seen.n, 2);
 	int64_t before = wall_now();
 	same.expires_at = before + (same.deadline_us - 1000000) / 1000000 + 1; // jitter
 	assert_int_equal(store_tunnel_extend(store, &same, asked), 0);
-	assert_int_equal(store_live_merge(store, BOOT, (struct instant){1000000}), 0);
+	assert_int_equal(store_live_merge(store, CASE_BOOT, (struct instant){1000000}), 0);
 	seen.n = 0;
-	assert_int_equal(store_live_moved(store, BOOT, see, &seen), 0);
+	assert_int_equal(store_live_moved(store, CASE_BOOT, see, &seen), 0);
 	assert_int_equal(seen.n, 0);
 	struct tunnel read = get(later.id);
 	assert_int_equal(read.deadline_us, ends[0]);
@@ -285,7 +285,7 @@ static void a_clock_that_was_set(void **state)
 		assert_int_equal(store_live_add(store, both[i]->id, ahead.deadline_us, &none), 0);
 	}
 	int64_t before = wall_now();
-	assert_int_equal(store_live_merge(store, BOOT, (struct instant){1000000}), 0);
+	assert_int_equal(store_live_merge(store, CASE_BOOT, (struct instant){1000000}), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(both); i++) {
 		struct tunnel read = get(both[i]->id);
 		assert_in_range(read.expires_at, before + left_s, wall_now() + left_s + 1);
@@ -299,7 +299,8 @@ static void remaining_times(void **state)
 	struct tunnel here = add_active(1), elsewhere = add_active(2), over = add_active(3);
 	execute("UPDATE tunnels SET boot_id = 'x' WHERE seq = 2");
 	execute("UPDATE tunnels SET deadline_us = 1 WHERE seq = 3");
-	assert_int_equal(store_checkpoint_remaining(store, BOOT, (struct instant){3000000}), 0);
+	assert_int_equal(
+		store_checkpoint_remaining(store, CASE_BOOT, (struct instant){3000000}), 0);
 	assert_int_equal(get(here.id).remaining_ms, 2000);
 	assert_int_equal(get(elsewhere.id).remaining_ms, 4000);
 	assert_int_equal(get(over.id).remaining_ms, 0);
@@ -459,7 +460,7 @@ static void only_one_may_have_it_open(void **state)
 	struct store *second = NULL;
 	char why[256] = "";
 	add(1);
-	assert_int_equal(store_open(&second, path, why, sizeof why), -EBUSY);
+	assert_int_equal(store_open(&second, case_path, why, sizeof why), -EBUSY);
 	assert_null(second);
 	assert_non_null(strstr(why, "locked"));
 }

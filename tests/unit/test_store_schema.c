@@ -33,7 +33,7 @@ static int open_as(const struct schema *schema, char *why, size_t size)
 {
 	store_free(store);
 	store = NULL;
-	return store_open_schema(&store, path, schema, why, size);
+	return store_open_schema(&store, case_path, schema, why, size);
 }
 
 static void migration(void **state)
@@ -71,7 +71,7 @@ static void migration(void **state)
 static void step_2_gives_old_rows_their_life(void **state)
 {
 	char why[256], old[PATH_MAX];
-	snprintf(old, sizeof old, "%s/old.db", folder);
+	snprintf(old, sizeof old, "%s/old.db", case_folder);
 	sqlite3 *db;
 	assert_int_equal(sqlite3_open(old, &db), SQLITE_OK);
 	assert_int_equal(schema_migrate(db, &(struct schema){schema_tunneld.steps, 1}, 0), 0);
@@ -99,14 +99,14 @@ static void from_version_1(void **state)
 		" created_at, expires_at, boot_id, deadline_us, remaining_ms) VALUES("
 		" 't-aaaaaaaaaaaaaaaaaaaaaaaaaa', 'owner', 'active', 'push', 'old',"
 		" 'http://127.0.0.1:1', 'bearer', 'keep', 'path', zeroblob(32), 60, 1, 2, 3, 4,"
-		" 1700000000, 1700001000, '" BOOT "', 5000000, 4000);"
+		" 1700000000, 1700001000, '" CASE_BOOT "', 5000000, 4000);"
 		"INSERT INTO audit(at, tunnel, became, actor, reason)"
 		" VALUES(1, 't-aaaaaaaaaaaaaaaaaaaaaaaaaa', 'starting', 'owner', 'asked for');";
 	sqlite3 *db;
 	store_free(store);
 	store = NULL;
-	assert_int_equal(unlink(path), 0);
-	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(unlink(case_path), 0);
+	assert_int_equal(sqlite3_open(case_path, &db), SQLITE_OK);
 	assert_int_equal(sqlite3_exec(db, schema_tunneld.steps[0], NULL, NULL, NULL), SQLITE_OK);
 	assert_int_equal(sqlite3_exec(db, old, NULL, NULL, NULL), SQLITE_OK);
 	sqlite3_close(db);
@@ -128,7 +128,7 @@ static void foreign_and_damaged_files(void **state)
 	execute("PRAGMA application_id = 1");
 	assert_int_equal(open_as(&schema_tunneld, why, sizeof why), -EUCLEAN);
 	assert_non_null(strstr(why, "not a database of tunneld"));
-	FILE *file = fopen(path, "w");
+	FILE *file = fopen(case_path, "w");
 	assert_non_null(file);
 	for (int i = 0; i < 1000; i++)
 		fputs("no database ", file);

@@ -36,7 +36,7 @@ static struct tunnel add_owned(unsigned n, const char *token)
 	assert_int_equal(store_tunnel_add(store, &tunnel, asked), 0);
 	tunnel.expires_at = 1700001000;
 	tunnel.deadline_us = tunnel.remaining_ms = 5;
-	memcpy(tunnel.boot_id, BOOT, sizeof BOOT);
+	memcpy(tunnel.boot_id, CASE_BOOT, sizeof CASE_BOOT);
 	assert_int_equal(store_tunnel_activate(store, &tunnel, NULL, other), 0);
 	return tunnel;
 }
@@ -153,8 +153,8 @@ static void keys_of_tunnels(void **state)
 	struct secret_hash key = {{1}}, unused = {{2}};
 	struct tunnel made = add(1), second = add(2), read;
 	assert_int_equal(store_tunnel_of_key(store, &key, &read), STORE_NONE);
-	memcpy(made.boot_id, BOOT, sizeof BOOT);
-	memcpy(second.boot_id, BOOT, sizeof BOOT);
+	memcpy(made.boot_id, CASE_BOOT, sizeof CASE_BOOT);
+	memcpy(second.boot_id, CASE_BOOT, sizeof CASE_BOOT);
 	assert_int_equal(store_tunnel_activate(store, &made, &key, other), 0);
 	reopen();
 	assert_int_equal(store_tunnel_of_key(store, &key, &read), 0);
