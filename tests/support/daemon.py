@@ -133,6 +133,19 @@ class Daemon:
         self.stop()
         return self.start()
 
+    def die(self, how):
+        """What ends without a warning, or with one: the API "worker", the daemon ("kill", "restart")."""
+        if how == "worker":
+            worker = self.worker()
+            worker.signal(signal.SIGKILL)
+            self.expect_gone([worker])
+        elif how == "kill":
+            self.expect_gone(self.kill())
+            self.start()
+        else:
+            assert how == "restart", how
+            self.restart()
+
     def close(self):
         """Stops it however it is, judges the log, removes the folder."""
         try:

@@ -108,15 +108,7 @@ def test_a_failure_is_not_kept(api, backend):
 def test_after_a_death_the_tunnel_can_be_found(own_daemon, backend, end):
     fields = key()
     tunnel = known(own_daemon.api, ask(own_daemon.api, backend, fields))
-    if end == "worker":
-        worker = own_daemon.worker()
-        worker.signal(signal.SIGKILL)
-        own_daemon.expect_gone([worker])
-    elif end == "restart":
-        own_daemon.restart()
-    else:
-        own_daemon.expect_gone(own_daemon.kill())
-        own_daemon.start()
+    own_daemon.die(end)
     answer = ask(own_daemon.api, backend, fields)
     assert (answer.status, answer.json()["code"]) == (409, "idempotency_expired"), answer
     assert answer.fields["Location"] == f"/_api/tunnels/{tunnel.id}"

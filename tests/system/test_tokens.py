@@ -5,7 +5,6 @@
 # their own tunnels, to allowed backends, until the token ends.
 
 import contextlib
-import signal
 import threading
 import time
 
@@ -231,15 +230,7 @@ def test_a_token_outlives_the_worker_and_the_daemon(own_daemon, lend, backend):
     holder = lend(own_daemon, quota=1, name="lent")
     tunnel = holder.create(backend)
     for end in ("worker", "restart", "kill"):
-        if end == "worker":
-            worker = own_daemon.worker()
-            worker.signal(signal.SIGKILL)
-            own_daemon.expect_gone([worker])
-        elif end == "restart":
-            own_daemon.restart()
-        else:
-            own_daemon.expect_gone(own_daemon.kill())
-            own_daemon.start()
+        own_daemon.die(end)
         proc.wait_until(lambda: own_daemon.ready() and tunnel.get("/").status == 200, 5, own_daemon.log)
         assert holder.ids() == {tunnel.id}
         refusal(holder, 429, "quota_reached", "POST", "/_api/tunnels", {"backend": backend.url()})
