@@ -5,6 +5,7 @@
 # their own tunnels, to allowed backends, until the token ends.
 
 import contextlib
+import signal
 import threading
 import time
 
