@@ -134,8 +134,8 @@ static enum step forward(struct visitor *visitor, struct span head, struct span 
 }
 
 // "/t/<id>" without its slash would make every relative link of the page miss the tunnel, and has
-// no part in the tunnel cookie: so who shows nothing is told this before being asked for the
-// secret.
+// no part in the tunnel cookie. A browser that was asked for a password there would send it to all
+// of /t/, without being asked (RFC 7617 section 2.2). So this comes before any question.
 static enum step redirect_to_slash(struct visitor *visitor, const struct route *route)
 {
 	char text[640];
@@ -184,17 +184,13 @@ static enum step request_route(
 {
 	struct relay *relay = visitor->relay;
 	struct exchange *x = &visitor->x;
+	if ((route.rest.n == 0 || route.rest.p[0] != '/') && !head->upgrade && x->up.ended)
+		return redirect_with_rest(visitor, &route, rest);
 	struct access_verdict access =
 		access_check(&relay->config, &relay->secret, &relay->cookie, head);
-	bool slashless =
-		(route.rest.n == 0 || route.rest.p[0] != '/') && !head->upgrade && x->up.ended;
-	if (slashless && access.refused == CODE_AUTH_REQUIRED)
-		return redirect_with_rest(visitor, &route, rest);
 	struct objection objection = object(visitor, head, &access);
 	if (objection.code != CODE_NONE)
 		return refuse_with_rest(visitor, objection.code, span_of(objection.detail), rest);
-	if (slashless)
-		return redirect_with_rest(visitor, &route, rest);
 
 	bool tcp = relay->config.backend.scheme == URL_TCP;
 	bool strip = relay->config.prefix == PREFIX_STRIP;

@@ -262,7 +262,7 @@ def test_the_cookie_is_for_https_only_where_visitors_come_by_https(backend):
 def test_an_address_without_its_slash_is_completed_before_anybody_is_asked(bearer, backend):
     answer = ask(bearer, "GET", f"/t/{bearer.id}?x=1", PERSON)
     assert (answer.status, answer.fields.get("Location")) == (308, f"/t/{bearer.id}/?x=1"), answer
-    assert ask(bearer, "GET", f"/t/{bearer.id}", [("Authorization", "Bearer x")]).status == 401
+    assert ask(bearer, "GET", f"/t/{bearer.id}", [("Authorization", "Bearer x")]).status == 308
     assert backend.received == []
 
 

@@ -96,6 +96,9 @@ def test_basic_refusals_make_a_browser_ask(basic):
     refused(basic.get("/"), "auth_required", realm)
     refused(basic.get("/", basic.basic(password="wrong")), "auth_failed", realm)
     refused(basic.get("/", [("Authorization", "Basic !!!")]), "auth_failed", "Basic")
+    # Never for /t/, where one that was entered at the address without its slash would be sent.
+    for fields in ((), basic.basic(password="wrong"), basic.basic()):
+        assert basic.get("", fields).status == 308
 
 
 def test_auth_none_passes_everything_on(api, backend):
