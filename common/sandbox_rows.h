@@ -82,7 +82,6 @@
 	{"epoll_create1", "event loop, made once", {ARG_INT(0, EPOLL_CLOEXEC)}},                   \
 	{"read", "bytes from a descriptor held"},                                                  \
 	{"write", "bytes to a descriptor held"},                                                   \
-	{"readv", "bytes from a descriptor held"},                                                 \
 	{"writev", "bytes to a descriptor held"},                                                  \
 	{"recvfrom", "bytes from a peer, also to peek"},                                           \
 	{"recvmsg", "messages of other roles, with descriptors"},                                  \
@@ -99,7 +98,6 @@
 	{"getsockopt", "TCP_INFO: whether a received descriptor is connected, or has been",        \
 		{ARG_INT(1, IPPROTO_TCP), ARG_INT(2, TCP_INFO)}},                                  \
 	SANDBOX_SETSOCKOPT(SOL_SOCKET, SO_LINGER, "whether unsent bytes survive the end"),         \
-	SANDBOX_SETSOCKOPT(IPPROTO_TCP, TCP_NODELAY, "small messages leave at once"),              \
 	{"fcntl", "F_DUPFD_CLOEXEC: a message that waits keeps a copy of its descriptor",          \
 		{ARG_INT(1, F_DUPFD_CLOEXEC)}},                                                    \
 	{"fcntl", "F_GETFL: whether a received descriptor would block; nobody can make it do so",  \

@@ -175,6 +175,17 @@ static void try_getsockopt_other(pid_t neighbour)
 	syscall(SYS_getsockopt, CONTROL, SOL_SOCKET, SO_PEERCRED, NULL, NULL);
 }
 
+// Harmless, but nobody needs it.
+static void try_readv(pid_t neighbour)
+{
+	syscall(SYS_readv, CONTROL, NULL, 0);
+}
+
+static void try_setsockopt_nodelay(pid_t neighbour)
+{
+	syscall(SYS_setsockopt, CONTROL, IPPROTO_TCP, TCP_NODELAY, NULL, 0);
+}
+
 static void try_fcntl_setown(pid_t neighbour)
 {
 	syscall(SYS_fcntl, CONTROL, F_SETOWN, neighbour);
@@ -251,7 +262,6 @@ static void try_socket_calls(pid_t neighbour)
 	getsockopt(CONTROL, SOL_SOCKET, SO_TYPE, &value, &n);
 	getsockopt(CONTROL, SOL_SOCKET, SO_ERROR, &value, &n);
 	setsockopt(CONTROL, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
-	setsockopt(CONTROL, IPPROTO_TCP, TCP_NODELAY, &value, sizeof value);
 	fcntl(CONTROL, F_GETFL);
 	recv(CONTROL, &value, sizeof value, MSG_DONTWAIT | MSG_PEEK);
 	recvmsg(CONTROL, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
@@ -324,6 +334,8 @@ static const struct hostile_try {
 	DIES(sendmmsg),
 	DIES(setsockopt_other),
 	DIES(setsockopt_fastopen),
+	DIES(setsockopt_nodelay),
+	DIES(readv),
 	DIES(getsockopt_other),
 	DIES(execve),
 	DIES(execveat),
