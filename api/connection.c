@@ -119,6 +119,7 @@ static void begin_request(struct connection *c)
 static void take_head(struct connection *c, size_t size)
 {
 	int r = HTTP_BAD;
+	char detail[PROBLEM_WHY_SIZE];
 	const char *why = NULL;
 	c->request = request_new(&c->in, size, &r, &why);
 	if (c->request == NULL)
@@ -126,7 +127,8 @@ static void take_head(struct connection *c, size_t size)
 	else if (r == HTTP_OK)
 		begin_request(c);
 	else
-		refuse(c, r == HTTP_TOO_LARGE ? CODE_HEAD_TOO_LARGE : CODE_BAD_REQUEST, why);
+		refuse(c, r == HTTP_TOO_LARGE ? CODE_HEAD_TOO_LARGE : CODE_BAD_REQUEST,
+			problem_why(detail, why).p);
 	if (c->state != CONNECTION_BODY)
 		forget_request(c);
 }

@@ -6,6 +6,7 @@
 #include "hex.h"
 #include "http_date.h"
 
+#include <stdio.h>
 #include <sys/random.h>
 
 // ---- what the asker can read
@@ -33,6 +34,12 @@ enum answer_form answer_form(const struct http_head *request)
 }
 
 // ---- the pieces
+
+struct span problem_why(char out[PROBLEM_WHY_SIZE], const char *why)
+{
+	snprintf(out, PROBLEM_WHY_SIZE, "The request has %s.", why);
+	return span_of(out);
+}
 
 void request_id_make(char id[REQUEST_ID_SIZE])
 {

@@ -38,6 +38,10 @@ enum { REQUEST_ID_SIZE = 25 }; // 96 random bits in hex, terminated
 int problem_format(
 	struct buf *out, const struct problem *problem, char request_id[REQUEST_ID_SIZE]);
 
+// Makes a sentence for `detail`, in OUT, of WHY http_request_parse() has refused a request.
+enum { PROBLEM_WHY_SIZE = 128 };
+struct span problem_why(char out[PROBLEM_WHY_SIZE], const char *why);
+
 // Fills ID with a fresh request id.
 void request_id_make(char id[REQUEST_ID_SIZE]);
 

@@ -115,9 +115,10 @@ static void on_complete(struct visitors *all, struct visitor *visitor, size_t si
 		route_request(gate, visitor, &request);
 	} else {
 		visitor->to_head = span_starts(bytes, SPAN("HEAD "));
+		char detail[PROBLEM_WHY_SIZE];
 		visitor_answer(visitor,
 			outcome == HTTP_TOO_LARGE ? CODE_HEAD_TOO_LARGE : CODE_BAD_REQUEST,
-			span_of(why));
+			problem_why(detail, why));
 	}
 }
 

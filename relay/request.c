@@ -167,7 +167,8 @@ static enum step redirect_with_rest(
 static enum step refuse_parse(struct visitor *visitor, int outcome, const char *why)
 {
 	enum code code = outcome == HTTP_TOO_LARGE ? CODE_HEAD_TOO_LARGE : CODE_BAD_REQUEST;
-	return refuse_connection(visitor, code, span_of(why));
+	char detail[PROBLEM_WHY_SIZE];
+	return refuse_connection(visitor, code, problem_why(detail, why));
 }
 
 // Refuses the request in hand; what follows it stays with the connection.

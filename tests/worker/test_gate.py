@@ -5,6 +5,7 @@
 # waits for one.
 
 import ipaddress
+import re
 import resource
 import time
 
@@ -241,7 +242,7 @@ def test_number_of_fields(stage, over):
 ])
 def test_what_is_not_http_is_told_why(stage, head, detail):
     _, told = problem(stage.visitor(head), 400, "bad_request")
-    assert detail in told["detail"], told
+    assert detail in told["detail"] and re.fullmatch("[A-Z].*\\.", told["detail"]), told
     assert stage.api.silent(0)
 
 
