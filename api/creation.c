@@ -175,14 +175,16 @@ static void on_spawned(struct creation *creation, uint64_t deadline_us)
 static void answer_failed(struct creation *creation, enum code code, struct span detail)
 {
 	struct connection *connection = creation->connection;
+	char sentence[FINDINGS_SENTENCE_SIZE];
 	if (connection == NULL)
 		return;
 	creation->connection = NULL;
 	connection_forget(connection);
+	struct problem problem = {.code = code, .detail = finding_sentence(sentence, detail)};
 	if (code_info(code)->status == 422)
 		answer_wrong_member(connection, code, "backend", detail);
 	else
-		answer_problem_full(connection, &(struct problem){.code = code, .detail = detail});
+		answer_problem_full(connection, &problem);
 }
 
 static void on_failed(struct creation *creation, const struct ipc_message *answer_message)

@@ -129,8 +129,10 @@ static void on_refused(struct extension *extension, uint64_t number, struct span
 {
 	enum code code = number == CODE_NONE ? CODE_INTERNAL : (enum code)number;
 	struct connection *connection;
+	char sentence[FINDINGS_SENTENCE_SIZE];
 	if (detail.n == 0)
 		detail = span_of(code_info(code)->detail);
+	detail = finding_sentence(sentence, detail);
 	switch ((int)code) {
 	case CODE_TUNNEL_UNKNOWN:
 	case CODE_CONFLICT: on_not_living(extension); break;

@@ -54,12 +54,18 @@ void finding_member(
 	add(findings, "pointer", pointer, detail);
 }
 
+struct span finding_sentence(char out[FINDINGS_SENTENCE_SIZE], struct span reason)
+{
+	bool ended = reason.n > 0 && reason.p[reason.n - 1] == '.';
+	snprintf(out, FINDINGS_SENTENCE_SIZE, "%.*s%s", (int)reason.n, reason.p, ended ? "" : ".");
+	out[0] = (char)toupper((unsigned char)out[0]);
+	return span_of(out);
+}
+
 void finding_reason(struct findings *findings, struct span name, struct span reason)
 {
-	char detail[FINDINGS_SUMMARY_SIZE];
-	bool ended = reason.n > 0 && reason.p[reason.n - 1] == '.';
-	snprintf(detail, sizeof detail, "%.*s%s", (int)reason.n, reason.p, ended ? "" : ".");
-	detail[0] = (char)toupper((unsigned char)detail[0]);
+	char detail[FINDINGS_SENTENCE_SIZE];
+	finding_sentence(detail, reason);
 	finding_member(findings, "", name, detail);
 }
 

@@ -33,8 +33,11 @@ struct findings {
 // {NULL, 0} is the whole document. DETAIL is a sentence.
 void finding_member(
 	struct findings *findings, const char *prefix, struct span name, const char *detail);
-// The same for a member of the document and a REASON that may also lack a sentence's capital and
-// full stop, as parsers and the supervisor leave it to what it is put into.
+// Writes REASON, which may lack its capital and full stop, as a sentence to OUT: parsers and the
+// supervisor leave that to what it is put into.
+enum { FINDINGS_SENTENCE_SIZE = 600 };
+struct span finding_sentence(char out[FINDINGS_SENTENCE_SIZE], struct span reason);
+// The same as finding_member() for a member of the document and such a REASON.
 void finding_reason(struct findings *findings, struct span name, struct span reason);
 // A member that does not exist.
 void finding_unknown(struct findings *findings, const char *prefix, struct span name);

@@ -96,9 +96,9 @@ def test_what_the_supervisor_finds_wrong_has_a_pointer_too(stage):
 def test_other_failures_of_the_start(stage):
     client = stage.ask("POST", "/_api/tunnels", BACKEND)
     spawn = stage.spawn()
-    stage.worker.send(MSG.SPAWN_FAILED, spawn.request, code("internal"), "")
+    stage.worker.send(MSG.SPAWN_FAILED, spawn.request, code("internal"), "out of memory")
     said = client.problem(500, "internal")
-    assert "errors" not in said
+    assert "errors" not in said and said["detail"] == "Out of memory.", said
     stage.stop()
     assert stage.log().count(f"[0] answered 500 internal, request_id {said['request_id']}") == 1
 
