@@ -96,6 +96,7 @@ static bool is_not_its_business(const struct http_field *field)
 		NAME("Service-Worker-Allowed"), // a worker would answer for other tunnels
 		NAME("NEL"),                    // would report the addresses of other tunnels
 		NAME("Report-To"),              // where to
+		NAME("Clear-Site-Data"),        // would log out of all tunnels
 		NAME("Alt-Svc"),                // another server for all
 		NAME("Strict-Transport-Security"),
 		NAME("X-Accel-Redirect"), // nginx

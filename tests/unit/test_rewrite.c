@@ -184,6 +184,7 @@ static void response_fields(void **state)
 				    "Tunnel-Error: forged\r\nSet-Cookie: a=b\r\nSet-Cookie: c=d\r\n"
 				    "service-worker-allowed: /\r\nNEL: {}\r\nNel-X: 1\r\n"
 				    "Report-To: {}\r\nAlt-Svc: h3=\":1\"\r\n"
+				    "Clear-Site-Data: \"*\"\r\n"
 				    "Strict-Transport-Security: max-age=9\r\n"
 				    "x-accel-redirect: /x\r\nX-Sendfile: /x\r\n"
 				    "Content-Length: 3\r\n\r\n",
