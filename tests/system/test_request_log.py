@@ -177,6 +177,7 @@ def test_nothing_of_the_last_second_is_lost(daemon, api, backend):
     """What a relay had not sent when it was killed is in its page."""
     tunnel, relay = daemon.create_with_relay(backend)
     assert tunnel.get("/last-words").status == 200
+    assert tunnel.get("/next").status == 200  # so the relay is done with the one before
     relay.signal(signal.SIGKILL)
     line_of(daemon, path="/last-words")
     assert tunnel.get("/after-that").status == 200
