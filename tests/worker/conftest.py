@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: ISC
 # SPDX-FileCopyrightText: 2026 the tunneld authors
 #
-# An API worker of its own for each test. Tests of other processes have a `stage` of their own.
+# An API worker or a relay of its own for each test. Tests of other processes have a `stage` of their
+# own.
 
 import pytest
 from api_stage import Stage, state_folder
+from relay_stage import Relay
 
 
 @pytest.fixture
@@ -16,3 +18,9 @@ def folder(tmp_path):
 def stage(folder):
     with Stage(folder) as running:
         yield running
+
+
+@pytest.fixture
+def relay():
+    with Relay() as relay:
+        yield relay

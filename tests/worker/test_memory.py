@@ -21,7 +21,7 @@ import api_stage
 import gate_stage
 from child import MSG, SETTLE, Child
 from support import proc, wire
-from test_relay import Relay, get, tcp_pair
+from relay_stage import Relay, get, tcp_pair
 
 FORMAT = "QQQQQq"
 

@@ -11,8 +11,8 @@ import time
 import pytest
 
 from child import MSG
+from relay_stage import ID, PEER, SECRET, Relay, get, read_all, read_exactly, read_head, reset, wait_until
 from support import cookie
-from test_relay import ID, PEER, SECRET, Relay, get, read_all, read_head, reset
 
 RIGHT = cookie.make(ID, SECRET, 4_000_000_000)
 WRONG = f"tunneld_{ID}=4000000000.{'0' * 64}"
@@ -250,3 +250,61 @@ def test_many_addresses_only_push_each_other_out():
             assert refusal(relay, wrong, peer=peer(1, network))[0] == 401
         assert refusal(relay, wrong)[0] == 401  # forgotten
         assert seen_by_backend(relay, BEARER)
+
+
+# ---- the secret itself
+
+def authorized(fields, path="/"):
+    return get(path, fields)
+
+
+@pytest.mark.parametrize("auth, fields, passes", (
+    ("bearer", f"Authorization: Bearer {SECRET}\r\n", False),
+    ("bearer", f"X-Tunnel-Authorization: Bearer {SECRET}\r\nAuthorization: mine\r\n", True),
+    ("basic", "Authorization: Basic eDp0aGUtc2VjcmV0LW9mLXRoaXMtdGVzdA==\r\n", False),
+    ("none", "Authorization: Bearer whatever\r\n", True),
+))
+def test_credentials_open_the_tunnel_and_stay_here(auth, fields, passes):
+    with Relay(auth=auth) as relay:
+        relay.visit(authorized(fields))
+        lines, _ = read_head(relay.accept())
+        assert ("Authorization" in "".join(lines)) == passes, lines
+        assert "X-Tunnel" not in "".join(lines) and SECRET not in "".join(lines)
+
+
+@pytest.mark.parametrize("auth, fields, code", (
+    ("bearer", "", "auth_required"),
+    ("bearer", "Authorization: Bearer wrong\r\n", "auth_failed"),
+    ("bearer", "Authorization: Basic eDp0aGUtc2VjcmV0LW9mLXRoaXMtdGVzdA==\r\n", "auth_failed"),
+    ("bearer", f"Authorization: Bearer {SECRET}\r\nX-Tunnel-Authorization: Bearer no\r\n", "auth_failed"),
+    ("basic", "Authorization: Basic !!\r\n", "auth_failed"),
+    ("basic", "", "auth_required"),
+))
+def test_refused_credentials(auth, fields, code):
+    with Relay(auth=auth) as relay:
+        visitor = relay.visit(authorized(fields + "Connection: close\r\n"))
+        answer = read_all(visitor)
+        assert answer.startswith(b"HTTP/1.1 401 "), answer
+        assert f"Tunnel-Error: {code}".encode() in answer
+        scheme = b"Basic" if auth == "basic" else b"Bearer"
+        assert b"WWW-Authenticate: " + scheme in answer
+        assert relay.silent(0.2), "nobody was dialled"
+
+
+def test_navigation_goes_to_the_page_maker(relay):
+    with Relay(auth="bearer") as relay:
+        visitor = relay.visit(get("/", "Accept: text/html\r\n"))
+        page = relay.expect(MSG.PAGE_OUT)
+        assert page.fields == [3, False, 0]  # auth_required
+        theirs = page.take_socket()
+        theirs.sendall(b"a page")
+        assert read_exactly(visitor, 6) == b"a page"
+        wait_until(lambda: relay.counter("open") == 0, "the relay has let go of it")
+        theirs.close()
+
+
+def test_upgrade_is_refused_with_a_bare_status():
+    with Relay(auth="bearer") as relay:
+        visitor = relay.visit(get("/", "Connection: Upgrade\r\nUpgrade: websocket\r\n"))
+        lines, rest = read_head(visitor)
+        assert lines[0].startswith("HTTP/1.1 401") and "Content-Length: 0" in lines and rest == b""

@@ -6,7 +6,7 @@
 import msgpack
 import pytest
 from child import MSG
-from test_relay import Relay, config, get, read_head
+from relay_stage import Relay, config, get, read_head
 
 
 def with_life(life_ms, **settings):

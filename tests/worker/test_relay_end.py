@@ -12,7 +12,7 @@ import time
 import pytest
 
 from child import MSG
-from test_relay import Relay, closed, get, read_all, read_exactly, read_head, upgraded, wait_until
+from relay_stage import Relay, closed, get, read_all, read_exactly, read_head, upgraded, wait_until
 
 
 def drained(sock):
