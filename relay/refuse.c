@@ -53,28 +53,25 @@ enum step refuse(struct visitor *visitor, enum code code, struct span detail)
 	unsigned wait_s = 0;
 	if (code == CODE_AUTH_FAILED)
 		wait_s = failures_note(&relay->failures, visitor->peer, relay->loop.now);
-	x->code = (uint8_t)code;
-	x->status = code_info(code)->status;
+	enum code shown = wait_s > 0 ? CODE_RATE_LIMITED : code;
+	x->code = (uint8_t)shown;
+	x->status = code_info(shown)->status;
 	if (x->form == FORM_HTML && page_out(visitor, code, wait_s))
 		return visitor_drop(visitor); // only our copy of the descriptor
-	if (wait_s > 0) {
-		code = CODE_RATE_LIMITED;
-		x->code = CODE_RATE_LIMITED;
-		x->status = code_info(code)->status;
+	if (wait_s > 0)
 		detail = SPAN(FAILURES_DETAIL);
-	}
 	// Who has not been let in does not keep a place.
 	bool keep = x->keep_alive && x->up.ended && visitor->admitted &&
 		    !budget_requests_gone(&relay->budget);
 	struct problem problem = {
-		.code = code,
+		.code = shown,
 		.detail = detail,
 		.form = x->form == FORM_STATUS ? FORM_STATUS : FORM_JSON,
 		.to_head = x->to_head,
 		.keep_alive = keep,
 		.retry_after = wait_s,
-		.fields = is_auth(code) ? access_challenge(&relay->config, challenge)
-					: (struct span){NULL, 0},
+		.fields = is_auth(shown) ? access_challenge(&relay->config, challenge)
+					 : (struct span){NULL, 0},
 	};
 	if (answer(visitor, &problem) < 0)
 		return visitor_drop(visitor);

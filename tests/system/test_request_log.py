@@ -242,3 +242,15 @@ def test_it_is_off_unless_asked_for(own_daemon, backend):
     tunnel.revoke()
     own_daemon.stop()
     assert "unseen" not in own_daemon.log() and "request relay" not in own_daemon.log()
+
+
+def test_a_page_for_too_many_failures_is_logged_as_what_it_is(backend):
+    """The relay hands the connection over for the page, and the line has the page's status."""
+    with Daemon(request_log="yes", log_format="json", failure_rate="1") as daemon:
+        tunnel = daemon.api.create(backend, auth="bearer")
+        wrong = [("Authorization", "Bearer wrong"), ("Sec-Fetch-Mode", "navigate"), ("Accept", "text/html")]
+        statuses = [tunnel.get("/wrong", wrong).status for _ in range(3)]
+        assert statuses == [401, 429, 429], statuses
+        logged = lambda: [line["status"] for line in lines(daemon) if line["path"] == "/wrong"]
+        proc.wait_until(lambda: len(logged()) == 3, 5, daemon.log)
+        assert logged() == statuses, logged()
