@@ -157,11 +157,12 @@ static bool make_place(struct idempotency *set, bool scoped)
 // All are kept equally long, so the oldest ends first.
 static void set_timer(struct idempotency *set)
 {
-	struct kept_answer *first = TAILQ_FIRST(&set->done);
+	struct kept_answer *first;
+	while ((first = TAILQ_FIRST(&set->done)) != NULL &&
+		loop_timer_set(set->loop, &set->timer, first->until) < 0)
+		idempotency_forget(first); // a secret must not stay for ever
 	if (first == NULL)
 		loop_timer_clear(set->loop, &set->timer);
-	else if (loop_timer_set(set->loop, &set->timer, first->until) < 0)
-		idempotency_forget(first); // a secret must not stay for ever
 }
 
 static void on_timer(struct loop_timer *timer)
