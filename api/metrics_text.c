@@ -125,6 +125,7 @@ static const struct series behind[] = {
 		AT(supervisor.bytes_in), .fixed = "direction=\"in\""},
 	{"visitor_bytes_total", COUNTER, NULL, AT(supervisor.bytes_out),
 		.fixed = "direction=\"out\""},
+	{"agents", GAUGE, "Agent connections of pull tunnels.", AT(supervisor.agents)},
 	{"refusals_total", COUNTER, "Requests answered with an error of tunneld's, by code.",
 		AT(supervisor.relay_refusals), .fixed = "by=\"relay\"", .label = "code",
 		.value = code_label},

@@ -47,5 +47,6 @@ struct tunnel_counters tunnel_counters_read(const struct wire_value *fields)
 		.bytes_in = fields[3].number,
 		.bytes_out = fields[4].number,
 		.last_activity = fields[5].number,
+		.agents = fields[6].number,
 	};
 }

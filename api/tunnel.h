@@ -22,7 +22,7 @@ enum tunnel_state {
 
 // In the order in which messages carry them.
 struct tunnel_counters {
-	uint64_t connections, open, requests, bytes_in, bytes_out, last_activity;
+	uint64_t connections, open, requests, bytes_in, bytes_out, last_activity, agents;
 };
 
 enum { TOKEN_ID_MAX = 32, BOOT_ID_SIZE = 37 };

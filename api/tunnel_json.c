@@ -62,9 +62,9 @@ static int add_counters(struct buf *out, const struct tunnel_counters *counters)
 	int r = buf_printf(out,
 		",\"counters\":{\"connections\":%" PRIu64 ",\"open\":%" PRIu64
 		",\"requests\":%" PRIu64 ",\"bytes_in\":%" PRIu64 ",\"bytes_out\":%" PRIu64
-		",\"agents\":0",
+		",\"agents\":%" PRIu64,
 		counters->connections, counters->open, counters->requests, counters->bytes_in,
-		counters->bytes_out);
+		counters->bytes_out, counters->agents);
 	int64_t last = (int64_t)MIN(counters->last_activity, (uint64_t)INT64_MAX);
 	if (r == 0)
 		r = add_time(out, "last_activity", last);

@@ -51,10 +51,9 @@ static size_t encode_counters(const struct tunnel_counters *counters, uint8_t *o
 	const struct wire_value values[COUNTERS_N] = {
 		wire_uint(counters->connections),
 		wire_uint(0), // open: none is, now
-		wire_uint(counters->requests),
-		wire_uint(counters->bytes_in),
-		wire_uint(counters->bytes_out),
-		wire_uint(counters->last_activity),
+		wire_uint(counters->requests), wire_uint(counters->bytes_in),
+		wire_uint(counters->bytes_out), wire_uint(counters->last_activity),
+		wire_uint(0), // agents: likewise
 	};
 	return wire_encode(out, size, values, COUNTERS_N);
 }
@@ -193,7 +192,7 @@ static int on_ended(struct ipc_channel *channel, struct ipc_message *message)
 {
 	struct worker *worker = container_of(channel, struct worker, control);
 	struct tunnel_counters counters = tunnel_counters_read(message->fields + 2);
-	counters.open = 0;
+	counters.open = counters.agents = 0;
 	ends_add(&worker->ends, message->fields[0].bytes,
 		(enum end_reason)message->fields[1].number, &counters);
 	return 0;

@@ -26,6 +26,7 @@ struct counters {
 	_Atomic uint64_t bytes_in;      // from visitors: bodies and relayed bytes
 	_Atomic uint64_t bytes_out;     // to visitors
 	_Atomic uint64_t last_activity; // seconds since the epoch of the last request, 0: none
+	_Atomic uint64_t agents;        // agent connections open now, of a pull tunnel
 
 	// Of this relay alone, for metrics: its predecessors' and successors' are not in it.
 	_Atomic uint64_t refused[CODES]; // requests answered with an error of ours
@@ -33,7 +34,7 @@ struct counters {
 	struct request_batch log; // not sent yet; the supervisor looks when the relay is gone
 };
 
-enum { COUNTERS_SIZE = 4096, COUNTERS_N = 6 };
+enum { COUNTERS_SIZE = 4096, COUNTERS_N = 7 };
 
 // The first COUNTERS_N are the tunnel's: stored, told, and what its next relay goes on from.
 static_assert(offsetof(struct counters, refused) == COUNTERS_N * sizeof(uint64_t), "no padding");

@@ -40,7 +40,7 @@
 #define MS       (SECONDS * 1000ull)
 #define COUNTER_FIELDS                                                                         \
 	U("connections", COUNT), U("open", COUNT), U("requests", COUNT), U("bytes_in", COUNT), \
-		U("bytes_out", COUNT), U("last_activity", COUNT)
+		U("bytes_out", COUNT), U("last_activity", COUNT), U("agents", COUNT)
 
 // Fields stand apart, so that a row is as large as its own fields.
 // clang-format off

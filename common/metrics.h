@@ -32,6 +32,7 @@ struct metrics {
 	uint64_t spawn_failures[CODES];
 
 	uint64_t connections, open, requests, bytes_in, bytes_out; // as relays report them
+	uint64_t agents;
 	uint64_t relay_refusals[CODES];
 
 	uint64_t accepted, cut; // as gates report them

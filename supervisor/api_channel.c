@@ -173,7 +173,7 @@ static int counters_decode(uint64_t counters[COUNTERS_N], struct span bytes)
 			return -EBADMSG;
 		counters[i] = values[i].number;
 	}
-	counters[COUNTER_OPEN] = 0;
+	counters[COUNTER_OPEN] = counters[COUNTER_AGENTS] = 0;
 	return 0;
 }
 

@@ -19,8 +19,8 @@ void tally_init(struct tally *tally)
 // earlier life, which are no counts of this one.
 static void add_counters(struct metrics *m, const uint64_t counters[COUNTERS_N], uint64_t sign)
 {
-	uint64_t *const sums[COUNTERS_N] = {
-		&m->connections, &m->open, &m->requests, &m->bytes_in, &m->bytes_out, NULL};
+	uint64_t *const sums[COUNTERS_N] = {&m->connections, &m->open, &m->requests, &m->bytes_in,
+		&m->bytes_out, NULL, &m->agents};
 
 	for (size_t i = 0; i < COUNTERS_N; i++)
 		if (sums[i] != NULL)

@@ -40,7 +40,8 @@ enum {
 	TUNNEL_LOOKUP_PAUSE_MS = 1000, // least time between two look-ups of a live tunnel's name
 };
 
-enum { COUNTER_OPEN = 1 }; // place of `open` among the counters in messages
+// Places among the counters in messages of those that count what is there now.
+enum { COUNTER_OPEN = 1, COUNTER_AGENTS = 6 };
 
 // Which list of struct tunnels a tunnel is in.
 enum tunnel_list { LIST_NONE, LIST_LIVING, LIST_ENDED, LISTS };

@@ -23,6 +23,7 @@ static void page_unmap(struct tunnel *tunnel)
 {
 	tunnel_counters(tunnel, tunnel->counters);
 	tunnel->counters[COUNTER_OPEN] = 0; // nothing is open without a relay
+	tunnel->counters[COUNTER_AGENTS] = 0;
 	if (tunnel->page != NULL) {
 		request_lines_left(&tunnel->relay, &tunnel->page->log);
 		tally_page_gone(&tunnel->supervisor->tally, tunnel->page);
@@ -40,7 +41,8 @@ void tunnel_counters(const struct tunnel *tunnel, uint64_t counters[COUNTERS_N])
 		return;
 	}
 	const _Atomic uint64_t *const all[COUNTERS_N] = {&page->connections, &page->open,
-		&page->requests, &page->bytes_in, &page->bytes_out, &page->last_activity};
+		&page->requests, &page->bytes_in, &page->bytes_out, &page->last_activity,
+		&page->agents};
 	for (size_t i = 0; i < COUNTERS_N; i++)
 		counters[i] = counter_get(all[i]);
 }

@@ -160,10 +160,10 @@ class Stage:
         self.spawned(spawn)
         proc.wait_until(lambda: self.state(spawn.id) == "active", SETTLE, f"{spawn.id} is not active")
 
-    def live(self, tunnel, deadline, counters=(0,) * 6):
+    def live(self, tunnel, deadline, counters=(0,) * 7):
         self.worker.send(MSG.LIVE, tunnel, deadline, *counters)
 
-    def ended(self, tunnel, reason, counters=(0,) * 6):
+    def ended(self, tunnel, reason, counters=(0,) * 7):
         self.worker.send(MSG.ENDED, tunnel, reason, *counters)
 
     def acknowledged(self, tunnel):
@@ -240,7 +240,7 @@ class Stage:
         answer = client.answer()
         assert (answer.status, json.loads(answer.body)) == (200, {"ok": True}), answer
 
-    def show(self, tunnel, counters=(0,) * 6):
+    def show(self, tunnel, counters=(0,) * 7):
         """GET of one tunnel, with counters when it is active."""
         client = self.ask("GET", f"/_api/tunnels/{tunnel}")
         while not client.readable(0.01):

@@ -20,7 +20,8 @@ ID = "t-abcdefghijklmnopqrstuvwxyz"
 SECRET = "the-secret-of-this-test"
 PEER = bytes(10) + b"\xff\xff" + bytes([192, 0, 2, 7]) + (4711).to_bytes(2, "big")
 REFUSED, TIMEOUT = 1, 2
-COUNTERS = ("connections", "open", "requests", "bytes_in", "bytes_out", "last_activity")
+COUNTERS = ("connections", "open", "requests", "bytes_in", "bytes_out", "last_activity",
+            "agents")
 PATIENCE = 10
 
 

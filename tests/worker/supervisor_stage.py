@@ -35,7 +35,7 @@ REFUSED, TIMEOUT, FORBIDDEN, UNRESOLVED, EMPTY = 1, 2, 3, 4, 5  # enum dial_fail
 HASH = hashlib.sha256(b"secret").digest()
 
 Counters = collections.namedtuple(
-    "Counters", "connections open requests bytes_in bytes_out last_activity")
+    "Counters", "connections open requests bytes_in bytes_out last_activity agents")
 
 
 def codes():
@@ -157,7 +157,7 @@ class Relay(Played):
 
     def counters(self, **values):
         """Writes what it has counted."""
-        page = Counters(0, 0, 0, 0, 0, 0)._replace(**values)
+        page = Counters(0, 0, 0, 0, 0, 0, 0)._replace(**values)
         os.pwrite(self.fds[1], b"".join(value.to_bytes(8, "little") for value in page), 0)
 
     def dial(self, attempt=0):

@@ -155,7 +155,7 @@ def test_delete_answers_when_the_end_is_stored(stage):
     end = stage.expect(MSG.END)
     assert end.fields[1:] == [made["id"], REVOKED]
     assert not client.readable(0.2), "answered before the relay is dead"
-    stage.ended(made["id"], REVOKED, (3, 0, 4, 5, 6, 7))
+    stage.ended(made["id"], REVOKED, (3, 0, 4, 5, 6, 7, 8))
     stage.acknowledged(made["id"])
     assert json.loads(client.answer().body) == {"ok": True}
     shown = stage.show(made["id"])
@@ -318,10 +318,10 @@ def test_lists(stage):
 
 def test_live_counters(stage):
     made = stage.create()["id"]
-    shown = stage.show(made, (9, 2, 30, 400, 2**64 - 1, 1700000000))
+    shown = stage.show(made, (9, 2, 30, 400, 2**64 - 1, 1700000000, 3))
     assert shown["counters"] == {
         "connections": 9, "open": 2, "requests": 30, "bytes_in": 400, "bytes_out": 2**64 - 1,
-        "agents": 0, "last_activity": "2023-11-14T22:13:20Z"}
+        "agents": 3, "last_activity": "2023-11-14T22:13:20Z"}
     assert "secret" not in shown
 
 

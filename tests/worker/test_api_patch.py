@@ -193,7 +193,7 @@ def test_killed_before_the_row_follows(folder):
     with Stage(folder, live=[(tunnel, boottime_us(300))]) as stage:
         assert stage.works()
         assert 298 < seconds_until(stage.show(tunnel)["expires_at"]) < 301
-        stage.stop(live=[(tunnel, boottime_us(300), (0,) * 6)])
+        stage.stop(live=[(tunnel, boottime_us(300), (0,) * 7)])
     (row,) = rows(folder, "SELECT life_ms FROM tunnels")
     assert 300_000 <= row["life_ms"] < 310_000
 

@@ -65,7 +65,7 @@ def test_same_boot(folder, finish):
         for name in ("id", "name", "backend", "auth", "prefix", "secret_hash", "max_connections",
                      "max_requests", "max_bytes", "request_rate", "owner"):
             assert getattr(again, name) == getattr(first, name), name
-        assert msgpack.unpackb(again.counters) == [0] * 6
+        assert msgpack.unpackb(again.counters) == [0] * 7
         shown = stage.show(first.id)
         stage.worker.send(MSG.SPAWNED, again.request, deadline)
         assert stage.show(first.id)["expires_at"] == shown["expires_at"]
@@ -243,14 +243,14 @@ def test_delete_of_what_is_being_restored(folder, finish):
 def test_counters_are_written_down_at_the_end(folder):
     with Stage(folder) as stage:
         tunnel = stage.create(life=60)["id"]
-        stage.stop([(tunnel, boottime_us(55), (10, 1, 20, 30, 2**64 - 1, 1700000000))])
+        stage.stop([(tunnel, boottime_us(55), (10, 1, 20, 30, 2**64 - 1, 1700000000, 2))])
     (row,) = rows(folder, "SELECT * FROM tunnels")
     assert (row["connections"], row["requests"], row["bytes_in"], row["bytes_out"],
             row["last_activity"]) == (10, 20, 30, 2**63 - 1, 1700000000)
     assert 53000 < row["remaining_ms"] <= 55000
     with Stage(folder) as stage:
         again = stage.spawn()
-        assert msgpack.unpackb(again.counters) == [10, 0, 20, 30, 2**63 - 1, 1700000000]
+        assert msgpack.unpackb(again.counters) == [10, 0, 20, 30, 2**63 - 1, 1700000000, 0]
 
 
 def test_stopping_answers_and_leaves_no_log_behind(folder):

@@ -349,7 +349,7 @@ def test_the_worker_does_not_outlive_its_supervisor(folder):
 def test_answers_nobody_asked_for_are_dropped(stage):
     stage.worker.send(MSG.SPAWNED, 12345, 1)
     stage.worker.send(MSG.SPAWN_FAILED, 12346, code("internal"), "x")
-    stage.worker.send(MSG.COUNTERS, 12347, *[0] * 6)
+    stage.worker.send(MSG.COUNTERS, 12347, *[0] * 7)
     stage.worker.send(MSG.LIVE_DONE)
     stage.worker.send(MSG.LIVE_DONE, epoch=stage.worker.epoch - 1)
     assert stage.works()
@@ -358,7 +358,7 @@ def test_answers_nobody_asked_for_are_dropped(stage):
 def test_answers_of_the_wrong_kind(stage):
     client = stage.ask("POST", "/_api/tunnels", {"backend": "http://127.0.0.1:1"})
     spawn = stage.spawn()
-    stage.worker.send(MSG.COUNTERS, spawn.request, *[0] * 6)
+    stage.worker.send(MSG.COUNTERS, spawn.request, *[0] * 7)
     stage.spawned(spawn)
     assert client.answer().status == 201
 

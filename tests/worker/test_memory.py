@@ -286,7 +286,7 @@ class Supervisor:
         elif message.type == MSG.ENDED_ACK:
             self.over.pop(message.fields[0], None)
         elif message.type == MSG.COUNTERS_GET:
-            worker.send(MSG.COUNTERS, message.fields[0], *(0,) * 6)
+            worker.send(MSG.COUNTERS, message.fields[0], *(0,) * 7)
         elif message.type == MSG.SNAPSHOT:
             for tunnel, deadline in self.lives.items():
                 self.stage.live(tunnel, deadline)

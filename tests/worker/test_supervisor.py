@@ -90,11 +90,11 @@ class TestLife:
 
     def test_counters_of_a_restored_tunnel(self, relays, server):
         worker = relays.worker()
-        old = [10, 3, 20, 2**40, 2**41, 1_790_000_000]
-        packed = bytes([0x96]) + b"".join(b"\xcf" + value.to_bytes(8, "big") for value in old)
+        old = [10, 3, 20, 2**40, 2**41, 1_790_000_000, 2]
+        packed = bytes([0x97]) + b"".join(b"\xcf" + value.to_bytes(8, "big") for value in old)
         relay, id_ = relays.tunnel(worker, server.url(), counters=packed)
-        assert struct.unpack("6Q", os.pread(relay.fds[1], 48, 0)) == (10, 0, *old[2:])
-        assert worker.counters(id_) == (10, 0, *old[2:])
+        assert struct.unpack("7Q", os.pread(relay.fds[1], 56, 0)) == (10, 0, *old[2:6], 0)
+        assert worker.counters(id_) == (10, 0, *old[2:6], 0)
 
     def test_ends_on_time(self, stage, server):
         """Also when the worker does not listen, and while others are made."""
@@ -115,14 +115,14 @@ class TestLife:
         relay, id_ = relays.tunnel(worker, server.url())
         relay.counters(connections=1, open=1, requests=2, bytes_in=3, bytes_out=4)
         relay.send(MSG.USED_UP, "bytes")
-        assert worker.ended(id_, EXHAUSTED) == (1, 0, 2, 3, 4, 0)
+        assert worker.ended(id_, EXHAUSTED) == (1, 0, 2, 3, 4, 0, 0)
         assert relay.killed()
 
     def test_end_of_what_is_not_there(self, stage):
         worker = stage.worker()
         id_ = tunnel_id()
         worker.end(id_, REVOKED)
-        assert worker.ended(id_, REVOKED) == (0,) * 6
+        assert worker.ended(id_, REVOKED) == (0,) * 7
 
     def test_end_while_starting(self, relays, server):
         worker = relays.worker()

@@ -180,7 +180,8 @@ class TestRelay:
         with pytest.raises(PermissionError):
             os.ftruncate(liar.fds[1], 8192)
         liar.counters(**dict.fromkeys(
-            ("connections", "open", "requests", "bytes_in", "bytes_out", "last_activity"),
+            ("connections", "open", "requests", "bytes_in", "bytes_out", "last_activity",
+             "agents"),
             2**64 - 1))
         assert set(others.counters(id_)) == {2**64 - 1}
         others.end(id_)
@@ -284,7 +285,7 @@ class TestWorker:
         {"id_": "t-" + "a" * 25 + "/"}, {"backend": "unix:/etc/passwd"}, {"backend": "http://"},
         {"backend": "http://127.0.0.1:99999"}, {"backend": "http://127.1"},
         {"backend": "http://user@127.0.0.1"}, {"auth": "open"}, {"prefix": "none"},
-        {"secret_hash": b"short"}, {"counters": b"\x93\1\2\3"}, {"counters": b"\x96\1\2\3\4\5\xa0"},
+        {"secret_hash": b"short"}, {"counters": b"\x93\1\2\3"}, {"counters": b"\x97\1\2\3\4\5\6\xa0"},
         {"name": "x" * 129}], ids=str)
     def test_spawn_of_what_is_no_tunnel(self, stage, others, changes):
         others.spawn(**{"backend": "http://127.0.0.1:1"} | changes)
