@@ -182,7 +182,7 @@ static void test_full(void **state)
 	unsigned messages = 0;
 
 	stage_open(&stage, 1000000);
-	for (int i = 0; i < 200; i++)
+	for (int i = 0; i < 400; i++)
 		add_one(&stage);
 	while (recv(stage.peer, bytes, sizeof bytes, MSG_DONTWAIT) > 0)
 		messages++;
