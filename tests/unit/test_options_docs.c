@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: ISC
 // SPDX-FileCopyrightText: 2026 the tunneld authors
 //
-// That the committed documentation is what the table of keys says. TUNNELD_SOURCE is the root
-// of the source tree (default: the current folder).
+// That the committed documentation is what the table of keys says.
 
 #include "options_run.h"
 #include "options_table.h"
-
-#include <limits.h>
+#include "printed.h"
 
 static char *printed(int (*print)(FILE *))
 {
@@ -21,31 +19,11 @@ static char *printed(int (*print)(FILE *))
 	return text;
 }
 
-static char *read_page(const char *name)
-{
-	const char *root = getenv("TUNNELD_SOURCE");
-	char path[PATH_MAX];
-	char *text = calloc(1, 256 * 1024);
-
-	assert_non_null(text);
-	snprintf(path, sizeof path, "%s/%s", root != NULL ? root : ".", name);
-	FILE *file = fopen(path, "re");
-	if (file == NULL)
-		fail_msg("%s: %s", path, strerror(errno));
-	assert_true(fread(text, 1, 256 * 1024 - 1, file) > 0);
-	fclose(file);
-	return text;
-}
-
 static void test_manual_is_what_the_table_says(void **state)
 {
 	char *keys = printed(options_print_manual), *page = read_page("man/tunneld.conf.5");
-	char *start = strstr(page, ".\\\" BEGIN KEYS\n"), *end = strstr(page, ".\\\" END KEYS\n");
 
-	assert_true(start != NULL && end != NULL && start < end);
-	start = strchr(start, '\n') + 1;
-	*end = '\0';
-	assert_string_equal(start, keys); // else: tunneld-manual keys
+	assert_string_equal(page_section(page, "KEYS"), keys); // else: tunneld-manual keys
 	free(keys);
 	free(page);
 }

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+//
+// Sentences about failures.
+
+#include "failure.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+int failure_set(struct failure *failure, enum exit_code code, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(failure->text, sizeof failure->text, format, args);
+	va_end(args);
+	return (int)code;
+}

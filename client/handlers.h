@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+//
+// What the commands do: each reads its invocation, writes to standard output, and returns as
+// failure.h says.
+
+#pragma once
+
+#include "commands.h"
+
+int completion_run(const struct invocation *invocation, struct failure *failure);
+int version_run(const struct invocation *invocation, struct failure *failure);
