@@ -6,6 +6,7 @@
 #include "check.h"
 #include "options.h"
 #include "prepare.h"
+#include "source.h"
 #include "spawn.h"
 #include "supervisor.h"
 
@@ -34,6 +35,16 @@ static int check(const struct options *options)
 	return check_print(stdout, &wishes);
 }
 
+static int version(void)
+{
+	const struct source *source = &source_built;
+
+	return printf("tunneld %s\ncommit %s\ntree_sha256 %s\n", source->version, source->commit,
+		       source->tree_sha256) > 0
+		       ? EXIT_SUCCESS
+		       : EXIT_FAILURE;
+}
+
 int main(int argc, char **argv)
 {
 	static struct supervisor supervisor;
@@ -55,7 +66,7 @@ int main(int argc, char **argv)
 	if (command.help)
 		return options_print_help(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 	if (command.version)
-		return printf("tunneld %s\n", TUNNELD_VERSION) > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+		return version();
 	options_init(&options);
 	if (options_load(&options, &command, environ, &errors) != 0)
 		return usage_error(&errors);

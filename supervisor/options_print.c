@@ -20,7 +20,7 @@ int options_print_help(FILE *out)
 	      "  -c file       read settings from file\n"
 	      "  -o key=value  set one key\n"
 	      "  --check       check the settings, say what this machine offers, and exit\n"
-	      "  --version     print the version and exit\n"
+	      "  --version     print version, commit and hash of the source, and exit\n"
 	      "  --help        print this and exit\n"
 	      "\n"
 	      "A setting is an option -o, else an environment variable TUNNELD_KEY, else a line\n"
