@@ -84,12 +84,14 @@ const struct message_type message_types[] = {
 		FD_NEVER, FIELDS(ID)},
 
 	{MSG_RELAY_SETUP, "RELAY_SETUP",
-		"The tunnel's CONFIG, the hash of its visitor secret and the deadlines; the first message.",
+		"The tunnel's CONFIG, the hash of its visitor secret, the waits, and its end on CLOCK_BOOTTIME; "
+		"the first message.",
 		SUP, RELAY, PHASE_START, FD_NEVER,
 		FIELDS(X("config", 1, 4096), HASH("secret_hash"), U("head_timeout_ms", MS),
 			U("idle_timeout_ms", MS), U("connect_timeout_ms", MS),
 			S("public_url", 0, 300), U("failure_rate", 1000000),
-			U("request_log", 1000000))},
+			U("request_log", 1000000), U("agent_grace_ms", MS),
+			U("deadline_us", INT64_MAX))},
 	{MSG_DIAL, "DIAL",
 		"Asks for a connection to the backend; attempt 0 is the address that was asked for last.",
 		RELAY, SUP, PHASE_RUN, FD_NEVER, FIELDS(REQUEST, U("attempt", ADDRESSES_MAX))},
@@ -106,8 +108,13 @@ const struct message_type message_types[] = {
 	{MSG_USED_UP, "USED_UP", "A budget of the tunnel is used up: the supervisor ends it.",
 		RELAY, SUP, PHASE_RUN, FD_NEVER, FIELDS(S("budget", 1, 16))},
 	{MSG_RELAY_CONFIG, "RELAY_CONFIG",
-		"A new CONFIG that replaces the relay's and differs from it in its life only.", SUP,
-		RELAY, PHASE_RUN, FD_NEVER, FIELDS(X("config", 1, 4096))},
+		"A new CONFIG that replaces the relay's and differs from it in its life only, and the new end.",
+		SUP, RELAY, PHASE_RUN, FD_NEVER,
+		FIELDS(X("config", 1, 4096), U("deadline_us", INT64_MAX))},
+	{MSG_AGENT, "AGENT",
+		"The connection of an agent of this pull tunnel, a WebSocket from here on, and what has been "
+		"read of it behind the request head.",
+		SUP, RELAY, PHASE_RUN, FD_ALWAYS, FIELDS(X("bytes", 0, MESSAGE_HEAD_MAX))},
 
 	{MSG_API_SETUP, "API_SETUP", "Settings of the API worker; the first message it gets.", SUP,
 		API, PHASE_START, FD_NEVER,
@@ -123,9 +130,10 @@ const struct message_type message_types[] = {
 			U("api_timeout_ms", MS))},
 	{MSG_SPAWN, "SPAWN",
 		"Starts a tunnel: its settings (CONFIG is made of them), its whole life, and for a tunnel "
-		"that lived before its BOOTTIME deadline (0: none) and counters.",
+		"that lived before its BOOTTIME deadline (0: none) and counters. Without a backend its agents "
+		"connect to it.",
 		API, SUP, PHASE_RUN, FD_NEVER,
-		FIELDS(REQUEST, ID, S("name", 0, 128), S("backend", 1, 300), S("auth", 4, 6),
+		FIELDS(REQUEST, ID, S("name", 0, 128), S("backend", 0, 300), S("auth", 4, 6),
 			S("prefix", 4, 5), HASH("secret_hash"), B("owner"), U("life_ms", MS),
 			U("deadline_us", INT64_MAX), U("max_connections", COUNT),
 			U("max_requests", COUNT), U("max_bytes", COUNT), U("request_rate", 1000000),
@@ -147,6 +155,10 @@ const struct message_type message_types[] = {
 	{MSG_EXTEND_FAILED, "EXTEND_FAILED",
 		"The tunnel's end is where it was: a code and a sentence.", SUP, API, PHASE_RUN,
 		FD_NEVER, FIELDS(REQUEST, U("code", CODES - 1), S("detail", 0, 512))},
+	{MSG_AGENT_IN, "AGENT_IN",
+		"The connection of an agent that has been answered 101, for the relay of this tunnel, and what "
+		"has been read behind the request head.",
+		API, SUP, PHASE_RUN, FD_ALWAYS, FIELDS(ID, X("bytes", 0, MESSAGE_HEAD_MAX))},
 	{MSG_SPAWNED, "SPAWNED", "The relay is sealed, inspected and reachable; its deadline.", SUP,
 		API, PHASE_RUN, FD_NEVER, FIELDS(REQUEST, U("deadline_us", INT64_MAX))},
 	{MSG_ENDED_ACK, "ENDED_ACK", "The end of this tunnel is stored.", API, SUP, PHASE_RUN,

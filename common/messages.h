@@ -39,6 +39,7 @@ enum message {
 	MSG_DIAL_FAILED = 14,
 	MSG_USED_UP = 15,
 	MSG_RELAY_CONFIG = 16,
+	MSG_AGENT = 18,
 
 	// supervisor and API worker
 	MSG_API_SETUP = 20,
@@ -61,6 +62,7 @@ enum message {
 	MSG_METRICS = 38,
 	MSG_EXTENDED = 42,
 	MSG_EXTEND_FAILED = 44,
+	MSG_AGENT_IN = 45,
 
 	// supervisor and resolver
 	MSG_RESOLVE = 40,

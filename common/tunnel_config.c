@@ -52,7 +52,9 @@ bool tunnel_id_ok(struct span id)
 size_t tunnel_config_encode(const struct tunnel_config *config, uint8_t out[TUNNEL_CONFIG_MAX])
 {
 	char backend[URL_TEXT_MAX];
-	size_t n = url_format(&config->backend, backend, sizeof backend);
+	size_t n = tunnel_config_pull(config)
+			   ? 0
+			   : url_format(&config->backend, backend, sizeof backend);
 	const struct wire_value values[CONFIG_VALUES] = {
 		wire_uint(CONFIG_VERSION),
 		wire_str(span_of(config->id)),
@@ -85,7 +87,7 @@ static int choices_decode(struct tunnel_config *config, const struct wire_value 
 		if (v[i].kind != WIRE_STR)
 			return -EBADMSG;
 	const char *why;
-	if (url_parse(&config->backend, v[0].bytes, &why) != 0)
+	if (v[0].bytes.n > 0 && url_parse(&config->backend, v[0].bytes, &why) != 0)
 		return -EBADMSG;
 	config->auth = tunnel_auth_parse(v[1].bytes);
 	config->prefix = tunnel_prefix_parse(v[2].bytes);

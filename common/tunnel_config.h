@@ -19,7 +19,7 @@ enum { TUNNEL_CONFIG_MAX = 1024, TUNNEL_NAME_MAX = 128 };
 struct tunnel_config {
 	char id[TUNNEL_ID_MAX + 1];
 	char name[TUNNEL_NAME_MAX + 1]; // for people, may be empty
-	struct url backend;
+	struct url backend;             // scheme 0: none, it is a pull tunnel
 	enum tunnel_auth auth;
 	enum tunnel_prefix prefix;
 	enum backend_reuse reuse;
@@ -29,6 +29,12 @@ struct tunnel_config {
 	uint64_t max_bytes;       // bodies and relayed bytes of both directions in all, 0: no limit
 	uint64_t request_rate;    // a second, 0: no limit
 };
+
+// Whether the tunnel leads to where its agents are, which connect to us: it has no backend then.
+static inline bool tunnel_config_pull(const struct tunnel_config *config)
+{
+	return config->backend.scheme == 0;
+}
 
 // Returns the length of the canonical form in OUT.
 size_t tunnel_config_encode(const struct tunnel_config *config, uint8_t out[TUNNEL_CONFIG_MAX]);

@@ -39,6 +39,10 @@ static int public_url_parse(struct relay *relay, struct span url)
 
 static void backend_authority(struct relay *relay)
 {
+	if (tunnel_config_pull(&relay->config)) {
+		relay->authority = SPAN("localhost");
+		return;
+	}
 	// "http://" of the canonical form is taken off, and a port that is the scheme's own.
 	char text[URL_TEXT_MAX];
 	size_t n = url_format(&relay->config.backend, text, sizeof text);
@@ -72,6 +76,8 @@ static int on_setup(struct ipc_channel *channel, struct ipc_message *message)
 	budget_init(&relay->budget, &relay->config, relay->counters);
 	request_log_init(&relay->log, &relay->loop, &relay->control, &relay->counters->log,
 		(uint32_t)f[7].number);
+	relay->agent_grace_ms = (uint32_t)MIN(f[8].number, (uint64_t)UINT32_MAX);
+	relay->end = (struct instant){(int64_t)f[9].number};
 	channel->phase = PHASE_RUN;
 	ipc_resume(&relay->visitors);
 	return 0;
@@ -90,8 +96,10 @@ static int on_config(struct ipc_channel *channel, struct ipc_message *message)
 	uint64_t life_ms = relay->config.life_ms;
 	relay->config.life_ms = config.life_ms;
 	size_t n = tunnel_config_encode(&relay->config, own);
-	if (n == given.n && memcmp(own, given.p, n) == 0)
+	if (n == given.n && memcmp(own, given.p, n) == 0) {
+		relay->end = (struct instant){(int64_t)message->fields[1].number};
 		return 0;
+	}
 	relay->config.life_ms = life_ms;
 	return -EBADMSG;
 }

@@ -37,7 +37,8 @@ struct relay {
 	struct span public_host; // authority of public_url ...
 	bool public_https;       // ... and whether it is https
 	char public_text[300];
-	uint32_t head_timeout_ms, idle_timeout_ms, connect_timeout_ms;
+	uint32_t head_timeout_ms, idle_timeout_ms, connect_timeout_ms, agent_grace_ms;
+	struct instant end; // of the tunnel
 
 	struct counters *counters; // shared with the supervisor
 	struct budget budget;

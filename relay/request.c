@@ -86,6 +86,8 @@ static struct objection object(
 		return (struct objection){CODE_BAD_REQUEST,
 			"This tunnel carries raw TCP: enter it with `Connection: Upgrade` and "
 			"`Upgrade: tcp`."};
+	if (tunnel_config_pull(&relay->config))
+		return (struct objection){CODE_AGENT_OFFLINE, NULL};
 	if (passages(head) > PASSAGES_MAX)
 		return (struct objection){CODE_LOOP_DETECTED, NULL};
 	if (relay_bytes_left(relay, 1) == 0)

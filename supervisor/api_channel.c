@@ -220,6 +220,8 @@ static int config_make(
 		memcpy(config->name, f[SPAWN_NAME].bytes.p, f[SPAWN_NAME].bytes.n);
 	if (config->auth == 0 || config->prefix == 0)
 		return -EBADMSG;
+	if (f[SPAWN_BACKEND].bytes.n == 0)
+		return 0; // a pull tunnel
 	return url_parse(&config->backend, f[SPAWN_BACKEND].bytes, &why) == 0 ? 0 : -EBADMSG;
 }
 

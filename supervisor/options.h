@@ -41,6 +41,7 @@ struct options_rules {
 // Members are named as their keys. Times are in seconds. Texts are the struct's own; none is NULL
 // after options_parse() but api_token, when it was not given.
 struct options {
+	uint32_t agent_grace;
 	uint32_t api_timeout;
 	char *api_token;
 	char *api_token_file;

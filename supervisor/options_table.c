@@ -16,6 +16,16 @@
 
 const struct option_def option_table[OPTION_KEYS] = {
 	{
+		KEY(agent_grace),
+		.type = OPTION_DURATION,
+		.fallback = "10s",
+		.max = 5 * MINUTE,
+		.help = "longest wait of a visitor of a pull tunnel that has no agent",
+		.manual =
+			"Agents that come back within it are not missed: requests wait for them.\n"
+			"Then visitors get status 503.\n",
+	},
+	{
 		KEY(api_timeout),
 		.type = OPTION_DURATION,
 		.fallback = "10s",

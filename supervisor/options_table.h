@@ -18,7 +18,7 @@ enum option_type {
 	OPTION_RULES,     // struct options_rules
 };
 
-enum { OPTION_KEYS = 37, OPTION_WORDS_MAX = 3, OPTION_NAME_MAX = 31 };
+enum { OPTION_KEYS = 38, OPTION_WORDS_MAX = 3, OPTION_NAME_MAX = 31 };
 
 struct option_def {
 	const char *name;

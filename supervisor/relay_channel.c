@@ -24,7 +24,8 @@ void relay_send_config(struct tunnel *tunnel)
 		return;
 	if (control->queued == 0)
 		r = ipc_post(control, MSG_RELAY_CONFIG, -1,
-			wire_bin(tunnel->config, tunnel->config_size));
+			wire_bin(tunnel->config, tunnel->config_size),
+			wire_uint((uint64_t)tunnel->expiry.due.us));
 	if (r == IPC_FULL || r == -ENOMEM)
 		ipc_want_writable(control);
 }
@@ -104,6 +105,8 @@ static int on_dial(struct ipc_channel *channel, struct ipc_message *message)
 	if (tunnel->state != TUNNEL_LIVE)
 		return 0;
 	tunnel->supervisor->tally.now.dials++;
+	if (tunnel->pull)
+		return -EBADMSG; // there is nothing to connect to
 	if (attempt < dial_attempts(&tunnel->target)) {
 		connect_for(tunnel, request, (unsigned)attempt);
 		return 0;

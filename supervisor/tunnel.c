@@ -176,6 +176,10 @@ static void find_backend(struct tunnel *tunnel, const struct url *backend)
 	struct supervisor *supervisor = tunnel->supervisor;
 	const char *why;
 
+	if (tunnel->pull) {
+		tunnels_enqueue(&supervisor->tunnels, tunnel);
+		return;
+	}
 	if (tunnel->host != NULL) {
 		tunnel->state = TUNNEL_RESOLVING;
 		tunnel->resolve.done = relay_backend_resolved;
@@ -231,6 +235,7 @@ static struct tunnel *tunnel_new(struct supervisor *supervisor, const struct tun
 		.secret_hash = spawn->secret_hash,
 		.life_ms = spawn->config.life_ms,
 		.deadline_us = spawn->deadline_us,
+		.pull = tunnel_config_pull(&spawn->config),
 		.target = {.port = spawn->config.backend.port, .owner = spawn->owner},
 		.request = spawn->request,
 		.request_epoch = spawn->epoch,

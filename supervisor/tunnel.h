@@ -67,6 +67,7 @@ struct tunnel {
 	struct instant born;  // once it has lived: its end less its life
 
 	// Backend.
+	bool pull;  // none: its agents connect to us
 	char *host; // name to look up, NULL: the address is fixed
 	struct dial_target target;
 	struct resolve resolve;

@@ -243,7 +243,7 @@ void tunnel_start_relay(struct tunnel *tunnel)
 	start_failed(tunnel, r);
 }
 
-static int set_up(struct tunnel *tunnel)
+static int set_up(struct tunnel *tunnel, struct instant end)
 {
 	const struct options *options = tunnel->supervisor->options;
 
@@ -254,17 +254,26 @@ static int set_up(struct tunnel *tunnel)
 		wire_uint((uint64_t)options->idle_timeout * 1000),
 		wire_uint((uint64_t)options->connect_timeout * 1000),
 		wire_str(span_of(options->public_url)), wire_uint(options->failure_rate),
-		wire_uint(request_lines_rate(options)));
+		wire_uint(request_lines_rate(options)),
+		wire_uint((uint64_t)options->agent_grace * 1000), wire_uint((uint64_t)end.us));
+}
+
+// When it is over: from now on for a tunnel that has not lived yet.
+static struct instant end_of(const struct tunnel *tunnel)
+{
+	struct instant end = instant_add_ms(instant_now(), (int64_t)tunnel->life_ms);
+
+	if (tunnel->lived)
+		return tunnel->expiry.due;
+	if (tunnel->deadline_us > 0)
+		end.us = MIN(end.us, (int64_t)tunnel->deadline_us);
+	return end;
 }
 
 // The life begins: sets the end. Returns 0 or -ENOMEM.
-static int come_alive(struct tunnel *tunnel)
+static int come_alive(struct tunnel *tunnel, struct instant end)
 {
 	struct supervisor *supervisor = tunnel->supervisor;
-	struct instant end = instant_add_ms(instant_now(), (int64_t)tunnel->life_ms);
-
-	if (tunnel->deadline_us > 0)
-		end.us = MIN(end.us, (int64_t)tunnel->deadline_us);
 	int r = expiry_set(&supervisor->expiry, &tunnel->expiry, end);
 	if (r < 0)
 		return r;
@@ -279,12 +288,13 @@ int tunnel_on_ready(struct ipc_channel *channel, struct ipc_message *message)
 	struct tunnel *tunnel = tunnel_of_channel(channel);
 	struct supervisor *supervisor = tunnel->supervisor;
 	bool first = !tunnel->lived;
+	struct instant end = end_of(tunnel);
 
 	channel->phase = PHASE_RUN;
 	if (tunnel->state != TUNNEL_STARTING)
 		return 0; // has been ended meanwhile
-	if (!process_inspect(&tunnel->relay, message->fields[0].number) || set_up(tunnel) != 0 ||
-		(first && come_alive(tunnel) < 0)) {
+	if (!process_inspect(&tunnel->relay, message->fields[0].number) ||
+		set_up(tunnel, end) != 0 || (first && come_alive(tunnel, end) < 0)) {
 		process_kill(&tunnel->relay);
 		return 0;
 	}

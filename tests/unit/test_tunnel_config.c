@@ -131,7 +131,6 @@ static void test_refuses_other_values(void **state)
 		{1, {.kind = WIRE_BIN, .bytes = SPAN_INIT(ID)}},
 		{2, {.kind = WIRE_UINT, .number = 5}},
 		{3, {.kind = WIRE_STR, .bytes = SPAN_INIT("unix:/run/x")}},
-		{3, {.kind = WIRE_STR, .bytes = SPAN_INIT("")}},
 		{4, {.kind = WIRE_STR, .bytes = SPAN_INIT("Bearer")}},
 		{4, {.kind = WIRE_STR, .bytes = SPAN_INIT("")}},
 		{5, {.kind = WIRE_STR, .bytes = SPAN_INIT("bearer")}},
@@ -149,6 +148,18 @@ static void test_refuses_other_values(void **state)
 		if (decode_values(values, VALUES) != -EBADMSG)
 			fail_msg("case %zu: value %zu was taken", i, cases[i].at);
 	}
+}
+
+static void test_pull(void **state)
+{
+	struct tunnel_config config = example(), back;
+	uint8_t bytes[TUNNEL_CONFIG_MAX];
+	config.backend = (struct url){0};
+	size_t n = tunnel_config_encode(&config, bytes);
+	assert_int_equal(tunnel_config_decode(&back, bytes, n), 0);
+	assert_true(tunnel_config_pull(&back));
+	config = example();
+	assert_false(tunnel_config_pull(&config));
 }
 
 static void test_refuses_other_lengths(void **state)
@@ -250,6 +261,7 @@ int main(void)
 		cmocka_unit_test(test_both_ways),
 		cmocka_unit_test(test_the_longest_fits),
 		cmocka_unit_test(test_refuses_other_values),
+		cmocka_unit_test(test_pull),
 		cmocka_unit_test(test_refuses_other_lengths),
 		cmocka_unit_test(test_name_at_its_limit),
 		cmocka_unit_test(test_canonical),

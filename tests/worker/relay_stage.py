@@ -31,6 +31,11 @@ def config(backend="http://service.test:8000", auth="none", prefix="strip", reus
                           size, rate])
 
 
+def end_after(seconds):
+    """A deadline as messages carry it."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000 + int(seconds * 1e6)
+
+
 def tcp_pair(reset_on_close=True):
     """(client, server) ends of a TCP connection, the server's with what listeners give it: SO_LINGER {1, 0}, SO_OOBINLINE."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
@@ -58,9 +63,11 @@ class Relay(Child):
         if setup is None:
             self.setup(**settings)
 
-    def setup(self, head_ms=10_000, idle_ms=75_000, connect_ms=5_000, failure_rate=0, request_log=0, **settings):
+    def setup(self, head_ms=10_000, idle_ms=75_000, connect_ms=5_000, failure_rate=0, request_log=0,
+              grace_ms=10_000, life_s=3600, **settings):
         self.send(MSG.RELAY_SETUP, config(**settings), hashlib.sha256(SECRET.encode()).digest(),
-                  head_ms, idle_ms, connect_ms, "http://tunnels.test:8080", failure_rate, request_log)
+                  head_ms, idle_ms, connect_ms, "http://tunnels.test:8080", failure_rate, request_log,
+                  grace_ms, end_after(life_s))
 
     def close(self):
         self.gates.close()

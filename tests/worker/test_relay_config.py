@@ -6,7 +6,7 @@
 import msgpack
 import pytest
 from child import MSG
-from relay_stage import Relay, config, get, read_head
+from relay_stage import Relay, config, end_after, get, read_head
 
 
 def with_life(life_ms, **settings):
@@ -26,7 +26,7 @@ def test_another_life(relay):
     backend = relay.accept()
     read_head(backend)
     for life_ms in (1, 60_000, 86_400_000, 3600_000):
-        relay.send(MSG.RELAY_CONFIG, with_life(life_ms))
+        relay.send(MSG.RELAY_CONFIG, with_life(life_ms), end_after(60))
     backend.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
     assert read_head(visitor)[0][0] == "HTTP/1.1 200 OK", "connections do not notice"
     assert relay.alive()
@@ -40,11 +40,11 @@ def test_another_life(relay):
     msgpack.packb([1, "t-" + "z" * 26] + msgpack.unpackb(with_life(60_000))[2:]),
     msgpack.packb([1, msgpack.unpackb(config())[1], "name"] + msgpack.unpackb(config())[3:])])
 def test_anything_else_ends_it(relay, bytes_sent):
-    relay.send(MSG.RELAY_CONFIG, bytes_sent)
+    relay.send(MSG.RELAY_CONFIG, bytes_sent, end_after(60))
     assert relay.closed() and relay.wait() == 0
 
 
 def test_before_the_first_one():
     with Relay(setup=False) as relay:
-        relay.send(MSG.RELAY_CONFIG, config())
+        relay.send(MSG.RELAY_CONFIG, config(), end_after(60))
         assert relay.closed() and relay.wait() == 0
