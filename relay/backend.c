@@ -79,11 +79,10 @@ struct backend *backend_new(struct visitor *visitor, int fd)
 	}
 	backend->relay = visitor->relay;
 	backend->visitor = visitor;
-	if (stream_open(&backend->stream, &visitor->relay->loop, fd, on_ready) < 0) {
+	if (stream_open(&backend->stream, &visitor->relay->loop, fd, true, on_ready) < 0) {
 		free(backend);
 		return NULL;
 	}
-	backend->stream.readable = false; // nothing was sent yet, so nothing can have been answered
 	relay_descriptor_taken(visitor->relay);
 	return backend;
 }
@@ -93,7 +92,7 @@ struct backend *backend_free(struct backend *backend)
 	if (backend == NULL)
 		return NULL;
 	pool_remove(backend);
-	stream_close(&backend->stream, &backend->relay->loop);
+	stream_close(&backend->stream);
 	relay_descriptor_closed(backend->relay);
 	free(backend);
 	return NULL;

@@ -194,7 +194,7 @@ static int drain_pipe(struct flow *flow, struct stream *sink)
 			pipe->held -= (size_t)n;
 			sink->written += (uint64_t)n;
 		} else if (n < 0 && errno == EAGAIN) {
-			sink->writable = false;
+			stream_full(sink);
 		} else if (n == 0 || errno != EINTR) {
 			return FLOW_SINK_GONE;
 		}

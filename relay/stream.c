@@ -7,29 +7,42 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-int stream_open(struct stream *stream, struct loop *loop, int fd,
+static const uint32_t arrivals = EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET;
+
+int stream_open(struct stream *stream, struct loop *loop, int fd, bool connecting,
 	void (*ready)(struct loop_watch *, uint32_t))
 {
 	*stream = (struct stream){
 		.watch = {.fd = -1, .ready = ready},
-		.readable = true,
+		.loop = loop,
 		.writable = true,
+		.watches_room = connecting,
 	};
 	buf_init(&stream->in, STREAM_IN_MAX);
 	buf_init(&stream->out, STREAM_OUT_MAX);
-	int r = loop_watch(
-		loop, &stream->watch, fd, EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+	int r = loop_watch(loop, &stream->watch, fd, arrivals | (connecting ? EPOLLOUT : 0));
 	if (r < 0)
 		close(fd);
 	return r;
 }
 
-void stream_close(struct stream *stream, struct loop *loop)
+void stream_full(struct stream *stream)
+{
+	stream->writable = false;
+	if (stream->watches_room)
+		return;
+	// If there is room again by now, this tells.
+	if (loop_rewatch(stream->loop, &stream->watch, arrivals | EPOLLOUT) < 0)
+		stream->broken = true; // nobody would ever say that it can go on
+	stream->watches_room = true;
+}
+
+void stream_close(struct stream *stream)
 {
 	if (stream->watch.fd < 0)
 		return;
 	int fd = stream->watch.fd;
-	loop_unwatch(loop, &stream->watch);
+	loop_unwatch(stream->loop, &stream->watch);
 	close(fd);
 	buf_reset(&stream->in);
 	buf_reset(&stream->out);
@@ -89,12 +102,12 @@ static ssize_t write_now(struct stream *stream, const struct iovec *pieces, int 
 		sent = n == 1 ? write(stream->watch.fd, pieces->iov_base, all)
 			      : writev(stream->watch.fd, pieces, n);
 	while (sent < 0 && errno == EINTR);
-	if (sent < 0) {
-		stream->writable = false;
-		return errno == EAGAIN ? 0 : -errno;
-	}
-	if ((size_t)sent < all)
-		stream->writable = false;
+	if (sent < 0 && errno != EAGAIN)
+		return -errno;
+	if (sent < (ssize_t)all)
+		stream_full(stream);
+	if (sent < 0)
+		return 0;
 	stream->written += (uint64_t)sent;
 	return sent;
 }

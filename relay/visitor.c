@@ -41,7 +41,7 @@ static struct visitor *visitor_new(struct relay *relay, int fd)
 	visitor->relay = relay;
 	visitor->timer.expired = on_timer;
 	visitor->task.run = on_task;
-	if (stream_open(&visitor->stream, &relay->loop, fd, on_ready) < 0) {
+	if (stream_open(&visitor->stream, &relay->loop, fd, false, on_ready) < 0) {
 		free(visitor);
 		return NULL;
 	}
@@ -71,7 +71,7 @@ enum step visitor_drop(struct visitor *visitor)
 	dial_cancel(relay, &visitor->dial);
 	loop_timer_clear(&relay->loop, &visitor->timer);
 	loop_task_clear(&visitor->task);
-	stream_close(&visitor->stream, &relay->loop);
+	stream_close(&visitor->stream);
 	visitor->backend = backend_free(visitor->backend);
 	exchange_deinit(visitor);
 	counter_add(&relay->counters->open, UINT64_MAX); // minus one
