@@ -2,7 +2,8 @@
 # SPDX-FileCopyrightText: 2026 the tunneld authors
 #
 # What is measured: the backend itself, nginx and haproxy as Debian has them, tunneld. Each has one
-# process that accepts, no request log, and time limits that never strike.
+# process that accepts, no request log, time limits that never strike, and a session of its own, as
+# kernels schedule by sessions.
 
 import contextlib
 import http.client
@@ -77,7 +78,7 @@ class Program:
 
     def run(self, *command):
         self.process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
         proc.wait_until(lambda: listening(self.process, self.port), 10, f"{self.name} listens")
 
     def start(self):

@@ -159,7 +159,7 @@ UNSANITIZED static int child_run(void *data)
 	if (syscall(SYS_close_range, SPAWN_RESERVED_LAST + 1, ~0u, CLOSE_RANGE_UNSHARE) == 0 &&
 		syscall(SYS_dup3, SLOT_NULL, 0, 0) >= 0 &&
 		syscall(SYS_dup3, SLOT_NULL, 1, 0) >= 0) {
-		syscall(SYS_setsid);
+		syscall(SYS_setpgid, 0, 0);
 		child_signals();
 		syscall(SYS_execveat, SLOT_PROGRAM, "", launch->argv, launch->environment,
 			AT_EMPTY_PATH);

@@ -47,8 +47,10 @@ struct spawn_child {
 int spawn_init(void);
 void spawn_deinit(void);
 
-// Starts a child: 0 and 1 are /dev/null, 2 is ours, the rest as requested; a session of its own, so
-// that a Ctrl-C at our terminal reaches us alone. Returns once it has been exec'd: 0, or a negative
-// errno (-EINVAL for a bad request, otherwise clone's or execveat's), and then there is no child.
-// Not for use by several threads.
+// Starts a child: 0 and 1 are /dev/null, 2 is ours, the rest as requested; a process group of its
+// own, so that a Ctrl-C at our terminal reaches us alone. Not a session of its own: where the
+// kernel groups what it schedules by sessions (CONFIG_SCHED_AUTOGROUP), each relay would cost it a
+// group, and every change from one of our processes to another more than it need. Returns once it
+// has been exec'd: 0, or a negative errno (-EINVAL for a bad request, otherwise clone's or
+// execveat's), and then there is no child. Not for use by several threads.
 int spawn_child(const struct spawn_request *request, struct spawn_child *child);

@@ -35,7 +35,7 @@ struct report {
 	dev_t device[12];     // of each of them
 	ino_t inode[12];
 	uint64_t ignored, blocked; // bit per signal
-	pid_t pid, parent, session;
+	pid_t pid, parent, group, session;
 };
 
 static struct program self;
@@ -84,6 +84,7 @@ static int child_main(int argc, char **argv, char **environment)
 	}
 	report.pid = getpid();
 	report.parent = getppid();
+	report.group = getpgrp();
 	report.session = getsid(0);
 	return write(REPORT, &report, sizeof report) == sizeof report ? 0 : 1;
 }
@@ -146,7 +147,8 @@ static void test_child_gets_what_it_should(void **state)
 	assert_int_equal(report.n_environment, 0);
 	assert_int_equal(report.descriptors, 0xf | 1 << 6 | 1 << 9);
 	assert_int_equal(report.parent, getpid());
-	assert_int_equal(report.session, report.pid);
+	assert_int_equal(report.group, report.pid);
+	assert_int_equal(report.session, getsid(0));
 	assert_int_equal(stat("/dev/null", &null), 0);
 	assert_int_equal(fstat(root_fd, &root), 0);
 	assert_int_equal(fstat(other, &memory), 0);
