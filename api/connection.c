@@ -227,7 +227,7 @@ static void log_request(struct connection *c, bool cut)
 		.bytes_out = c->bytes_out,
 		.ours = c->status != 0,
 		.cut = cut,
-		.peer = {(const char *)c->peer, PEER_SIZE},
+		.peer = {(const char *)c->facts.peer, PEER_SIZE},
 	};
 	if (c->line != NULL)
 		request_line_end(&c->set->log, c->line, &entry);
@@ -494,14 +494,12 @@ static struct connection *connection_new(struct connections *set, enum connectio
 	return c;
 }
 
-void connection_serve(struct connections *set, int fd, const uint8_t peer[PEER_SIZE],
-	uint8_t listener, struct span bytes)
+void connection_serve(struct connections *set, int fd, const struct facts *facts, struct span bytes)
 {
 	struct connection *c = connection_new(set, CONNECTION_SERVED, fd, bytes, NULL);
 	if (c == NULL)
 		return;
-	memcpy(c->peer, peer, PEER_SIZE);
-	c->listener = listener;
+	c->facts = *facts;
 	set_deadline(c, c->set->head_ms);
 	run(c);
 }

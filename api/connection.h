@@ -15,6 +15,7 @@
 
 #include "buf.h"
 #include "connections.h"
+#include "facts.h"
 #include "loop.h"
 #include "messages.h"
 #include "problem.h"
@@ -70,12 +71,11 @@ struct connection {
 	struct request *request;
 	struct connection_waiter *waiter;
 	char tunnel[TUNNEL_ID_MAX + 1]; // of a page
-	uint8_t peer[PEER_SIZE];        // of a request; as its gate says
+	struct facts facts;             // of a request; as its gate says
 	// How the request wants to be answered.
 	enum answer_form form;
 	bool to_head;
-	uint8_t listener; // it came in by
-	bool privileged;  // it is not given up for others; see connection_prefer()
+	bool privileged; // it is not given up for others; see connection_prefer()
 	bool scoped;
 	// For the request log.
 	struct request_line *line; // NULL: none
@@ -85,10 +85,10 @@ struct connection {
 	bool running, peer_ended, hung_up, lost;
 };
 
-// Serves the one request of FD (consumed), from which BYTES have been read already and which PEER
-// sent by LISTENER: looks at them at once. Without a place or memory FD is closed.
-void connection_serve(struct connections *set, int fd, const uint8_t peer[PEER_SIZE],
-	uint8_t listener, struct span bytes);
+// Serves the one request of FD (consumed), which came as FACTS say and from which BYTES have been
+// read already: looks at them at once. Without a place or memory FD is closed.
+void connection_serve(
+	struct connections *set, int fd, const struct facts *facts, struct span bytes);
 
 // A connection of a visitor of TUNNEL that is to be given one answer, by the caller, right away. FD
 // is consumed. Returns NULL, with FD closed, when there is no place or no memory.

@@ -163,7 +163,7 @@ static void turn_away(struct worker *worker, struct connection *connection, cons
 {
 	unsigned wait_s = 0;
 	if (code == CODE_AUTH_FAILED)
-		wait_s = failures_note(&worker->failures, connection->peer, worker->loop.now);
+		wait_s = failures_note(&worker->failures, connection->facts.peer, worker->loop.now);
 	answer_login(
 		connection, wait_s > 0 ? CODE_RATE_LIMITED : code, wait_s, id, span_of(target));
 }

@@ -106,7 +106,7 @@ static void answer_no_token(
 		.fields = SPAN("WWW-Authenticate: Bearer realm=\"tunneld\"\r\n")};
 	unsigned wait_s = 0;
 	if (http_head_field(&request->head, HTTP_AUTHORIZATION) != NULL)
-		wait_s = failures_note(&worker->failures, connection->peer, worker->loop.now);
+		wait_s = failures_note(&worker->failures, connection->facts.peer, worker->loop.now);
 	if (wait_s > 0)
 		problem = (struct problem){.code = CODE_RATE_LIMITED,
 			.detail = SPAN(FAILURES_DETAIL),
@@ -175,7 +175,7 @@ static void begin(struct connection *connection, struct request *request)
 				"As many connections are open already as max_api_connections allows.");
 		return;
 	}
-	if (connection->listener >= worker->settings.metrics_from) {
+	if (connection->facts.use == LISTENER_METRICS) {
 		begin_metrics(connection, request);
 		return;
 	}

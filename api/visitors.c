@@ -10,11 +10,11 @@
 
 int visitors_on_visitor(struct worker *worker, struct ipc_message *message)
 {
+	struct facts facts = facts_read(message->fields);
 	int r = ipc_check_stream(message->fd, false);
 	if (r == 0)
-		connection_serve(&worker->connections, take_fd(&message->fd),
-			(const uint8_t *)message->fields[0].bytes.p,
-			(uint8_t)message->fields[1].number, message->fields[2].bytes);
+		connection_serve(&worker->connections, take_fd(&message->fd), &facts,
+			message->fields[3].bytes);
 	return r < 0 ? r : 0;
 }
 

@@ -133,10 +133,9 @@ static void read_settings(struct settings *settings, const struct wire_value *fi
 	settings->create_rate = fields[9].number;
 	settings->retention_s = fields[10].number;
 	settings->failure_rate = (uint32_t)fields[11].number;
-	settings->metrics_from = fields[12].number;
-	settings->max_tokens = fields[13].number;
-	settings->max_event_streams = fields[15].number;
-	settings->idempotency_answers = fields[16].number;
+	settings->max_tokens = fields[12].number;
+	settings->max_event_streams = fields[14].number;
+	settings->idempotency_answers = fields[15].number;
 }
 
 static void on_farewell_over(struct loop_timer *timer)
@@ -163,11 +162,11 @@ static int on_setup(struct ipc_channel *channel, struct ipc_message *message)
 	worker->failures.per_minute = worker->settings.failure_rate;
 	rates_init(&worker->create_rates, worker->settings.create_rate);
 	request_log_init(&worker->connections.log, &worker->loop, channel, &worker->batch,
-		(uint32_t)message->fields[14].number);
+		(uint32_t)message->fields[13].number);
 	idempotency_init(&worker->idempotency, &worker->loop, worker->settings.idempotency_answers);
-	worker->connections.most = message->fields[17].number;
-	worker->connections.head_ms = (int64_t)message->fields[18].number;
-	worker->connections.patience_ms = (int64_t)message->fields[19].number;
+	worker->connections.most = message->fields[16].number;
+	worker->connections.head_ms = (int64_t)message->fields[17].number;
+	worker->connections.patience_ms = (int64_t)message->fields[18].number;
 	channel->phase = PHASE_RUN;
 	if (store_open(&worker->store, WORKER_DATABASE, why, sizeof why) < 0) {
 		worker_log(worker, LOG_ERROR, "the database %s cannot be used: %s", WORKER_DATABASE,

@@ -58,7 +58,6 @@ struct settings {
 	uint64_t retention_s;
 	uint32_t failure_rate; // a minute and address
 	uint64_t max_event_streams;
-	uint64_t metrics_from; // listeners with this index and above are for metrics
 	uint64_t max_tokens;
 	uint64_t idempotency_answers;
 };

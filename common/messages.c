@@ -67,8 +67,9 @@ const struct message_type message_types[] = {
 			U("request_log", 1000000), U("max_per_tunnel", 1000000),
 			U("pending_timeout_ms", MS))},
 	{MSG_LISTENER, "LISTENER",
-		"A listening socket to accept visitors on; with `metrics` all of them go to the API worker.",
-		SUP, GATE, PHASE_RUN, FD_ALWAYS, FIELDS(U("index", 255), B("metrics"))},
+		"A listening socket to accept visitors on, its number, and what it is for (`listener_use`).",
+		SUP, GATE, PHASE_RUN, FD_ALWAYS,
+		FIELDS(U("listener", LISTENERS_MAX - 1), U("use", LISTENER_USES - 1))},
 	{MSG_GATE_COUNTS, "GATE_COUNTS",
 		"For metrics, at most once a second: what has happened since the last one (visitors "
 		"accepted, cut off without a word, answered with an error), and who waits now.",
@@ -123,11 +124,10 @@ const struct message_type message_types[] = {
 			U("max_timeout_s", SECONDS), U("default_timeout_s", SECONDS),
 			U("max_connections", 1000000), U("request_rate", 1000000),
 			U("create_rate", 1000000), U("retention_s", SECONDS),
-			U("failure_rate", 1000000), U("metrics_from", 255),
-			U("max_tokens", 1000000), U("request_log", 1000000),
-			U("max_event_streams", 1000), U("idempotency_answers", 1000000),
-			U("max_api_connections", 1000000), U("head_timeout_ms", MS),
-			U("api_timeout_ms", MS))},
+			U("failure_rate", 1000000), U("max_tokens", 1000000),
+			U("request_log", 1000000), U("max_event_streams", 1000),
+			U("idempotency_answers", 1000000), U("max_api_connections", 1000000),
+			U("head_timeout_ms", MS), U("api_timeout_ms", MS))},
 	{MSG_SPAWN, "SPAWN",
 		"Starts a tunnel: its settings (CONFIG is made of them), its whole life, and for a tunnel "
 		"that lived before its BOOTTIME deadline (0: none) and counters. Without a backend its agents "
@@ -200,10 +200,10 @@ const struct message_type message_types[] = {
 		PHASE_RUN, FD_NEVER, FIELDS(S("why", 1, 256))},
 
 	{MSG_VISITOR, "VISITOR",
-		"A visitor connection: its peer's address as the gate knows it, the listener, and the bytes "
-		"read so far.",
+		"A visitor connection: its peer's address as the gate knows it, what the listener is for that "
+		"it came by (`listener_use`), whether it came by TLS, and the bytes read so far.",
 		GATE, API | RELAY, PHASE_RUN, FD_ALWAYS,
-		FIELDS(X("peer", PEER_SIZE, PEER_SIZE), U("listener", 255),
+		FIELDS(X("peer", PEER_SIZE, PEER_SIZE), U("use", LISTENER_USES - 1), B("tls"),
 			X("bytes", 1, MESSAGE_HEAD_MAX))},
 };
 

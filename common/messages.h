@@ -73,7 +73,7 @@ enum message {
 	MSG_VISITOR = 64,
 };
 
-enum { MESSAGE_FIELDS_MAX = 20 };
+enum { MESSAGE_FIELDS_MAX = 32 };
 
 // Without pointers: what holds one is relocated at start, and every relay has its own copy then.
 struct message_field {
@@ -115,6 +115,14 @@ enum {
 	MESSAGE_MAX = 64 * 1024,      // one datagram
 	PEER_SIZE = 18,               // IPv6 or mapped IPv4 address, then port, big endian
 	ADDRESSES_MAX = 16,           // of one name
+	LISTENERS_MAX = 8192,         // of one tunneld; their numbers are below
+};
+
+// What a listener is for.
+enum listener_use {
+	LISTENER_VISITORS = 0, // the addresses of tunneld itself
+	LISTENER_METRICS = 1,  // all that comes is the API worker's
+	LISTENER_USES
 };
 
 // Why a tunnel ended; part of MSG_ENDED, stored and shown by name.

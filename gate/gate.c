@@ -84,8 +84,7 @@ static struct tunnel *tunnel_find_now(struct gate *gate, struct span id)
 static void route_request(
 	struct gate *gate, struct visitor *visitor, const struct http_head *request)
 {
-	const struct listener *listener = gate->listeners.by_index[visitor->listener];
-	if (listener != NULL && listener->metrics) {
+	if (visitor->facts.use == LISTENER_METRICS) {
 		outlet_offer(&gate->api, visitor);
 		return;
 	}
@@ -122,11 +121,9 @@ static void on_complete(struct visitors *all, struct visitor *visitor, size_t si
 	}
 }
 
-static void on_arrived(
-	struct listeners *all, int fd, const uint8_t peer[PEER_SIZE], uint8_t listener)
+static void on_arrived(struct listeners *all, int fd, const struct facts *facts)
 {
-	struct gate *gate = container_of(all, struct gate, listeners);
-	visitor_arrive(&gate->visitors, fd, peer, listener);
+	visitor_arrive(&container_of(all, struct gate, listeners)->visitors, fd, facts);
 }
 
 static bool on_shed(struct listeners *all)
@@ -190,7 +187,7 @@ static int handle_listener(struct ipc_channel *channel, struct ipc_message *mess
 	struct gate *gate = container_of(channel, struct gate, control);
 	gate->messages++;
 	return listeners_add(&gate->listeners, take_fd(&message->fd),
-		(uint8_t)message->fields[0].number, message->fields[1].number != 0);
+		(uint16_t)message->fields[0].number, (enum listener_use)message->fields[1].number);
 }
 
 static int handle_route_add(struct ipc_channel *channel, struct ipc_message *message)

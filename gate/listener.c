@@ -47,18 +47,19 @@ static void pause_all(struct listeners *all, int error)
 	if (!all->paused && all->stopped != NULL)
 		all->stopped(all, error);
 	all->paused = true;
-	for (size_t i = 0; i < LISTENERS_MAX; i++)
-		if (all->by_index[i] != NULL)
-			loop_unwatch(all->loop, &all->by_index[i]->watch);
+	struct listener *listener;
+	SLIST_FOREACH(listener, &all->list, link)
+	loop_unwatch(all->loop, &listener->watch);
 }
 
 static void on_resume(struct loop_timer *timer)
 {
 	struct listeners *all = container_of(timer, struct listeners, resume);
 	int r = reserve_fill(all) || (all->shed(all) && reserve_fill(all)) ? 0 : -EMFILE;
-	for (size_t i = 0; r == 0 && i < LISTENERS_MAX; i++)
-		if (all->by_index[i] != NULL && all->by_index[i]->watch.fd < 0)
-			r = watch(all->by_index[i]);
+	struct listener *listener;
+	SLIST_FOREACH(listener, &all->list, link)
+	if (r == 0 && listener->watch.fd < 0)
+		r = watch(listener);
 	all->paused = r < 0;
 	if (r < 0)
 		pause_all(all, -r);
@@ -113,9 +114,9 @@ static void on_acceptable(struct loop_watch *watch, uint32_t events)
 				exhausted(all, errno);
 			return;
 		}
-		uint8_t peer[PEER_SIZE];
-		peer_encode(peer, (const struct sockaddr *)&address);
-		all->arrived(all, fd, peer, listener->index);
+		struct facts facts = listener->facts;
+		peer_encode(facts.peer, (const struct sockaddr *)&address);
+		all->arrived(all, fd, &facts);
 	}
 }
 
@@ -127,10 +128,12 @@ int listeners_init(struct listeners *all, struct loop *loop)
 	return reserve_fill(all) ? 0 : -errno;
 }
 
-int listeners_add(struct listeners *all, int fd, uint8_t index, bool metrics)
+int listeners_add(struct listeners *all, int fd, uint16_t number, enum listener_use use)
 {
 	CLEANUP(close_p) int owned = fd;
-	if (all->by_index[index] != NULL)
+	struct listener *other;
+	SLIST_FOREACH(other, &all->list, link)
+	if (other->facts.listener == number)
 		return -EEXIST;
 	CLEANUP(free_p) struct listener *listener = malloc(sizeof *listener);
 	if (listener == NULL)
@@ -138,8 +141,7 @@ int listeners_add(struct listeners *all, int fd, uint8_t index, bool metrics)
 	*listener = (struct listener){
 		.watch = {.fd = -1, .ready = on_acceptable},
 		.fd = fd,
-		.index = index,
-		.metrics = metrics,
+		.facts = {.listener = number, .use = use},
 		.all = all,
 	};
 	if (!all->paused) {
@@ -148,7 +150,7 @@ int listeners_add(struct listeners *all, int fd, uint8_t index, bool metrics)
 			return r;
 	}
 	take_fd(&owned);
-	all->by_index[index] = listener;
+	SLIST_INSERT_HEAD(&all->list, listener, link);
 	all->n++;
 	listener = NULL;
 	return 0;

@@ -10,11 +10,12 @@
 
 #pragma once
 
+#include "facts.h"
 #include "loop.h"
-#include "messages.h"
+
+#include <sys/queue.h>
 
 enum {
-	LISTENERS_MAX = 256,
 	LISTENER_RESERVE = 32, // descriptors
 	LISTENER_PAUSE_MS = 100,
 };
@@ -22,25 +23,24 @@ enum {
 struct listeners;
 
 struct listener {
+	SLIST_ENTRY(listener) link;
 	struct loop_watch watch; // watch.fd is -1 while accepting is paused
 	int fd;                  // owned
-	uint8_t index;
-	bool metrics; // its visitors are the API worker's, whatever they ask for
+	struct facts facts;      // of who comes by it, but for the peer
 	struct listeners *all;
 };
 
 struct listeners {
 	struct loop *loop;
-	struct listener *by_index[LISTENERS_MAX];
+	SLIST_HEAD(, listener) list;
 	size_t n;
 	int reserve[LISTENER_RESERVE];
 	size_t n_reserve;
 	bool paused;
 	struct loop_timer resume;
 
-	// A connection from PEER (address and port as MSG_VISITOR has them). Consumes FD.
-	void (*arrived)(
-		struct listeners *all, int fd, const uint8_t peer[PEER_SIZE], uint8_t index);
+	// A connection that came as FACTS say. Consumes FD.
+	void (*arrived)(struct listeners *all, int fd, const struct facts *facts);
 	// Asks to give descriptors back; false: there are none to spare.
 	bool (*shed)(struct listeners *all);
 	// Optional, for the log: accepting stops for a moment, because of ERROR (an errno).
@@ -50,6 +50,6 @@ struct listeners {
 // The caller sets the callbacks. Returns 0 or a negative errno.
 int listeners_init(struct listeners *all, struct loop *loop);
 
-// Starts accepting from FD (consumed, also on failure). Returns 0 or a negative errno; -EEXIST when
-// this index is taken.
-int listeners_add(struct listeners *all, int fd, uint8_t index, bool metrics);
+// Starts accepting from FD (consumed, also on failure), which is listener NUMBER. Returns 0 or a
+// negative errno; -EEXIST when there is one with this number.
+int listeners_add(struct listeners *all, int fd, uint16_t number, enum listener_use use);

@@ -13,8 +13,9 @@ static int hand_over(struct outlet *outlet, const struct visitor *visitor)
 	if (!ipc_open(&outlet->channel))
 		return -EPIPE;
 	const struct wire_value fields[] = {
-		wire_bin(visitor->peer, PEER_SIZE),
-		wire_uint(visitor->listener),
+		wire_bin(visitor->facts.peer, PEER_SIZE),
+		wire_uint(visitor->facts.use),
+		wire_bool(visitor->facts.tls),
 		wire_bin(bytes.p, bytes.n),
 	};
 	// The receiver knows gates by no epoch: several share the channel.

@@ -234,7 +234,7 @@ static void log_answer(struct visitor *visitor, unsigned status, enum code code)
 		.status = status,
 		.code = code,
 		.ours = true,
-		.peer = {(const char *)visitor->peer, PEER_SIZE},
+		.peer = {(const char *)visitor->facts.peer, PEER_SIZE},
 	};
 	if (request_log_on(log))
 		request_log_add(log, &entry);
@@ -364,10 +364,9 @@ static void read_head(struct visitor *visitor)
 		visitor_release(visitor);
 }
 
-void visitor_arrive(struct visitors *all, int fd, const uint8_t peer[PEER_SIZE], uint8_t listener)
+void visitor_arrive(struct visitors *all, int fd, const struct facts *facts)
 {
-	struct visitor visitor = {.fd = fd, .listener = listener, .all = all};
-	memcpy(visitor.peer, peer, PEER_SIZE);
+	struct visitor visitor = {.fd = fd, .facts = *facts, .all = all};
 	all->counts.accepted++;
 	visitors_counted(all);
 	read_head(&visitor);

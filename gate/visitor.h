@@ -12,6 +12,7 @@
 #pragma once
 
 #include "buf.h"
+#include "facts.h"
 #include "ipc.h"
 #include "problem.h"
 #include "request_log.h"
@@ -38,8 +39,7 @@ struct visitors;
 
 struct visitor {
 	int fd; // owned
-	uint8_t peer[PEER_SIZE];
-	uint8_t listener;
+	struct facts facts;
 	enum visitor_state state;
 	enum answer_form form; // of our answer, should there be one
 	bool to_head;
@@ -96,7 +96,7 @@ static inline void visitors_counted(struct visitors *all)
 bool visitors_shed(struct visitors *all);
 
 // A new connection: reads what is there and goes on from it. FD is consumed.
-void visitor_arrive(struct visitors *all, int fd, const uint8_t peer[PEER_SIZE], uint8_t listener);
+void visitor_arrive(struct visitors *all, int fd, const struct facts *facts);
 
 // The bytes read so far; valid until the visitor is consumed or parked.
 struct span visitor_bytes(const struct visitor *visitor);

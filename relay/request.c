@@ -204,7 +204,7 @@ static enum step request_route(
 			.path = strip ? route.rest : head->path,
 			.prefix = strip ? route.prefix : (struct span){NULL, 0},
 			.authority = relay->authority,
-			.peer = visitor->peer,
+			.peer = visitor->facts.peer,
 			.https = relay->public_https &&
 				 span_eq_nocase(head->authority, relay->public_host),
 			.authorization = access.authorization,

@@ -357,13 +357,12 @@ int visitor_on_message(struct ipc_channel *channel, struct ipc_message *message)
 	struct visitor *visitor = visitor_new(relay, take_fd(&message->fd));
 	if (visitor == NULL)
 		return 0; // no memory: this one is closed, others go on
-	memcpy(visitor->peer, fields[0].bytes.p, PEER_SIZE);
-	visitor->listener = (uint8_t)fields[1].number;
-	char *bytes = (char *)(uintptr_t)fields[2].bytes.p;
+	visitor->facts = facts_read(fields);
+	char *bytes = (char *)(uintptr_t)fields[3].bytes.p;
 	bool incomplete;
-	enum step step = feed(visitor, bytes, fields[2].bytes.n, &incomplete);
+	enum step step = feed(visitor, bytes, fields[3].bytes.n, &incomplete);
 	if (incomplete)
-		step = keep(visitor, bytes, fields[2].bytes.n);
+		step = keep(visitor, bytes, fields[3].bytes.n);
 	go_on(visitor, step);
 	return 0;
 }

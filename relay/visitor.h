@@ -14,6 +14,7 @@
 
 #include "backend.h"
 #include "dial.h"
+#include "facts.h"
 #include "flow.h"
 #include "ipc.h"
 #include "problem.h"
@@ -66,8 +67,7 @@ struct visitor {
 	uint8_t ticks;  // of the timer, while CLOSING
 	bool admitted;  // has passed access control once: counts against limits.connections
 	bool unread;    // more bytes may come: to be drained at the end
-	uint8_t peer[PEER_SIZE];
-	uint8_t listener;
+	struct facts facts;
 };
 
 // What a step led to.

@@ -454,10 +454,9 @@ static int ready(struct child *child)
 		wire_uint(options->max_timeout), wire_uint(options->default_timeout),
 		wire_uint(options->max_connections_per_tunnel), wire_uint(options->request_rate),
 		wire_uint(options->create_rate), wire_uint(options->retention),
-		wire_uint(options->failure_rate), wire_uint(supervisor->n_visitor_listeners),
-		wire_uint(options->max_tokens), wire_uint(request_lines_rate(options)),
-		wire_uint(options->max_event_streams), wire_uint(options->idempotency_answers),
-		wire_uint(options->max_api_connections),
+		wire_uint(options->failure_rate), wire_uint(options->max_tokens),
+		wire_uint(request_lines_rate(options)), wire_uint(options->max_event_streams),
+		wire_uint(options->idempotency_answers), wire_uint(options->max_api_connections),
 		wire_uint((uint64_t)options->head_timeout * 1000),
 		wire_uint((uint64_t)options->api_timeout * 1000));
 	if (r == IPC_SENT)

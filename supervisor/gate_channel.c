@@ -18,8 +18,8 @@
 
 enum {
 	GATE_API_FD = 4,
-	DROP_SIZE = 64, // more than a ROUTE_DROP has
-	SETUPS = 4 + LISTENERS_MOST,
+	DROP_SIZE = 64,   // more than a ROUTE_DROP has
+	SETUPS = 4,       // messages besides them
 	NOTHING_LEFT = 2, // no enum ipc_outcome
 };
 
@@ -57,12 +57,12 @@ static int tell_next(struct gate *gate)
 	struct ipc_channel *control = &gate->child.process.control;
 	struct tunnel *tunnel = gate->cursor.next;
 
-	if (tunnel == NULL && gate->n_listeners == supervisor->n_listeners)
+	if (tunnel == NULL && gate->n_listeners == supervisor->listeners.n)
 		return NOTHING_LEFT;
 	if (tunnel == NULL) {
 		size_t i = gate->n_listeners;
-		int r = ipc_post(control, MSG_LISTENER, supervisor->listeners[i], wire_uint(i),
-			wire_bool(i >= supervisor->n_visitor_listeners));
+		int r = ipc_post(control, MSG_LISTENER, supervisor->listeners.fds[i], wire_uint(i),
+			wire_uint(supervisor->listeners.uses[i]));
 		gate->n_listeners += r == IPC_SENT;
 		return r;
 	}

@@ -4,7 +4,6 @@
 #include "prepare.h"
 
 #include "caps.h"
-#include "listener.h"
 #include "log.h"
 #include "state_dir.h"
 #include "supervisor.h"
@@ -23,8 +22,6 @@
 // Besides those for tunnels and gates: listeners, programs, the API worker, look-ups, a gate that
 // is behind, dials under way, and what starting a process takes for a moment.
 enum { DESCRIPTORS_SPARE = 64, DESCRIPTORS_PER_TUNNEL = 3, DESCRIPTORS_PER_GATE = 2 };
-
-enum { LISTEN_ADVICE_MAX = 128 };
 
 // What a step may return besides 0 and a negative errno: it has logged what is wrong.
 enum { STEP_EXPLAINED = 1 };
@@ -191,77 +188,24 @@ static int read_boot_id(struct preparation *p)
 
 // ---- listeners
 
-// [::] takes IPv4 too, unless that has a listener of its own on this port.
-static bool has_v4_twin(const struct options_addresses *all, const struct sockaddr_in6 *in6)
-{
-	for (size_t i = 0; i < all->n; i++) {
-		const struct sockaddr_in *in = (const void *)&all->items[i];
-		if (in->sin_family == AF_INET && in->sin_port == in6->sin6_port)
-			return true;
-	}
-	return false;
-}
-
-// What to do about ERROR, to be put behind it. KEY is the list that ADDRESS is from.
-static void listen_advice(
-	const struct sockaddr *address, int error, const char *key, char out[LISTEN_ADVICE_MAX])
-{
-	const struct sockaddr_in *in = (const void *)address;
-	const struct sockaddr_in6 *in6 = (const void *)address;
-	bool v6 = address->sa_family == AF_INET6;
-
-	out[0] = '\0';
-	if (error == EADDRINUSE)
-		snprintf(out, LISTEN_ADVICE_MAX, "; choose another address with -o %s=ADDRESS:PORT",
-			key);
-	else if (error == EACCES && ntohs(v6 ? in6->sin6_port : in->sin_port) < 1024)
-		snprintf(out, LISTEN_ADVICE_MAX,
-			"; ports below 1024 need root or CAP_NET_BIND_SERVICE");
-}
-
-static int open_all(struct preparation *p, const struct options_addresses *all, const char *key)
-{
-	struct supervisor *supervisor = p->supervisor;
-
-	for (size_t i = 0; i < all->n; i++) {
-		const struct sockaddr *wanted = (const void *)&all->items[i];
-		const size_t index = supervisor->n_listeners;
-		struct sockaddr_storage *address = &supervisor->listener_addresses[index];
-		socklen_t size = sizeof *address;
-		bool only_v6 =
-			wanted->sa_family == AF_INET6 && has_v4_twin(all, (const void *)wanted);
-		int fd = listener_open(wanted, only_v6);
-		if (fd < 0) {
-			char text[LISTENER_TEXT_MAX], advice[LISTEN_ADVICE_MAX];
-			listen_advice(wanted, -fd, key, advice);
-			log_error("cannot listen on %s: %s%s", listener_format(wanted, text),
-				strerror(-fd), advice);
-			return STEP_EXPLAINED;
-		}
-		supervisor->listeners[supervisor->n_listeners++] = fd;
-		if (getsockname(fd, (struct sockaddr *)address, &size) < 0)
-			return -errno;
-	}
-	return 0;
-}
-
 static int open_listeners(struct preparation *p)
 {
-	struct supervisor *supervisor = p->supervisor;
-	int r = open_all(p, &p->options->listen, "listen");
+	struct listeners *listeners = &p->supervisor->listeners;
+	const struct options *options = p->options;
+	int r = listeners_open(listeners, &options->listen, LISTENER_VISITORS, "listen");
 
-	supervisor->n_visitor_listeners = supervisor->n_listeners;
 	if (r == 0)
-		r = open_all(p, &p->options->metrics_listen, "metrics_listen");
+		r = listeners_open(
+			listeners, &options->metrics_listen, LISTENER_METRICS, "metrics_listen");
 	if (r != 0)
-		return r;
-	supervisor->policy = (struct policy){
-		.allow = p->options->backend_allow.items,
-		.n_allow = p->options->backend_allow.n,
-		.deny = p->options->backend_deny.items,
-		.n_deny = p->options->backend_deny.n,
-		.listeners = supervisor->listener_addresses,
-		.n_listeners = supervisor->n_listeners,
+		return r == LISTENERS_EXPLAINED ? STEP_EXPLAINED : r;
+	p->supervisor->policy = (struct policy){
+		.allow = options->backend_allow.items,
+		.n_allow = options->backend_allow.n,
+		.deny = options->backend_deny.items,
+		.n_deny = options->backend_deny.n,
+		.listeners = listeners->addresses,
+		.n_listeners = listeners->n,
 	};
 	return 0;
 }

@@ -3,7 +3,6 @@
 
 #include "supervisor.h"
 
-#include "listener.h"
 #include "log.h"
 #include "prepare.h"
 
@@ -110,29 +109,15 @@ void supervisor_process_gone(struct supervisor *supervisor)
 
 // ---- the beginning
 
-static void log_ready(const struct supervisor *supervisor)
-{
-	char text[LISTENERS_MOST * (LISTENER_TEXT_MAX + sizeof ", for metrics ")] = "";
-	size_t n = 0;
-
-	for (size_t i = 0; i < supervisor->n_listeners; i++) {
-		char address[LISTENER_TEXT_MAX];
-		listener_format((const void *)&supervisor->listener_addresses[i], address);
-		const char *link = i == 0                                 ? ""
-				   : i == supervisor->n_visitor_listeners ? ", for metrics "
-									  : ", ";
-		n += (size_t)snprintf(text + n, sizeof text - n, "%s%s", link, address);
-	}
-	log_info("ready: listening on %s", text);
-}
-
 void supervisor_child_proven(struct supervisor *supervisor)
 {
 	if (supervisor->announced || !supervisor->api.child.proven ||
 		!gates_proven(&supervisor->gates))
 		return;
 	supervisor->announced = true;
-	log_ready(supervisor);
+	char text[LISTENERS_TEXT_MAX];
+	listeners_format(&supervisor->listeners, text);
+	log_info("ready: listening on %s", text);
 }
 
 uid_t supervisor_uid(const struct supervisor *supervisor, unsigned offset)

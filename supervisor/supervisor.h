@@ -9,6 +9,7 @@
 #include "api_channel.h"
 #include "expiry.h"
 #include "gate_channel.h"
+#include "listeners.h"
 #include "options.h"
 #include "policy.h"
 #include "program.h"
@@ -21,7 +22,6 @@
 enum {
 	SUPERVISOR_KILL_MS = 500, // then, for killed children to be reaped
 	BOOT_ID_SIZE = 37,
-	LISTENERS_MOST = 2 * OPTIONS_LISTEN_MAX,
 };
 
 struct supervisor {
@@ -32,10 +32,7 @@ struct supervisor {
 	struct secret_hash owner_token;
 	char boot_id[BOOT_ID_SIZE];
 	struct policy policy;
-	// Those for visitors, then those for metrics.
-	int listeners[LISTENERS_MOST];
-	struct sockaddr_storage listener_addresses[LISTENERS_MOST];
-	size_t n_listeners, n_visitor_listeners;
+	struct listeners listeners;
 	struct program programs[ROLES]; // not of ROLE_SUPERVISOR
 	bool separate;                  // children have uids and folders of their own
 	struct uids uids;               // if so

@@ -103,8 +103,8 @@ static void run_for(int64_t ms)
 
 static void serve(int fd, struct span bytes)
 {
-	static const uint8_t nobody[PEER_SIZE];
-	connection_serve(&set, fd, nobody, 0, bytes);
+	static const struct facts unknown;
+	connection_serve(&set, fd, &unknown, bytes);
 	connection = TAILQ_LAST(&set.all, connection_list);
 	assert_non_null(connection);
 }

@@ -101,7 +101,7 @@ class Stage:
     SETTINGS = {
         "public_url": URL, "version": "1.2.3", "boot_id": BOOT, "max_tunnels": 1000,
         "max_timeout": 86400, "default_timeout": 3600, "max_connections": 1000, "request_rate": 0,
-        "create_rate": 0, "retention": 86400, "failure_rate": 0, "metrics_from": 1, "max_tokens": 100,
+        "create_rate": 0, "retention": 86400, "failure_rate": 0, "max_tokens": 100,
         "request_log": 0, "max_event_streams": 8, "idempotency_answers": 100,
         "max_api_connections": 256, "head_timeout": 10_000, "api_timeout": 10_000}
 
@@ -198,7 +198,7 @@ class Stage:
             while b"\r\n\r\n" not in (data := client.accepted.recv(48 * 1024, socket.MSG_PEEK)):
                 pass
             client.accepted.recv(len(data))
-        self.gate.send(MSG.VISITOR, PEER, 0, data, fd=client.accepted)
+        self.gate.send(MSG.VISITOR, PEER, 0, False, data, fd=client.accepted)
         client.accepted.close()
         return client
 

@@ -8,7 +8,7 @@ import ipaddress
 import json
 import socket
 
-from child import MSG, SETTLE, Channel, Child, listener, one_way
+from child import MSG, SETTLE, USE, Channel, Child, listener, one_way
 from support import wire
 
 A = "t-aaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -30,7 +30,8 @@ class Taken:
     """A visitor as a relay or the API worker receives it."""
 
     def __init__(self, message):
-        peer, self.listener, self.bytes = message.fields
+        peer, use, self.tls, self.bytes = message.fields
+        self.use = USE(use)
         self.peer = (ipaddress.IPv6Address(peer[:16]), int.from_bytes(peer[16:], "big"))
         self.sock = message.take_socket()
         self.sock.settimeout(SETTLE)
@@ -60,7 +61,7 @@ class Stage:
         self.reached = self.gate.ready()
         self.gate.send(MSG.GATE_SETUP, round(head_timeout * 1000), max_pending, 0, 256, 5000)
         self.listener = listener(defer=defer)
-        self.gate.send(MSG.LISTENER, 0, False, fd=self.listener)
+        self.gate.send(MSG.LISTENER, 0, USE.VISITORS, fd=self.listener)
         self.relays = []
         self.clients = []
 

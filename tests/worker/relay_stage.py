@@ -76,7 +76,7 @@ class Relay(Child):
     def visit(self, data, peer=PEER):
         """A visitor whose gate has read DATA; returns the visitor's end."""
         client, server = tcp_pair()
-        self.gates.send(MSG.VISITOR, peer, 0, data, fd=server, epoch=0)
+        self.gates.send(MSG.VISITOR, peer, 0, False, data, fd=server, epoch=0)
         server.close()
         return client
 

@@ -10,7 +10,7 @@ import resource
 import time
 
 import pytest
-from child import MSG, SETTLE, listener, readable
+from child import MSG, SETTLE, USE, listener, readable
 from gate_stage import A, B, Stage, get, problem
 from support import proc
 
@@ -45,7 +45,7 @@ def test_a_whole_head_goes_to_the_relay_of_its_tunnel(stage):
     client = stage.visitor(get(f"/t/{A}/path?query"))
     with stage.take(relay) as taken:
         assert taken.bytes == get(f"/t/{A}/path?query")
-        assert taken.listener == 0
+        assert (taken.use, taken.tls) == (USE.VISITORS, False)
         assert taken.is_of(client)
 
 
@@ -101,25 +101,24 @@ def test_http_1_0_is_served(stage):
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-def test_the_peer_and_the_listener_are_named(stage, host):
+def test_the_peer_is_named(stage, host):
     other = listener(host)
-    stage.gate.send(MSG.LISTENER, 7, False, fd=other)
+    stage.gate.send(MSG.LISTENER, 7, USE.VISITORS, fd=other)
     client = stage.visitor(get("/"), to=other)
     with other, stage.take(stage.api) as taken:
         address, port = client.sock.getsockname()[:2]
         mapped = f"::ffff:{address}" if "." in address else address
         assert taken.peer == (ipaddress.IPv6Address(mapped), port)
-        assert taken.listener == 7
 
 
 @pytest.mark.parametrize("path", ["/metrics", f"/t/{A}/", f"/{A}/", "*"])
 def test_a_listener_for_metrics_leads_to_the_api_worker_only(stage, path):
     relay, other = stage.relay(A), listener("127.0.0.1")
-    stage.gate.send(MSG.LISTENER, 9, True, fd=other)
+    stage.gate.send(MSG.LISTENER, 9, USE.METRICS, fd=other)
     head = get(path, method="OPTIONS" if path == "*" else "GET")
     client = stage.visitor(head, to=other)
     with other, stage.take(stage.api) as taken:
-        assert (taken.listener, taken.bytes) == (9, head)
+        assert (taken.use, taken.bytes) == (USE.METRICS, head)
         assert taken.is_of(client)
     assert relay.silent(0.05)
 

@@ -49,7 +49,7 @@ class TestStart:
             with open("/proc/sys/kernel/random/boot_id") as file:
                 boot_id = file.read().strip()
             assert settings[1] == "https://tunnels.example.org"
-            assert settings[3:] == [boot_id, 7, 50, 40, 8, 9, 10, 30, 11, 1, 13, 0, 12, 14, 256, 10_000, 10_000]
+            assert settings[3:] == [boot_id, 7, 50, 40, 8, 9, 10, 30, 11, 13, 0, 12, 14, 256, 10_000, 10_000]
 
     def test_hashes_are_logged(self):
         with Stage("api") as stage:

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+
+#include "listeners.h"
+
+#include "log.h"
+
+#include <stdio.h>
+
+enum { ADVICE_MAX = 128 };
+
+// [::] takes IPv4 too, unless that has a listener of its own on this port.
+static bool has_v4_twin(const struct options_addresses *all, const struct sockaddr_in6 *in6)
+{
+	for (size_t i = 0; i < all->n; i++) {
+		const struct sockaddr_in *in = (const void *)&all->items[i];
+		if (in->sin_family == AF_INET && in->sin_port == in6->sin6_port)
+			return true;
+	}
+	return false;
+}
+
+// What to do about ERROR, to be put behind it. KEY is the list that ADDRESS is from.
+static void advise(const struct sockaddr *address, int error, const char *key, char out[ADVICE_MAX])
+{
+	const struct sockaddr_in *in = (const void *)address;
+	const struct sockaddr_in6 *in6 = (const void *)address;
+	bool v6 = address->sa_family == AF_INET6;
+
+	out[0] = '\0';
+	if (error == EADDRINUSE)
+		snprintf(out, ADVICE_MAX, "; choose another address with -o %s=ADDRESS:PORT", key);
+	else if (error == EACCES && ntohs(v6 ? in6->sin6_port : in->sin_port) < 1024)
+		snprintf(out, ADVICE_MAX, "; ports below 1024 need root or CAP_NET_BIND_SERVICE");
+}
+
+// Makes room for one more. Returns 0 or -ENOMEM.
+static int grow(struct listeners *l)
+{
+	int *fds = reallocarray(l->fds, l->n + 1, sizeof *fds);
+	if (fds != NULL)
+		l->fds = fds;
+	struct sockaddr_storage *addresses =
+		reallocarray(l->addresses, l->n + 1, sizeof *addresses);
+	if (addresses != NULL)
+		l->addresses = addresses;
+	uint8_t *uses = reallocarray(l->uses, l->n + 1, sizeof *uses);
+	if (uses != NULL)
+		l->uses = uses;
+	return fds != NULL && addresses != NULL && uses != NULL ? 0 : -ENOMEM;
+}
+
+static int open_one(
+	struct listeners *l, const struct sockaddr *wanted, bool only_v6, enum listener_use use)
+{
+	CLEANUP(close_p) int fd = listener_open(wanted, only_v6);
+
+	if (fd < 0)
+		return fd;
+	int r = grow(l);
+	if (r < 0)
+		return r;
+	struct sockaddr_storage *address = &l->addresses[l->n];
+	socklen_t size = sizeof *address;
+	if (getsockname(fd, (struct sockaddr *)address, &size) < 0)
+		return -errno;
+	l->fds[l->n] = take_fd(&fd);
+	l->uses[l->n++] = (uint8_t)use;
+	return 0;
+}
+
+int listeners_open(struct listeners *listeners, const struct options_addresses *addresses,
+	enum listener_use use, const char *key)
+{
+	for (size_t i = 0; i < addresses->n; i++) {
+		const struct sockaddr *wanted = (const void *)&addresses->items[i];
+		char text[LISTENER_TEXT_MAX], advice[ADVICE_MAX];
+		bool only_v6 = wanted->sa_family == AF_INET6 &&
+			       has_v4_twin(addresses, (const void *)wanted);
+		int r = open_one(listeners, wanted, only_v6, use);
+		if (r == 0)
+			continue;
+		advise(wanted, -r, key, advice);
+		log_error("cannot listen on %s: %s%s", listener_format(wanted, text), strerror(-r),
+			advice);
+		return LISTENERS_EXPLAINED;
+	}
+	return 0;
+}
+
+void listeners_format(const struct listeners *listeners, char out[LISTENERS_TEXT_MAX])
+{
+	static const char *const leads[LISTENER_USES] = {
+		[LISTENER_VISITORS] = "", [LISTENER_METRICS] = "for metrics "};
+	size_t n = 0;
+
+	for (size_t i = 0; i < listeners->n; i++) {
+		char address[LISTENER_TEXT_MAX];
+		bool first = i == 0 || listeners->uses[i] != listeners->uses[i - 1];
+		listener_format((const void *)&listeners->addresses[i], address);
+		n += (size_t)snprintf(out + n, LISTENERS_TEXT_MAX - n, "%s%s%s", i == 0 ? "" : ", ",
+			first ? leads[listeners->uses[i]] : "", address);
+	}
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+//
+// All that tunneld listens on, by number: a gate learns of each by that and by what it is for.
+
+#pragma once
+
+#include "listener.h"
+#include "messages.h"
+#include "options.h"
+
+struct listeners {
+	// Of each, N of them.
+	int *fds; // owned
+	struct sockaddr_storage *addresses;
+	uint8_t *uses; // enum listener_use
+	size_t n;
+};
+
+// Listens on ADDRESSES, which KEY names and which are for USE. Returns 0, LISTENERS_EXPLAINED when
+// that is impossible, which has been logged with advice, or a negative errno.
+enum { LISTENERS_EXPLAINED = 1 };
+int listeners_open(struct listeners *listeners, const struct options_addresses *addresses,
+	enum listener_use use, const char *key) WARN_UNUSED;
+
+// Writes all addresses, for the log.
+enum { LISTENERS_TEXT_MAX = 4096 };
+void listeners_format(const struct listeners *listeners, char out[LISTENERS_TEXT_MAX]);
