@@ -7,19 +7,13 @@
 #pragma once
 
 #include "secret.h"
-
-enum { TOKEN_TEXT_MIN = 16, TOKEN_TEXT_MAX = 512 };
+#include "token_text.h"
 
 struct token {
 	struct secret_hash hash;
 	bool created; // the file was made just now: the one who started tunneld has not seen the
 		      // token yet
 };
-
-// Whether TEXT can be a token: TOKEN_TEXT_MIN to TOKEN_TEXT_MAX letters, digits and -._~+/= (what
-// RFC 6750 lets stand after "Bearer "). Returns 0, or 1 with *WHY set (static text that does not
-// repeat the token).
-int token_text_check(struct span text, const char **why) WARN_UNUSED;
 
 // Of a token that was given as TEXT. Returns 0, or 1 as token_text_check().
 int token_from_text(struct token *token, struct span text, const char **why) WARN_UNUSED;

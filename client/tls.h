@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+//
+// TLS as a client does it: versions 1.2 and 1.3, whom to trust, and whose name has to be in the
+// certificate.
+
+#pragma once
+
+#include "failure.h"
+#include "url.h"
+
+#include <openssl/ssl.h>
+
+// Whom to trust, and the session that may be resumed. One for each server.
+struct tls_trust;
+
+enum tls_check {
+	TLS_CHECK_ROOTS, // a chain to the roots, for the server's name or address
+	TLS_CHECK_NONE,  // any certificate: somebody else judges it (evidence), or nobody wants to
+};
+
+// Roots are those of the system or, if CA_FILE is not NULL, those in that file (PEM) alone. All
+// files are read here. Returns 0, EXIT_CODE_USAGE when the file is no good, or a negative errno.
+int tls_trust_new(struct tls_trust **ret, enum tls_check check, const char *ca_file,
+	struct failure *failure) WARN_UNUSED;
+// Connections made with it have to be gone. Accepts NULL, returns NULL.
+struct tls_trust *tls_trust_free(struct tls_trust *trust);
+
+// The client's side of TLS with SERVER over FD (borrowed, non-blocking), before its handshake.
+// Returns 0 or -ENOMEM.
+int tls_client_new(
+	SSL **ret, struct tls_trust *trust, const struct url *server, int fd) WARN_UNUSED;
+
+// Why the last call for SSL failed, in a few words (static, or valid until the next call).
+const char *tls_why(const SSL *ssl);
