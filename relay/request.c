@@ -45,6 +45,8 @@ static void exchange_init(struct visitor *visitor, const struct http_head *head)
 	};
 	buf_init(&x->head, RELAY_HEAD_OUT);
 	flow_init(&x->up, FLOW_UP, head->body, head->length, head->body == HTTP_BODY_CHUNKED);
+	// A body often comes right behind its head: it is looked for before the loop tells of it.
+	visitor->stream.readable |= !x->up.ended;
 }
 
 // ---- what is said before any backend is asked
