@@ -29,6 +29,18 @@ def report():
     return _values.append
 
 
+def pytest_sessionfinish(session):
+    """One of several processes of a run hands its values to the first (pytest-xdist)."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["values"] = _values
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error):
+    _values.extend(getattr(node, "workeroutput", {}).get("values", []))
+
+
 def pytest_terminal_summary(terminalreporter):
     if _values:
         terminalreporter.section("values")
