@@ -5,6 +5,7 @@
 
 #include "access.h"
 #include "answer.h"
+#include "forwarded.h"
 #include "handlers.h"
 #include "worker.h"
 
@@ -160,6 +161,7 @@ static void begin(struct connection *connection, struct request *request)
 	struct worker *worker = container_of(connection->set, struct worker, connections);
 	enum http_method method = request->head.method;
 	bool known = false;
+	forwarded_apply(&connection->facts, &request->head, worker->settings.trusted_proxies);
 	if (worker->store == NULL) {
 		struct problem problem = {.code = CODE_DRAINING,
 			.detail = SPAN("The database of this server cannot be used now."),

@@ -4,6 +4,7 @@
 #include "worker.h"
 
 #include "answer.h"
+#include "networks.h"
 #include "routes.h"
 #include "visitors.h"
 
@@ -154,6 +155,12 @@ static void leave(struct worker *worker)
 		loop_stop(&worker->loop, WORKER_EXIT_DATABASE);
 }
 
+static int on_origins(struct ipc_channel *channel, struct ipc_message *message)
+{
+	struct worker *worker = container_of(channel, struct worker, control);
+	return networks_keep(&worker->settings.trusted_proxies, message->fields[0].bytes);
+}
+
 static int on_setup(struct ipc_channel *channel, struct ipc_message *message)
 {
 	char why[256];
@@ -219,6 +226,7 @@ static int on_page(struct ipc_channel *channel, struct ipc_message *message)
 }
 
 static const struct ipc_handling control_table[] = {
+	{MSG_ORIGINS, on_origins},
 	{MSG_API_SETUP, on_setup},
 	{MSG_SPAWNED, on_answer},
 	{MSG_SPAWN_FAILED, on_answer},

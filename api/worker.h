@@ -60,6 +60,7 @@ struct settings {
 	uint64_t max_event_streams;
 	uint64_t max_tokens;
 	uint64_t idempotency_answers;
+	struct span trusted_proxies; // networks.h; owned, absent: none
 };
 
 struct worker {

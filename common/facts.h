@@ -14,7 +14,8 @@ struct facts {
 	uint8_t peer[PEER_SIZE];
 	uint16_t listener;     // its number
 	enum listener_use use; // what that listener is for
-	bool tls;              // encrypted on its way to us
+	bool proxy;            // a PROXY header has to come yet
+	bool tls;              // encrypted on its way to us, or to a proxy that we believe
 };
 
 // The fields of MSG_VISITOR that tell them, in their order.

@@ -6,6 +6,7 @@
 #include "code.h"
 #include "counters.h"
 #include "metrics.h"
+#include "networks.h"
 #include "secret.h"
 
 #define SUP   (1 << ROLE_SUPERVISOR)
@@ -61,15 +62,21 @@ const struct message_type message_types[] = {
 		GATE | API | RELAY, SUP, PHASE_RUN, FD_NEVER,
 		FIELDS(U("dropped", U32), X("entries", 0, REQUEST_BATCH_SIZE))},
 
+	{MSG_ORIGINS, "ORIGINS",
+		"Before the settings: whose X-Forwarded-For is believed, as networks (`common/networks.h`).",
+		SUP, API | RELAY, PHASE_START, FD_NEVER,
+		FIELDS(X("trusted_proxies", 0, NETWORKS_MAX *NETWORK_SIZE))},
+
 	{MSG_GATE_SETUP, "GATE_SETUP", "Settings of a gate; the first message it gets.", SUP, GATE,
 		PHASE_START, FD_NEVER,
 		FIELDS(U("head_timeout_ms", MS), U("max_pending", 1000000),
 			U("request_log", 1000000), U("max_per_tunnel", 1000000),
 			U("pending_timeout_ms", MS))},
 	{MSG_LISTENER, "LISTENER",
-		"A listening socket to accept visitors on, its number, and what it is for (`listener_use`).",
+		"A listening socket to accept visitors on, its number, what it is for (`listener_use`), and whether "
+		"each connection has to begin with a PROXY header.",
 		SUP, GATE, PHASE_RUN, FD_ALWAYS,
-		FIELDS(U("listener", LISTENERS_MAX - 1), U("use", LISTENER_USES - 1))},
+		FIELDS(U("listener", LISTENERS_MAX - 1), U("use", LISTENER_USES - 1), B("proxy"))},
 	{MSG_GATE_COUNTS, "GATE_COUNTS",
 		"For metrics, at most once a second: what has happened since the last one (visitors "
 		"accepted, cut off without a word, answered with an error), and who waits now.",

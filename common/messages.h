@@ -69,6 +69,9 @@ enum message {
 	MSG_RESOLVED = 41,
 	MSG_RESOLVE_FAILED = 43,
 
+	// supervisor and whoever reads requests
+	MSG_ORIGINS = 60,
+
 	// gates to API worker and to relays
 	MSG_VISITOR = 64,
 };

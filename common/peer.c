@@ -23,6 +23,35 @@ void peer_encode(uint8_t peer[PEER_SIZE], const struct sockaddr *address)
 	}
 }
 
+static bool parse(struct span text, int family, void *address)
+{
+	char terminated[INET6_ADDRSTRLEN];
+	if (text.n == 0 || text.n >= sizeof terminated)
+		return false;
+	memcpy(terminated, text.p, text.n);
+	terminated[text.n] = '\0';
+	return strlen(terminated) == text.n && inet_pton(family, terminated, address) == 1;
+}
+
+bool peer_parse(uint8_t peer[PEER_SIZE], struct span text, int family)
+{
+	struct sockaddr_in in = {.sin_family = AF_INET};
+	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
+	if (family != AF_INET6 && parse(text, AF_INET, &in.sin_addr))
+		peer_encode(peer, (const struct sockaddr *)&in);
+	else if (family != AF_INET && parse(text, AF_INET6, &in6.sin6_addr))
+		peer_encode(peer, (const struct sockaddr *)&in6);
+	else
+		return false;
+	return true;
+}
+
+void peer_set_port(uint8_t peer[PEER_SIZE], uint16_t port)
+{
+	peer[16] = (uint8_t)(port >> 8);
+	peer[17] = (uint8_t)port;
+}
+
 struct span peer_format(const uint8_t peer[PEER_SIZE], char text[PEER_TEXT_SIZE])
 {
 	static const uint8_t unknown[16];

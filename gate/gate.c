@@ -186,8 +186,12 @@ static int handle_listener(struct ipc_channel *channel, struct ipc_message *mess
 {
 	struct gate *gate = container_of(channel, struct gate, control);
 	gate->messages++;
-	return listeners_add(&gate->listeners, take_fd(&message->fd),
-		(uint16_t)message->fields[0].number, (enum listener_use)message->fields[1].number);
+	const struct facts facts = {
+		.listener = (uint16_t)message->fields[0].number,
+		.use = (enum listener_use)message->fields[1].number,
+		.proxy = message->fields[2].number != 0,
+	};
+	return listeners_add(&gate->listeners, take_fd(&message->fd), &facts);
 }
 
 static int handle_route_add(struct ipc_channel *channel, struct ipc_message *message)

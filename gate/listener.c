@@ -128,12 +128,12 @@ int listeners_init(struct listeners *all, struct loop *loop)
 	return reserve_fill(all) ? 0 : -errno;
 }
 
-int listeners_add(struct listeners *all, int fd, uint16_t number, enum listener_use use)
+int listeners_add(struct listeners *all, int fd, const struct facts *facts)
 {
 	CLEANUP(close_p) int owned = fd;
 	struct listener *other;
 	SLIST_FOREACH(other, &all->list, link)
-	if (other->facts.listener == number)
+	if (other->facts.listener == facts->listener)
 		return -EEXIST;
 	CLEANUP(free_p) struct listener *listener = malloc(sizeof *listener);
 	if (listener == NULL)
@@ -141,7 +141,7 @@ int listeners_add(struct listeners *all, int fd, uint16_t number, enum listener_
 	*listener = (struct listener){
 		.watch = {.fd = -1, .ready = on_acceptable},
 		.fd = fd,
-		.facts = {.listener = number, .use = use},
+		.facts = *facts,
 		.all = all,
 	};
 	if (!all->paused) {

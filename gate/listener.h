@@ -50,6 +50,6 @@ struct listeners {
 // The caller sets the callbacks. Returns 0 or a negative errno.
 int listeners_init(struct listeners *all, struct loop *loop);
 
-// Starts accepting from FD (consumed, also on failure), which is listener NUMBER. Returns 0 or a
-// negative errno; -EEXIST when there is one with this number.
-int listeners_add(struct listeners *all, int fd, uint16_t number, enum listener_use use);
+// Starts accepting from FD (consumed, also on failure), whose visitors come as FACTS say. Returns 0
+// or a negative errno; -EEXIST when there is a listener with this number.
+int listeners_add(struct listeners *all, int fd, const struct facts *facts);

@@ -4,6 +4,7 @@
 #include "visitor.h"
 
 #include "http_date.h"
+#include "proxy_header.h"
 
 #include <assert.h>
 #include <netinet/in.h>
@@ -320,8 +321,33 @@ static void go_on_reading(struct visitor *visitor)
 		make_room(all);
 }
 
+// Takes the header off that a proxy has put before the first request. Returns false when it is not
+// there yet, or none: that has been seen to.
+static bool take_proxy_header(struct visitor *visitor)
+{
+	struct span bytes = visitor_bytes(visitor);
+	size_t size = 0;
+	switch (proxy_header_parse(bytes.p, bytes.n, visitor->facts.peer, &size)) {
+	case 0: break;
+	case PROXY_HEADER_MORE: go_on_reading(visitor); return false;
+	default:
+		refuse(visitor, CODE_BAD_REQUEST,
+			SPAN("Connections to this address have to begin with a PROXY header: "
+			     "it is for a proxy that says for whom it asks."));
+		return false;
+	}
+	visitor->facts.proxy = false;
+	if (visitor->kept)
+		buf_consume(&visitor->bytes, size);
+	else
+		visitor->first = (struct span){bytes.p + size, bytes.n - size};
+	return true;
+}
+
 static void look_for_head(struct visitor *visitor)
 {
+	if (visitor->facts.proxy && !take_proxy_header(visitor))
+		return;
 	struct span bytes = visitor_bytes(visitor);
 	size_t size;
 	switch (http_head_find(bytes.p, bytes.n, true, &visitor->scanned, &size)) {

@@ -32,7 +32,7 @@ void exchange_log_end(struct visitor *visitor)
 		.bytes_out = x->down.moved,
 		.ours = !x->answering && x->status != 0,
 		.cut = x->status == 0 || (x->answering && !x->down.ended),
-		.peer = {(const char *)visitor->facts.peer, PEER_SIZE},
+		.peer = {(const char *)visitor->sender.peer, PEER_SIZE},
 	};
 	request_line_end(&visitor->relay->log, x->line, &entry);
 	x->line = NULL;

@@ -52,7 +52,7 @@ enum step refuse(struct visitor *visitor, enum code code, struct span detail)
 	counter_add(&relay->counters->refused[code], 1);
 	unsigned wait_s = 0;
 	if (code == CODE_AUTH_FAILED)
-		wait_s = failures_note(&relay->failures, visitor->facts.peer, relay->loop.now);
+		wait_s = failures_note(&relay->failures, visitor->sender.peer, relay->loop.now);
 	enum code shown = wait_s > 0 ? CODE_RATE_LIMITED : code;
 	x->code = (uint8_t)shown;
 	x->status = code_info(shown)->status;

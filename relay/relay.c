@@ -3,6 +3,7 @@
 
 #include "relay.h"
 
+#include "networks.h"
 #include "visitor.h"
 
 #include <fcntl.h>
@@ -53,6 +54,12 @@ static void backend_authority(struct relay *relay)
 		authority.n -= sizeof ":80" - 1;
 	memcpy(relay->authority_text, authority.p, authority.n);
 	relay->authority = (struct span){relay->authority_text, authority.n};
+}
+
+static int on_origins(struct ipc_channel *channel, struct ipc_message *message)
+{
+	struct relay *relay = container_of(channel, struct relay, control);
+	return networks_keep(&relay->trusted_proxies, message->fields[0].bytes);
 }
 
 static int on_setup(struct ipc_channel *channel, struct ipc_message *message)
@@ -107,6 +114,7 @@ static int on_config(struct ipc_channel *channel, struct ipc_message *message)
 // ---- channels
 
 static const struct ipc_handling control_table[] = {
+	{MSG_ORIGINS, on_origins},
 	{MSG_RELAY_SETUP, on_setup},
 	{MSG_RELAY_CONFIG, on_config},
 	{MSG_DIALED, dial_on_dialed},

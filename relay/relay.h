@@ -37,6 +37,7 @@ struct relay {
 	struct span public_host; // authority of public_url ...
 	bool public_https;       // ... and whether it is https
 	char public_text[300];
+	struct span trusted_proxies; // networks.h; owned, absent: none
 	uint32_t head_timeout_ms, idle_timeout_ms, connect_timeout_ms, agent_grace_ms;
 	struct instant end; // of the tunnel
 

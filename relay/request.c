@@ -5,6 +5,7 @@
 // the backend gets to see of it, and on which connection.
 
 #include "access.h"
+#include "forwarded.h"
 #include "http_date.h"
 #include "relay.h"
 #include "rewrite.h"
@@ -206,9 +207,10 @@ static enum step request_route(
 			.path = strip ? route.rest : head->path,
 			.prefix = strip ? route.prefix : (struct span){NULL, 0},
 			.authority = relay->authority,
-			.peer = visitor->facts.peer,
-			.https = relay->public_https &&
-				 span_eq_nocase(head->authority, relay->public_host),
+			.peer = visitor->sender.peer,
+			.https = visitor->sender.tls ||
+				 (relay->public_https &&
+					 span_eq_nocase(head->authority, relay->public_host)),
 			.authorization = access.authorization,
 			.upgrade = x->upgrade,
 		},
@@ -229,6 +231,8 @@ enum step request_begin(struct visitor *visitor, char *bytes, size_t size, struc
 	if (r != HTTP_OK)
 		return refuse_parse(visitor, r, why);
 	exchange_init(visitor, &head);
+	visitor->sender = visitor->facts;
+	forwarded_apply(&visitor->sender, &head, relay->trusted_proxies);
 	if (request_log_on(&relay->log))
 		exchange_log_begin(visitor, &head);
 	if (!route_find(relay, head.path, &route))

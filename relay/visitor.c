@@ -357,7 +357,7 @@ int visitor_on_message(struct ipc_channel *channel, struct ipc_message *message)
 	struct visitor *visitor = visitor_new(relay, take_fd(&message->fd));
 	if (visitor == NULL)
 		return 0; // no memory: this one is closed, others go on
-	visitor->facts = facts_read(fields);
+	visitor->facts = visitor->sender = facts_read(fields);
 	char *bytes = (char *)(uintptr_t)fields[3].bytes.p;
 	bool incomplete;
 	enum step step = feed(visitor, bytes, fields[3].bytes.n, &incomplete);

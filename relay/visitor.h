@@ -62,12 +62,13 @@ struct visitor {
 		timer; // of HEAD (head or idle deadline), DIALING, a body, the two last states
 	struct loop_task task; // goes on after a yield
 	struct exchange x;
-	size_t scanned; // by http_head_find(), of the head in hand: a request's or an answer's
-	size_t drained; // bytes thrown away while CLOSING
-	uint8_t ticks;  // of the timer, while CLOSING
-	bool admitted;  // has passed access control once: counts against limits.connections
-	bool unread;    // more bytes may come: to be drained at the end
-	struct facts facts;
+	size_t scanned;      // by http_head_find(), of the head in hand: a request's or an answer's
+	size_t drained;      // bytes thrown away while CLOSING
+	uint8_t ticks;       // of the timer, while CLOSING
+	bool admitted;       // has passed access control once: counts against limits.connections
+	bool unread;         // more bytes may come: to be drained at the end
+	struct facts facts;  // of the connection
+	struct facts sender; // of the request in hand
 };
 
 // What a step led to.

@@ -4,6 +4,7 @@
 #include "api_channel.h"
 
 #include "counters.h"
+#include "origins.h"
 #include "request_lines.h"
 #include "spawn.h"
 #include "supervisor.h"
@@ -447,7 +448,10 @@ static int ready(struct child *child)
 	struct api *api = container_of(child, struct api, child);
 
 	child->process.control.writable = on_writable;
-	int r = ipc_post(&child->process.control, MSG_API_SETUP, -1,
+	int r = origins_send(&child->process);
+	if (r != IPC_SENT)
+		return r;
+	r = ipc_post(&child->process.control, MSG_API_SETUP, -1,
 		wire_bin(supervisor->owner_token.bytes, SECRET_HASH_SIZE),
 		wire_str(span_of(options->public_url)), wire_str(SPAN(TUNNELD_VERSION)),
 		wire_str(span_of(supervisor->boot_id)), wire_uint(options->max_tunnels),

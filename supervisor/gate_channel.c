@@ -61,8 +61,9 @@ static int tell_next(struct gate *gate)
 		return NOTHING_LEFT;
 	if (tunnel == NULL) {
 		size_t i = gate->n_listeners;
-		int r = ipc_post(control, MSG_LISTENER, supervisor->listeners.fds[i], wire_uint(i),
-			wire_uint(supervisor->listeners.uses[i]));
+		const struct listener_entry *entry = &supervisor->listeners.entries[i];
+		int r = ipc_post(control, MSG_LISTENER, entry->fd, wire_uint(i),
+			wire_uint(entry->use), wire_bool(entry->proxy));
 		gate->n_listeners += r == IPC_SENT;
 		return r;
 	}

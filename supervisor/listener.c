@@ -70,6 +70,26 @@ int listener_open(const struct sockaddr *address, bool only_v6)
 	return take_fd(&fd);
 }
 
+uint16_t listener_port(const struct sockaddr *address)
+{
+	const struct sockaddr_in *in = (const void *)address;
+	const struct sockaddr_in6 *in6 = (const void *)address;
+
+	return ntohs(address->sa_family == AF_INET6 ? in6->sin6_port : in->sin_port);
+}
+
+bool listener_same_host(const struct sockaddr *a, const struct sockaddr *b)
+{
+	const struct sockaddr_in *in = (const void *)a, *other = (const void *)b;
+	const struct sockaddr_in6 *in6 = (const void *)a, *other6 = (const void *)b;
+
+	if (a->sa_family != b->sa_family)
+		return false;
+	if (a->sa_family == AF_INET6)
+		return memcmp(&in6->sin6_addr, &other6->sin6_addr, sizeof in6->sin6_addr) == 0;
+	return in->sin_addr.s_addr == other->sin_addr.s_addr;
+}
+
 const char *listener_format(const struct sockaddr *address, char out[LISTENER_TEXT_MAX])
 {
 	char host[INET6_ADDRSTRLEN];

@@ -25,6 +25,12 @@ int listener_open(const struct sockaddr *address, bool only_v6);
 enum { LISTENER_TEXT_MAX = INET6_ADDRSTRLEN + sizeof "[]:65535" };
 const char *listener_format(const struct sockaddr *address, char out[LISTENER_TEXT_MAX]);
 
+// The port of ADDRESS, in host order.
+uint16_t listener_port(const struct sockaddr *address);
+
+// Whether both are the same, ports aside.
+bool listener_same_host(const struct sockaddr *a, const struct sockaddr *b);
+
 // Bytes of ADDRESS that are in use, for bind() and connect().
 static inline socklen_t listener_address_size(const struct sockaddr *address)
 {

@@ -37,17 +37,14 @@ static void advise(const struct sockaddr *address, int error, const char *key, c
 // Makes room for one more. Returns 0 or -ENOMEM.
 static int grow(struct listeners *l)
 {
-	int *fds = reallocarray(l->fds, l->n + 1, sizeof *fds);
-	if (fds != NULL)
-		l->fds = fds;
+	struct listener_entry *entries = reallocarray(l->entries, l->n + 1, sizeof *entries);
+	if (entries != NULL)
+		l->entries = entries;
 	struct sockaddr_storage *addresses =
 		reallocarray(l->addresses, l->n + 1, sizeof *addresses);
 	if (addresses != NULL)
 		l->addresses = addresses;
-	uint8_t *uses = reallocarray(l->uses, l->n + 1, sizeof *uses);
-	if (uses != NULL)
-		l->uses = uses;
-	return fds != NULL && addresses != NULL && uses != NULL ? 0 : -ENOMEM;
+	return entries != NULL && addresses != NULL ? 0 : -ENOMEM;
 }
 
 static int open_one(
@@ -64,8 +61,7 @@ static int open_one(
 	socklen_t size = sizeof *address;
 	if (getsockname(fd, (struct sockaddr *)address, &size) < 0)
 		return -errno;
-	l->fds[l->n] = take_fd(&fd);
-	l->uses[l->n++] = (uint8_t)use;
+	l->entries[l->n++] = (struct listener_entry){.fd = take_fd(&fd), .use = use};
 	return 0;
 }
 
@@ -88,6 +84,41 @@ int listeners_open(struct listeners *listeners, const struct options_addresses *
 	return 0;
 }
 
+// Makes those of RANGE require the header. Returns how many there are.
+static unsigned require_proxy(struct listeners *l, const struct options_range *range)
+{
+	const struct sockaddr *first = (const void *)&range->first;
+	unsigned n = 0;
+
+	for (size_t i = 0; i < l->n; i++) {
+		const struct sockaddr *address = (const void *)&l->addresses[i];
+		uint16_t port = listener_port(address);
+		if (!listener_same_host(address, first) || port < listener_port(first) ||
+			port > range->last)
+			continue;
+		l->entries[i].proxy = true;
+		n++;
+	}
+	return n;
+}
+
+int listeners_require_proxy(struct listeners *listeners, const struct options_ranges *ranges)
+{
+	for (size_t i = 0; i < ranges->n; i++) {
+		const struct options_range *range = &ranges->items[i];
+		const struct sockaddr *first = (const void *)&range->first;
+		unsigned wanted = range->last - listener_port(first) + 1u;
+		char text[LISTENER_TEXT_MAX];
+		if (require_proxy(listeners, range) >= wanted)
+			continue;
+		log_error("proxy_protocol names %s%s, where nothing else listens: write it as in "
+			  "the key that does",
+			listener_format(first, text), wanted > 1 ? " and more" : "");
+		return LISTENERS_EXPLAINED;
+	}
+	return 0;
+}
+
 void listeners_format(const struct listeners *listeners, char out[LISTENERS_TEXT_MAX])
 {
 	static const char *const leads[LISTENER_USES] = {
@@ -96,9 +127,10 @@ void listeners_format(const struct listeners *listeners, char out[LISTENERS_TEXT
 
 	for (size_t i = 0; i < listeners->n; i++) {
 		char address[LISTENER_TEXT_MAX];
-		bool first = i == 0 || listeners->uses[i] != listeners->uses[i - 1];
+		enum listener_use use = listeners->entries[i].use;
+		bool first = i == 0 || use != listeners->entries[i - 1].use;
 		listener_format((const void *)&listeners->addresses[i], address);
 		n += (size_t)snprintf(out + n, LISTENERS_TEXT_MAX - n, "%s%s%s", i == 0 ? "" : ", ",
-			first ? leads[listeners->uses[i]] : "", address);
+			first ? leads[use] : "", address);
 	}
 }

@@ -9,11 +9,16 @@
 #include "messages.h"
 #include "options.h"
 
+struct listener_entry {
+	int fd; // owned
+	enum listener_use use;
+	bool proxy; // requires a PROXY header
+};
+
 struct listeners {
-	// Of each, N of them.
-	int *fds; // owned
+	// Of each, N of them. Addresses are for themselves because the policy wants a list of them.
+	struct listener_entry *entries;
 	struct sockaddr_storage *addresses;
-	uint8_t *uses; // enum listener_use
 	size_t n;
 };
 
@@ -22,6 +27,11 @@ struct listeners {
 enum { LISTENERS_EXPLAINED = 1 };
 int listeners_open(struct listeners *listeners, const struct options_addresses *addresses,
 	enum listener_use use, const char *key) WARN_UNUSED;
+
+// Makes those that RANGES name require a PROXY header. Returns 0, or LISTENERS_EXPLAINED when there
+// is an address in them that nobody listens on.
+int listeners_require_proxy(
+	struct listeners *listeners, const struct options_ranges *ranges) WARN_UNUSED;
 
 // Writes all addresses, for the log.
 enum { LISTENERS_TEXT_MAX = 4096 };

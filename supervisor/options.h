@@ -33,6 +33,17 @@ struct options_addresses {
 	size_t n;
 };
 
+// Listeners at the same address, with ports from that of FIRST to LAST.
+struct options_range {
+	struct sockaddr_storage first;
+	uint16_t last;
+};
+
+struct options_ranges {
+	struct options_range items[OPTIONS_LISTEN_MAX];
+	size_t n;
+};
+
 struct options_rules {
 	struct policy_rule items[OPTIONS_RULES_MAX];
 	size_t n;
@@ -69,6 +80,7 @@ struct options {
 	uint32_t max_tunnels;
 	struct options_addresses metrics_listen;
 	uint32_t pending_timeout;
+	struct options_ranges proxy_protocol;
 	char *public_url; // scheme://host[:port], canonical
 	uint32_t relay_uid_base;
 	enum request_log_mode request_log;
@@ -78,6 +90,7 @@ struct options {
 	enum sandbox_mode sandbox;
 	char *state_dir;
 	uint32_t stop_timeout;
+	struct options_rules trusted_proxies; // without ports
 };
 
 void options_init(struct options *options);

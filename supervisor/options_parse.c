@@ -3,7 +3,7 @@
 //
 // Values of settings: from text into their members and back. Each type is one row of a small table.
 
-#include "options_table.h"
+#include "options_values.h"
 
 #include "token.h"
 #include "url.h"
@@ -12,14 +12,7 @@
 #include <assert.h>
 #include <stdarg.h>
 
-// Reads and writes one type of member. SET finds it empty or, when a list, as it is so far.
-struct value_type {
-	int (*set)(void *member, const struct option_def *def, struct span value, char *why);
-	int (*format)(const void *member, const struct option_def *def, struct buf *text);
-	void (*clear)(void *member);
-};
-
-static int PRINTF(2, 3) invalid(char *why, const char *format, ...)
+int option_invalid(char *why, const char *format, ...)
 {
 	va_list args;
 
@@ -68,8 +61,9 @@ static int number_in_range(
 
 	if (number < def->min || number > def->max) {
 		option_range(def, range);
-		return invalid(why, "'%s' is too %s: write %s", option_excerpt(value, excerpt),
-			number < def->min ? "small" : "large", range);
+		return option_invalid(why, "'%s' is too %s: write %s",
+			option_excerpt(value, excerpt), number < def->min ? "small" : "large",
+			range);
 	}
 	memcpy(member, &stored, sizeof stored);
 	return 0;
@@ -82,7 +76,7 @@ static int number_set(void *member, const struct option_def *def, struct span va
 
 	if (!digits_parse(&number, value)) {
 		option_range(def, range);
-		return invalid(why, "'%s' is not a whole number: write %s",
+		return option_invalid(why, "'%s' is not a whole number: write %s",
 			option_excerpt(value, excerpt), range);
 	}
 	return number_in_range(member, def, value, number, why);
@@ -120,7 +114,7 @@ static int duration_set(void *member, const struct option_def *def, struct span 
 	}
 	if (!digits_parse(&number, digits)) {
 		option_range(def, range);
-		return invalid(why,
+		return option_invalid(why,
 			"'%s' is not a time: write a number with s, m, h or d behind it, %s",
 			option_excerpt(value, excerpt), range);
 	}
@@ -140,7 +134,7 @@ static int word_set(void *member, const struct option_def *def, struct span valu
 		}
 	}
 	option_range(def, range);
-	return invalid(why, "'%s' is not one of its words: write %s",
+	return option_invalid(why, "'%s' is not one of its words: write %s",
 		option_excerpt(value, excerpt), range);
 }
 
@@ -189,7 +183,7 @@ static int text_format(const void *member, const struct option_def *def, struct 
 static int path_set(void *member, const struct option_def *def, struct span value, char *why)
 {
 	if (value.n > OPTIONS_PATH_MAX)
-		return invalid(why, "the path is longer than %d bytes", OPTIONS_PATH_MAX);
+		return option_invalid(why, "the path is longer than %d bytes", OPTIONS_PATH_MAX);
 	// A blank must not become the last character: a file could not hold such a value.
 	while (value.n > 1 && value.p[value.n - 1] == '/' && value.p[value.n - 2] != ' ')
 		value.n--;
@@ -211,7 +205,7 @@ static int url_set(void *member, const struct option_def *def, struct span value
 	else if (url_parse(&url, value, &wrong) == 0)
 		wrong = NULL;
 	if (wrong != NULL)
-		return invalid(why, "'%s': %s", option_excerpt(value, excerpt), wrong);
+		return option_invalid(why, "'%s': %s", option_excerpt(value, excerpt), wrong);
 	size_t n = url_format(&url, text, sizeof text);
 	if (url.port == (http ? 80 : 443))
 		n -= http ? sizeof ":80" - 1 : sizeof ":443" - 1;
@@ -223,12 +217,11 @@ static int secret_set(void *member, const struct option_def *def, struct span va
 	const char *wrong;
 
 	if (token_text_check(value, &wrong) != 0)
-		return invalid(why, "%s", wrong);
+		return option_invalid(why, "%s", wrong);
 	return text_store(member, value);
 }
 
-// 127.0.0.1:8080 or [::1]:8080. Returns NULL or what is wrong.
-static const char *address_parse(struct sockaddr_storage *address, struct span text)
+const char *option_address_parse(struct sockaddr_storage *address, struct span text)
 {
 	char host[INET6_ADDRSTRLEN];
 	struct sockaddr_in in = {.sin_family = AF_INET};
@@ -269,20 +262,20 @@ static int address_add(void *member, struct span item, char *why)
 	struct options_addresses *list = member;
 	struct sockaddr_storage address;
 	char excerpt[OPTION_EXCERPT_MAX];
-	const char *wrong = address_parse(&address, item);
+	const char *wrong = option_address_parse(&address, item);
 
 	for (size_t i = 0; i < list->n && wrong == NULL; i++)
 		if (memcmp(&list->items[i], &address, sizeof address) == 0)
 			wrong = "is there twice";
 	if (wrong != NULL)
-		return invalid(why, "'%s': %s", option_excerpt(item, excerpt), wrong);
+		return option_invalid(why, "'%s': %s", option_excerpt(item, excerpt), wrong);
 	if (list->n == OPTIONS_LISTEN_MAX)
-		return invalid(why, "more than %d addresses", OPTIONS_LISTEN_MAX);
+		return option_invalid(why, "more than %d addresses", OPTIONS_LISTEN_MAX);
 	list->items[list->n++] = address;
 	return 0;
 }
 
-static int rule_add(void *member, struct span item, char *why)
+int option_rule_add(void *member, struct span item, char *why)
 {
 	struct options_rules *list = member;
 	struct policy_rule rule;
@@ -290,16 +283,14 @@ static int rule_add(void *member, struct span item, char *why)
 	const char *wrong;
 
 	if (policy_rule_parse(&rule, item, &wrong) != 0)
-		return invalid(why, "'%s': %s", option_excerpt(item, excerpt), wrong);
+		return option_invalid(why, "'%s': %s", option_excerpt(item, excerpt), wrong);
 	if (list->n == OPTIONS_RULES_MAX)
-		return invalid(why, "more than %d entries", OPTIONS_RULES_MAX);
+		return option_invalid(why, "more than %d entries", OPTIONS_RULES_MAX);
 	list->items[list->n++] = rule;
 	return 0;
 }
 
-// Calls ADD for each part of VALUE between commas, without the blanks around it.
-static int each_item(
-	void *member, struct span value, int (*add)(void *, struct span, char *), char *why)
+int option_each(void *member, struct span value, int (*add)(void *, struct span, char *), char *why)
 {
 	const char *end = value.p + value.n;
 
@@ -313,7 +304,7 @@ static int each_item(
 		while (item.n > 0 && item.p[item.n - 1] == ' ')
 			item.n--;
 		if (item.n == 0)
-			return invalid(why, "an entry is missing beside a comma");
+			return option_invalid(why, "an entry is missing beside a comma");
 		int r = add(member, item, why);
 		if (r != 0)
 			return r;
@@ -324,7 +315,7 @@ static int each_item(
 
 static int addresses_set(void *member, const struct option_def *def, struct span value, char *why)
 {
-	return each_item(member, value, address_add, why);
+	return option_each(member, value, address_add, why);
 }
 
 static int addresses_format(const void *member, const struct option_def *def, struct buf *text)
@@ -360,7 +351,7 @@ static void addresses_clear(void *member)
 
 static int rules_set(void *member, const struct option_def *def, struct span value, char *why)
 {
-	return each_item(member, value, rule_add, why);
+	return option_each(member, value, option_rule_add, why);
 }
 
 static int rules_format(const void *member, const struct option_def *def, struct buf *text)
@@ -383,7 +374,7 @@ static void rules_clear(void *member)
 	list->n = 0;
 }
 
-static const struct value_type value_types[] = {
+static const struct option_value value_types[] = {
 	[OPTION_NUMBER] = {number_set, number_format, number_clear},
 	[OPTION_DURATION] = {duration_set, number_format, number_clear},
 	[OPTION_WORD] = {word_set, word_format, number_clear},
@@ -392,6 +383,8 @@ static const struct value_type value_types[] = {
 	[OPTION_SECRET] = {secret_set, NULL, text_clear},
 	[OPTION_ADDRESSES] = {addresses_set, addresses_format, addresses_clear},
 	[OPTION_RULES] = {rules_set, rules_format, rules_clear},
+	[OPTION_NETWORKS] = {option_networks_set, rules_format, rules_clear},
+	[OPTION_RANGES] = {option_ranges_set, option_ranges_format, option_ranges_clear},
 };
 
 static void *member_of(struct options *options, const struct option_def *def)
@@ -455,6 +448,8 @@ void option_range(const struct option_def *def, char out[OPTION_RANGE_MAX])
 	case OPTION_URL:
 	case OPTION_SECRET:
 	case OPTION_ADDRESSES:
-	case OPTION_RULES: return;
+	case OPTION_RULES:
+	case OPTION_NETWORKS:
+	case OPTION_RANGES: return;
 	}
 }

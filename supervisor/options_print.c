@@ -51,7 +51,9 @@ static const char *value_word(const struct option_def *def)
 	case OPTION_URL: return "url";
 	case OPTION_SECRET: return "token";
 	case OPTION_ADDRESSES: return "address:port";
-	case OPTION_RULES: return "network";
+	case OPTION_RULES:
+	case OPTION_NETWORKS: return "network";
+	case OPTION_RANGES: return "address:port";
 	}
 	return "";
 }

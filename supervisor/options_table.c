@@ -360,6 +360,21 @@ const struct option_def option_table[OPTION_KEYS] = {
 		.manual = "Visitors get status 503 after it.\n",
 	},
 	{
+		KEY(proxy_protocol),
+		.type = OPTION_RANGES,
+		.computed = "empty, none does",
+		.help = "addresses whose connections begin with a PROXY header (list)",
+		.manual =
+			"For listeners behind a proxy that passes connections on as they are and says\n"
+			"for whom, by the PROXY protocol, version 1 or 2.\n"
+			"Each entry is an address of another key, as it is written there; several\n"
+			"ports in a row can be written as\n"
+			".Ql 127.0.0.1:9000-9099 .\n"
+			"There the header is required, and the address in it is the visitor's for\n"
+			"every purpose; elsewhere it is refused.\n"
+			"Whoever reaches such an address can name any visitor: only the proxy may.\n",
+	},
+	{
 		KEY(public_url),
 		.type = OPTION_URL,
 		.computed = "made from the first listen address",
@@ -466,6 +481,23 @@ const struct option_def option_table[OPTION_KEYS] = {
 		.max = MINUTE,
 		.help = "longest time for the database to be closed when tunneld stops",
 	},
+	{
+		KEY(trusted_proxies),
+		.type = OPTION_NETWORKS,
+		.computed = "empty, nobody is believed",
+		.help = "networks of proxies whose X-Forwarded-For is believed (list)",
+		.manual =
+			"Written as\n"
+			".Cm backend_allow ,\n"
+			"without ports; at most 64 of them.\n"
+			"A request from one of these addresses is taken to be from the last address in\n"
+			".Ql X-Forwarded-For\n"
+			"that is in none of them, by the scheme that the last\n"
+			".Ql X-Forwarded-Proto\n"
+			"names.\n"
+			"From everybody else both are ignored.\n"
+			"A proxy listed here has to add to the field, or replace it.\n",
+	},
 };
 
 static_assert(sizeof(enum backend_reuse) == sizeof(uint32_t), "words are stored as uint32_t");
@@ -521,7 +553,8 @@ const struct option_def *option_nearest(struct span name)
 
 bool option_is_list(const struct option_def *def)
 {
-	return def->type == OPTION_ADDRESSES || def->type == OPTION_RULES;
+	return def->type == OPTION_ADDRESSES || def->type == OPTION_RULES ||
+	       def->type == OPTION_NETWORKS || def->type == OPTION_RANGES;
 }
 
 bool option_may_be_empty(const struct option_def *def)

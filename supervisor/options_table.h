@@ -16,9 +16,11 @@ enum option_type {
 	OPTION_SECRET,    // char *; never printed, never taken from the command line
 	OPTION_ADDRESSES, // struct options_addresses
 	OPTION_RULES,     // struct options_rules
+	OPTION_NETWORKS,  // the same, without ports
+	OPTION_RANGES,    // struct options_ranges
 };
 
-enum { OPTION_KEYS = 38, OPTION_WORDS_MAX = 3, OPTION_NAME_MAX = 31 };
+enum { OPTION_KEYS = 40, OPTION_WORDS_MAX = 3, OPTION_NAME_MAX = 31 };
 
 struct option_def {
 	const char *name;

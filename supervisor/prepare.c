@@ -197,6 +197,8 @@ static int open_listeners(struct preparation *p)
 	if (r == 0)
 		r = listeners_open(
 			listeners, &options->metrics_listen, LISTENER_METRICS, "metrics_listen");
+	if (r == 0)
+		r = listeners_require_proxy(listeners, &options->proxy_protocol);
 	if (r != 0)
 		return r == LISTENERS_EXPLAINED ? STEP_EXPLAINED : r;
 	p->supervisor->policy = (struct policy){

@@ -4,6 +4,7 @@
 // The relay of a tunnel: from the start of its process until that has been reaped, and its
 // replacement after a crash.
 
+#include "origins.h"
 #include "relay_channel.h"
 #include "request_lines.h"
 #include "spawn.h"
@@ -246,7 +247,10 @@ void tunnel_start_relay(struct tunnel *tunnel)
 static int set_up(struct tunnel *tunnel, struct instant end)
 {
 	const struct options *options = tunnel->supervisor->options;
+	int r = origins_send(&tunnel->relay);
 
+	if (r != IPC_SENT)
+		return r;
 	return ipc_post(&tunnel->relay.control, MSG_RELAY_SETUP, -1,
 		wire_bin(tunnel->config, tunnel->config_size),
 		wire_bin(tunnel->secret_hash.bytes, sizeof tunnel->secret_hash.bytes),

@@ -280,6 +280,44 @@ static void test_public_url(void **state)
 		"option -o: public_url: 'https://a.example/': leave out the slash at the end\n");
 }
 
+static void check_all(const char *key, const char *const *good, const char *const *bad)
+{
+	char setting[256], start[256];
+	struct run run;
+
+	for (size_t i = 0; good[i] != NULL; i += 2) {
+		snprintf(setting, sizeof setting, "%s=%s", key, good[i]);
+		run_settings(&run, (const char *const[]){setting, NULL});
+		snprintf(setting, sizeof setting, "%s=%s", key, good[i + 1]);
+		expect_effective(&run, setting);
+		run_free(&run);
+	}
+	for (size_t i = 0; bad[i] != NULL; i++) {
+		snprintf(setting, sizeof setting, "%s=%s", key, bad[i]);
+		snprintf(start, sizeof start, "option -o: %s: '%s': ", key, bad[i]);
+		run_settings(&run, (const char *const[]){setting, NULL});
+		if (run.result == 0 || strncmp(errors_of(&run), start, strlen(start)) != 0)
+			fail_msg("%s: %s", setting, run.result == 0 ? "accepted" : errors_of(&run));
+		run_free(&run);
+	}
+}
+
+static void test_proxies(void **state)
+{
+	check_all("proxy_protocol",
+		(const char *const[]){"127.0.0.1:80", "127.0.0.1:80", "127.0.0.1:80-80",
+			"127.0.0.1:80", "0.0.0.0:1-65535, [0::1]:8-9", "0.0.0.0:1-65535,[::1]:8-9",
+			"", "", NULL},
+		(const char *const[]){"80", "80-90", "127.0.0.1", "127.0.0.1:80-", "127.0.0.1:-80",
+			"127.0.0.1:80-79", "127.0.0.1:80-65536", "127.0.0.1:80-99999999999",
+			"127.0.0.1:80-8x", "127.0.0.1:80-90-99", "localhost:80", NULL});
+	check_all("trusted_proxies",
+		(const char *const[]){"10.0.0.1", "10.0.0.1/32", "10.0.0.0/8, fd00::/8",
+			"10.0.0.0/8,fd00::/8", "", "", NULL},
+		(const char *const[]){"10.0.0.1/8", "10.0.0.0/8:80", "[fd00::]/8:443", "all",
+			"10.0.0.0/33", NULL});
+}
+
 static void test_listen(void **state)
 {
 	static const char *const bad[] = {"127.0.0.1", "8080", ":8080", "localhost:8080", "*:8080",
@@ -385,6 +423,7 @@ int main(void)
 		cmocka_unit_test(test_words),
 		cmocka_unit_test(test_paths),
 		cmocka_unit_test(test_public_url),
+		cmocka_unit_test(test_proxies),
 		cmocka_unit_test(test_listen),
 		cmocka_unit_test(test_lists_at_their_limits),
 		cmocka_unit_test(test_rules),

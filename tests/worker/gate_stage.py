@@ -61,7 +61,7 @@ class Stage:
         self.reached = self.gate.ready()
         self.gate.send(MSG.GATE_SETUP, round(head_timeout * 1000), max_pending, 0, 256, 5000)
         self.listener = listener(defer=defer)
-        self.gate.send(MSG.LISTENER, 0, USE.VISITORS, fd=self.listener)
+        self.gate.send(MSG.LISTENER, 0, USE.VISITORS, False, fd=self.listener)
         self.relays = []
         self.clients = []
 

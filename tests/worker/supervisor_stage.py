@@ -7,7 +7,7 @@
 #         worker = stage.worker()                    # sealed, READY, set up
 #         spawn = worker.spawn(backend.url())        # SPAWN is sent
 #         relay = stage.child("relay").ready()       # ... or .be_real()
-#         relay.expect(MSG.RELAY_SETUP)
+#         relay.settings(MSG.RELAY_SETUP)
 #         worker.spawned(spawn)
 #
 # The supervisor finds its programs beside its own: the stage is a folder with copies of them.
@@ -96,6 +96,11 @@ class Played(Channel):
         self.send(MSG.READY, REACHED)
         return self
 
+    def settings(self, type_):
+        """What it is told first: where requests come from, then its own settings."""
+        self.origins = self.expect(MSG.ORIGINS).fields
+        return self.expect(type_).fields
+
     def be_real(self):
         """Becomes the real program; the test has no part in it any more."""
         self.tell(f"be {daemon.program(PROGRAMS[self.role])}")
@@ -152,7 +157,7 @@ class Relay(Played):
 
     def start(self):
         self.ready()
-        self.config = msgpack.unpackb(self.expect(MSG.RELAY_SETUP).fields[0])
+        self.config = msgpack.unpackb(self.settings(MSG.RELAY_SETUP)[0])
         return self
 
     def counters(self, **values):
@@ -187,7 +192,7 @@ class Worker(Played):
     def start(self, alive=(), ended=()):
         """READY; takes what a new worker is told, which must be this."""
         self.ready()
-        self.settings = self.expect(MSG.API_SETUP).fields
+        self.told = self.settings(MSG.API_SETUP)
         self.expect_told(alive, ended)
         return self
 

@@ -12,7 +12,7 @@ import time
 import pytest
 from child import MSG, SETTLE, USE, listener, readable
 from gate_stage import A, B, Stage, get, problem
-from support import proc
+from support import proxy_header, proc
 
 HEAD_MAX, LINE_MAX, FIELDS_MAX = 32 * 1024, 8 * 1024, 100
 TRAVELS_MAX = 48 * 1024  # bytes that go along with a descriptor
@@ -103,7 +103,7 @@ def test_http_1_0_is_served(stage):
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_the_peer_is_named(stage, host):
     other = listener(host)
-    stage.gate.send(MSG.LISTENER, 7, USE.VISITORS, fd=other)
+    stage.gate.send(MSG.LISTENER, 7, USE.VISITORS, False, fd=other)
     client = stage.visitor(get("/"), to=other)
     with other, stage.take(stage.api) as taken:
         address, port = client.sock.getsockname()[:2]
@@ -114,7 +114,7 @@ def test_the_peer_is_named(stage, host):
 @pytest.mark.parametrize("path", ["/metrics", f"/t/{A}/", f"/{A}/", "*"])
 def test_a_listener_for_metrics_leads_to_the_api_worker_only(stage, path):
     relay, other = stage.relay(A), listener("127.0.0.1")
-    stage.gate.send(MSG.LISTENER, 9, USE.METRICS, fd=other)
+    stage.gate.send(MSG.LISTENER, 9, USE.METRICS, False, fd=other)
     head = get(path, method="OPTIONS" if path == "*" else "GET")
     client = stage.visitor(head, to=other)
     with other, stage.take(stage.api) as taken:
@@ -375,3 +375,38 @@ def test_memory_of_a_waiting_visitor(stage_of_many, report):
     each = (stage.gate.process.private_kib() - before) * 1024 / 1000
     report(f"gate: {each:.0f} bytes for a visitor waiting with {len(head)} bytes of its head")
     assert each < 1024 + len(head)
+
+
+# PROXY headers
+
+
+@pytest.mark.parametrize("split", [0, 1, 12, 20, 28, 40])
+def test_a_proxy_header_names_the_peer(stage, split):
+    other, head = listener(defer=False), get("/")
+    stage.gate.send(MSG.LISTENER, 5, USE.VISITORS, True, fd=other)
+    bytes_ = proxy_header.version_2("198.51.100.7", 4711) + head
+    client = stage.visitor(bytes_[:split], to=other)
+    assert stage.still_works()
+    client.send(bytes_[split:])
+    with other, stage.take(stage.api) as taken:
+        assert taken.peer == (ipaddress.IPv6Address("::ffff:198.51.100.7"), 4711)
+        assert taken.bytes == head
+        assert taken.is_of(client)
+
+
+def test_a_proxy_header_has_its_deadline():
+    with Stage(head_timeout=0.2) as stage:
+        other = listener(defer=False)
+        stage.gate.send(MSG.LISTENER, 5, USE.VISITORS, True, fd=other)
+        silent, slow = stage.visitor(b"", to=other), stage.visitor(b"PROXY TCP4 ", to=other)
+        with other:
+            problem(slow, 408, "request_timeout")
+            assert silent.rest() == b""
+
+
+def test_without_a_proxy_header_nobody_gets_in(stage):
+    other = listener()
+    stage.gate.send(MSG.LISTENER, 5, USE.VISITORS, True, fd=other)
+    with other:
+        problem(stage.visitor(get("/"), to=other), 400, "bad_request")
+    assert stage.still_works()

@@ -279,7 +279,7 @@ def test_two_gates_share_a_listener(stage):
             gate.send(MSG.ROUTE_ADD, A, fd=sending)
         sending.close()
         assert stage.still_works()
-        other.gate.send(MSG.LISTENER, 1, USE.VISITORS, fd=stage.listener)
+        other.gate.send(MSG.LISTENER, 1, USE.VISITORS, False, fd=stage.listener)
         assert other.still_works()
         clients = {}
         for _ in range(200):

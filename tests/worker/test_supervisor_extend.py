@@ -86,7 +86,7 @@ def test_a_new_worker_is_told_the_new_end(stage, server):
     deadline = extended(worker)
     worker.exit(0)
     worker = stage.child("api").ready()
-    worker.expect(MSG.API_SETUP)
+    worker.settings(MSG.API_SETUP)
     (told,) = worker.expect_told(alive=[id_])
     assert told.fields[1] == deadline
 
