@@ -101,3 +101,19 @@ size_t clean_width(struct span text)
 	}
 	return width;
 }
+
+void clean_print_cell(FILE *out, struct span text, size_t width)
+{
+	char space[ESCAPE_SIZE];
+	size_t dots = clean_width(text) > width ? MIN(width, (size_t)3) : 0, used = 0;
+
+	while (text.n > 0) {
+		struct span shown = next_shown(&text, space);
+		size_t n = shown.p == space ? shown.n : 1;
+		if (used + n + dots > width)
+			break;
+		fwrite(shown.p, 1, shown.n, out);
+		used += n;
+	}
+	fprintf(out, "%.*s%*s", (int)dots, "...", (int)(width - used - dots), "");
+}

@@ -15,5 +15,8 @@
 int clean_add(struct buf *out, struct span text) WARN_UNUSED;
 void clean_print(FILE *out, struct span text);
 
+// The same in exactly WIDTH columns: cut, with "..." at its end, or filled with blanks.
+void clean_print_cell(FILE *out, struct span text, size_t width);
+
 // Columns TEXT takes, cleaned: one for each character (wide ones count once).
 size_t clean_width(struct span text);

@@ -5,6 +5,7 @@
 
 #include "commands.h"
 
+#include "command_create.h"
 #include "handlers.h"
 
 #include <assert.h>
@@ -29,27 +30,151 @@ const struct option_def option_table[OPTION_COUNT] = {
 		"trust the certificates in FILE (PEM) and no others when the server uses TLS",
 		NULL},
 	[OPTION_JSON] = {"json", '\0', NULL, NULL, "print JSON, for programs", NULL},
+	[OPTION_ALL] = {"all", 'a', NULL, NULL, "list tunnels that are over as well", NULL},
+	[OPTION_TIMEOUT] = {"timeout", 't', "TIME", NULL,
+		"when it ends: 15m, 2h, 1d12h, 2026-01-31T12:00Z (else what the server has set)",
+		"A number alone is seconds, or from 1000000000 on seconds since the epoch.\n"
+		"A point in time without a zone is local time.\n"},
+	[OPTION_AUTH] = {"auth", '\0', "HOW", "bearer basic none",
+		"how visitors show the secret (bearer)",
+		"With\n.Cm none\nwhoever has the URL gets in.\n"},
+	[OPTION_NAME] = {"name", 'n', "TEXT", NULL, "a name for it, for people", NULL},
+	[OPTION_PREFIX] = {"prefix", '\0', "WHAT", "strip keep",
+		"whether the service sees /path or /t/ID/path (strip)", NULL},
+	[OPTION_ORIGIN] = {"origin", '\0', "KIND", NULL,
+		"the kind of address it gets, of those the server has (path)", NULL},
+	[OPTION_CONNECTIONS] = {"connections", '\0', "N", NULL,
+		"at most N connections of visitors at once", NULL},
+	[OPTION_REQUESTS] = {"requests", '\0', "N", NULL, "it ends with its Nth request", NULL},
+	[OPTION_BYTES] = {"bytes", '\0', "N", NULL,
+		"it ends when N bytes have gone through (k, M, G: thousands)", NULL},
+	[OPTION_RATE] = {"rate", '\0', "N", NULL, "at most N requests a second", NULL},
 };
 
 const struct command command_table[] = {
 	{
-		.name = "completion",
-		.operands = "bash",
+		.name = "create",
+		.operands = "[BACKEND]",
+		.max_operands = 1,
+		.options = OPTIONS_SERVER | CREATE_OPTIONS | OPTION_BIT(JSON),
+		.run = create_run,
+		.summary = "make a tunnel; prints its URL",
+		.manual = "The server connects to\n"
+			  ".Ar BACKEND :\n"
+			  "an http, https or tcp URL, or a port or host:port for http.\n"
+			  "It is seen from the server:\n"
+			  ".Ql 3000\n"
+			  "is a port of the machine where\n"
+			  ".Xr tunneld 8\n"
+			  "runs.\n"
+			  "Without\n"
+			  ".Ar BACKEND\n"
+			  "an agent connects to the server and serves the tunnel.\n"
+			  "The URL is printed to standard output, the secret and how to use it to\n"
+			  "standard error; with\n"
+			  ".Fl -json\n"
+			  "everything to standard output.\n",
+	},
+	{
+		.name = "ls",
+		.operands = "",
+		.options = OPTIONS_SERVER | OPTION_BIT(ALL) | OPTION_BIT(JSON),
+		.run = ls_run,
+		.summary = "list your tunnels",
+	},
+	{
+		.name = "show",
+		.operands = "TUNNEL",
 		.min_operands = 1,
 		.max_operands = 1,
-		.run = completion_run,
-		.summary = "prints completion for bash",
-		.manual = "To have it in every shell, put\n"
-			  ".Ql source <(tunnel completion bash)\n"
-			  "into\n"
-			  ".Pa ~/.bashrc .\n",
+		.options = OPTIONS_SERVER | OPTION_BIT(JSON),
+		.run = show_run,
+		.summary = "show a tunnel and what has gone through it",
+		.manual = ".Ar TUNNEL ,\n"
+			  "here and below, is an id or a URL of the tunnel.\n",
+	},
+	{
+		.name = "extend",
+		.operands = "TUNNEL TIME",
+		.min_operands = 2,
+		.max_operands = 2,
+		.options = OPTIONS_SERVER | OPTION_BIT(JSON),
+		.run = extend_run,
+		.summary = "move the end of a tunnel",
+		.manual = ".Ar TIME\n"
+			  "is counted from now, as with\n"
+			  ".Fl -timeout .\n",
+	},
+	{
+		.name = "rm",
+		.operands = "TUNNEL...",
+		.min_operands = 1,
+		.max_operands = OPERANDS_ANY,
+		.options = OPTIONS_SERVER | OPTION_BIT(JSON),
+		.run = rm_run,
+		.summary = "end tunnels at once, and every connection of theirs",
+	},
+	{
+		.name = "events",
+		.operands = "",
+		.options = OPTIONS_SERVER | OPTION_BIT(JSON),
+		.run = events_run,
+		.summary = "follow what happens to your tunnels, until Ctrl-C",
+		.manual =
+			"When the connection is lost it is made again, and what happened meanwhile is\n"
+			"told then.\n"
+			"With\n"
+			".Fl -json\n"
+			"every event is a line with the members\n"
+			".Cm event , id\n"
+			"and\n"
+			".Cm data .\n",
+	},
+	{
+		.name = "login",
+		.operands = "[URL]",
+		.max_operands = 1,
+		.options = OPTIONS_SERVER,
+		.run = login_run,
+		.summary = "store server and token in the configuration file",
+		.manual = "Asks for what was not given, for the token without showing it.\n"
+			  "If standard input is no terminal, the token is its first line.\n"
+			  "They are stored only if the server accepts the token.\n",
+	},
+	{
+		.name = "logout",
+		.operands = "",
+		.run = logout_run,
+		.summary = "remove the token from the configuration file",
+	},
+	{
+		.name = "doctor",
+		.operands = "",
+		.options = OPTIONS_SERVER | OPTION_BIT(JSON),
+		.run = doctor_run,
+		.summary = "find out why the server cannot be reached",
+		.manual =
+			"Goes the way to the server step by step, and says of each whether it works,\n"
+			"and if not, what to do.\n",
 	},
 	{
 		.name = "version",
 		.operands = "",
 		.options = OPTION_BIT(JSON),
 		.run = version_run,
-		.summary = "prints the version of this program",
+		.summary = "print the version of this program",
+	},
+	{
+		.name = "completion",
+		.operands = "bash",
+		.min_operands = 1,
+		.max_operands = 1,
+		.run = completion_run,
+		.summary = "print completion for bash",
+		.manual = "To have it in every shell, put\n"
+			  ".Ql source <(tunnel completion bash)\n"
+			  "into\n"
+			  ".Pa ~/.bashrc .\n",
 	},
 };
 const size_t command_count = ARRAY_SIZE(command_table);

@@ -5,6 +5,8 @@
 
 #include "failure.h"
 
+#include "clean.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -16,4 +18,11 @@ int failure_set(struct failure *failure, enum exit_code code, const char *format
 	vsnprintf(failure->text, sizeof failure->text, format, args);
 	va_end(args);
 	return (int)code;
+}
+
+void failure_print(const struct failure *failure)
+{
+	fputs("tunnel: ", stderr);
+	clean_print(stderr, span_of(failure->text));
+	fputc('\n', stderr);
 }

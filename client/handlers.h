@@ -9,4 +9,13 @@
 #include "commands.h"
 
 int completion_run(const struct invocation *invocation, struct failure *failure);
+int create_run(const struct invocation *invocation, struct failure *failure);
+int doctor_run(const struct invocation *invocation, struct failure *failure);
+int events_run(const struct invocation *invocation, struct failure *failure);
+int extend_run(const struct invocation *invocation, struct failure *failure);
+int login_run(const struct invocation *invocation, struct failure *failure);
+int logout_run(const struct invocation *invocation, struct failure *failure);
+int ls_run(const struct invocation *invocation, struct failure *failure);
+int rm_run(const struct invocation *invocation, struct failure *failure);
+int show_run(const struct invocation *invocation, struct failure *failure);
 int version_run(const struct invocation *invocation, struct failure *failure);

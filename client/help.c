@@ -5,29 +5,9 @@
 
 #include "help.h"
 
-enum {
-	COLUMN = 22, // where explanations begin
-	WIDTH = 79,
-};
+#include "terminal.h"
 
-// Prints TEXT from column AT on, in lines of WIDTH columns that begin at column INDENT.
-static void print_wrapped(FILE *out, size_t at, size_t indent, const char *text)
-{
-	while (*text != '\0') {
-		size_t n = strcspn(text, " ");
-		if (at > indent && at + 1 + n > WIDTH) {
-			fprintf(out, "\n%*s", (int)indent, "");
-			at = indent;
-		} else if (at > indent) {
-			fputc(' ', out);
-			at++;
-		}
-		fwrite(text, 1, n, out);
-		at += n;
-		text += n + (text[n] == ' ');
-	}
-	fputc('\n', out);
-}
+enum { COLUMN = 22 }; // where explanations begin
 
 // LEFT in its column, and TEXT beside or, where LEFT is too long, below it.
 static void print_row(FILE *out, const char *left, const char *text)
@@ -38,7 +18,7 @@ static void print_row(FILE *out, const char *left, const char *text)
 		fprintf(out, "\n%*s", COLUMN, "");
 	else
 		fprintf(out, "%*s", COLUMN - n, "");
-	print_wrapped(out, COLUMN, COLUMN, text);
+	terminal_wrap(out, COLUMN, text);
 }
 
 void help_overview(FILE *out)

@@ -3,7 +3,6 @@
 //
 // tunnel: what people and scripts use of tunneld.
 
-#include "clean.h"
 #include "handlers.h"
 #include "help.h"
 
@@ -37,11 +36,8 @@ static int end(int r, struct failure *failure)
 		r = -errno;
 	if (r < 0)
 		r = failure_set(failure, EXIT_CODE_OTHER, "%s", strerror(-r));
-	if (r != 0 && failure->text[0] != '\0') {
-		fputs("tunnel: ", stderr);
-		clean_print(stderr, span_of(failure->text));
-		fputc('\n', stderr);
-	}
+	if (r != 0 && failure->text[0] != '\0')
+		failure_print(failure);
 	return r;
 }
 

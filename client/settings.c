@@ -163,8 +163,8 @@ static void warn_of_clear_text(const struct settings *settings)
 			settings->server.host);
 }
 
-int settings_load(
-	struct settings *settings, const struct invocation *invocation, struct failure *failure)
+static int load(struct settings *settings, const struct invocation *invocation, bool fresh,
+	struct failure *failure)
 {
 	struct config config;
 	bool elsewhere = false;
@@ -174,7 +174,7 @@ int settings_load(
 	if (r == 0)
 		r = find_server(settings, invocation, &config, &elsewhere, failure);
 	if (r == 0)
-		r = find_token(settings, invocation, &config, elsewhere, failure);
+		r = find_token(settings, invocation, &config, elsewhere || fresh, failure);
 	if (r == 0)
 		r = find_ca(settings, invocation, &config);
 	if (r == 0)
@@ -185,6 +185,18 @@ int settings_load(
 	else
 		warn_of_clear_text(settings);
 	return r;
+}
+
+int settings_load(
+	struct settings *settings, const struct invocation *invocation, struct failure *failure)
+{
+	return load(settings, invocation, false, failure);
+}
+
+int settings_load_fresh(
+	struct settings *settings, const struct invocation *invocation, struct failure *failure)
+{
+	return load(settings, invocation, true, failure);
 }
 
 void settings_deinit(struct settings *settings)

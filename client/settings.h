@@ -27,6 +27,9 @@ struct settings {
 // errno.
 int settings_load(struct settings *settings, const struct invocation *invocation,
 	struct failure *failure) WARN_UNUSED;
+// The same without the configuration file's token: for a login.
+int settings_load_fresh(struct settings *settings, const struct invocation *invocation,
+	struct failure *failure) WARN_UNUSED;
 // Wipes and frees. A zeroed struct is left alone.
 void settings_deinit(struct settings *settings);
 
