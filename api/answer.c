@@ -4,6 +4,7 @@
 #include "answer.h"
 
 #include "failures.h"
+#include "handshake.h"
 #include "http_date.h"
 #include "page.h"
 
@@ -80,6 +81,19 @@ void answer_stream(struct connection *c, const char *type, struct connection_wai
 		connection_answered(c, r);
 	else
 		connection_stream(c, waiter, r);
+}
+
+void answer_upgrade(struct connection *c, const char *id, struct span key)
+{
+	char accept[HANDSHAKE_ACCEPT_SIZE];
+	handshake_accept(accept, key);
+	memcpy(c->tunnel, id, strnlen(id, sizeof c->tunnel - 1));
+	c->status = 101;
+	connection_upgrade(c, buf_printf(&c->out,
+				      "HTTP/1.1 101 %s\r\nUpgrade: websocket\r\n"
+				      "Connection: upgrade\r\nSec-WebSocket-Accept: %s\r\n"
+				      "Sec-WebSocket-Protocol: " HANDSHAKE_PROTOCOL "\r\n\r\n",
+				      http_reason(101), accept));
 }
 
 void answer_empty(struct connection *c, unsigned status, struct span fields)

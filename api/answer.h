@@ -33,6 +33,9 @@ int answer_format(struct buf *out, unsigned status, const char *type, struct spa
 // BYTES, a complete answer of STATUS that was made before.
 void answer_bytes(struct connection *connection, unsigned status, struct span bytes);
 
+// 101 to an agent of tunnel ID, whose Sec-WebSocket-Key is KEY: connection_upgrade().
+void answer_upgrade(struct connection *connection, const char *id, struct span key);
+
 // 204 or another status without a body.
 void answer_empty(struct connection *connection, unsigned status, struct span fields);
 

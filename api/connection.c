@@ -27,6 +27,7 @@ static enum step step_body(struct connection *c);
 static enum step step_waiting(struct connection *c);
 static enum step step_sending(struct connection *c);
 static enum step step_streaming(struct connection *c);
+static enum step step_upgrading(struct connection *c);
 static enum step step_lingering(struct connection *c);
 static enum step step_broken(struct connection *c);
 
@@ -36,6 +37,7 @@ static enum step (*const steps[CONNECTION_STATES])(struct connection *c) = {
 	[CONNECTION_WAITING] = step_waiting,
 	[CONNECTION_SENDING] = step_sending,
 	[CONNECTION_STREAMING] = step_streaming,
+	[CONNECTION_UPGRADING] = step_upgrading,
 	[CONNECTION_LINGERING] = step_lingering,
 	[CONNECTION_BROKEN] = step_broken,
 };
@@ -324,6 +326,34 @@ static enum step step_streaming(struct connection *c)
 	return wait_for(c, EPOLLRDHUP);
 }
 
+// ---- another protocol
+
+void connection_upgrade(struct connection *c, int r)
+{
+	assert(c->state == CONNECTION_BODY);
+	connection_answered(c, r);
+	if (c->state == CONNECTION_SENDING)
+		c->state = CONNECTION_UPGRADING;
+}
+
+// Whoever takes it over belongs to a tunnel: what is cut at its end has to look cut.
+static void reset_when_closed(struct connection *c)
+{
+	static const struct linger reset = {.l_onoff = 1};
+	setsockopt(c->watch.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+}
+
+static enum step step_upgrading(struct connection *c)
+{
+	enum step step = send_out(c, 0);
+	if (step != STEP_AGAIN)
+		return step;
+	log_request(c, false);
+	reset_when_closed(c);
+	c->set->server->upgraded(c, buf_span(&c->in));
+	return STEP_OVER;
+}
+
 // ---- the end
 
 static bool has_error(int fd)
@@ -438,6 +468,7 @@ static void on_deadline(struct loop_timer *timer)
 	case CONNECTION_WAITING:
 	case CONNECTION_SENDING:
 	case CONNECTION_STREAMING:
+	case CONNECTION_UPGRADING:
 	case CONNECTION_BROKEN:
 	case CONNECTION_STATES:
 	default: break;

@@ -41,6 +41,9 @@ struct connection_server {
 	void (*begin)(struct connection *connection, struct request *request);
 	// All has come. Answers, or waits. REQUEST is gone afterwards.
 	void (*handle)(struct connection *connection, struct request *request);
+	// A 101 has been sent, and BYTES came behind its request. The descriptor may be copied; it
+	// is closed afterwards.
+	void (*upgraded)(struct connection *connection, struct span bytes);
 	// It was answered with CODE, a status of 500 or more: for the log.
 	void (*failed)(struct connection *connection, enum code code, const char *request_id);
 };
@@ -51,6 +54,7 @@ enum connection_state {
 	CONNECTION_WAITING,   // somebody answers later
 	CONNECTION_SENDING,   // the answer is being sent
 	CONNECTION_STREAMING, // an answer without an end is being sent
+	CONNECTION_UPGRADING, // a 101 is being sent
 	CONNECTION_LINGERING, // all is sent, the peer's end is waited for
 	CONNECTION_BROKEN,
 	CONNECTION_STATES
@@ -70,7 +74,7 @@ struct connection {
 	size_t drained; // bytes dropped while lingering
 	struct request *request;
 	struct connection_waiter *waiter;
-	char tunnel[TUNNEL_ID_MAX + 1]; // of a page
+	char tunnel[TUNNEL_ID_MAX + 1]; // of a page, or of the agent that is upgraded
 	struct facts facts;             // of a request; as its gate says
 	// How the request wants to be answered.
 	enum answer_form form;
@@ -109,6 +113,10 @@ void connection_forget(struct connection *connection);
 // `out` holds a complete answer (R is 0) or could not be given one (R is negative: the connection
 // is closed).
 void connection_answered(struct connection *connection, int r);
+
+// In `handle`: `out` holds a 101 (R as above). When it has been sent the server takes the
+// connection over (`upgraded`): nothing is read before that.
+void connection_upgrade(struct connection *connection, int r);
 
 // In `handle`: `out` holds the head of an answer that has no end (R as above), and WAITER has what
 // follows, bit by bit: it is asked for `more` whenever all has been sent. This goes on until the

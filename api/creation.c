@@ -16,10 +16,16 @@ static_assert(2 + BASE32_SIZE(CREATION_ID_RANDOM) - 1 <= TUNNEL_ID_MAX, "an id f
 
 // ---- its end
 
+static void forget_secrets(struct creation *creation)
+{
+	explicit_bzero(creation->secret, sizeof creation->secret);
+	explicit_bzero(creation->agent_token, sizeof creation->agent_token);
+}
+
 static void creation_free(struct creation *creation)
 {
 	pending_stop(&creation->spawn);
-	explicit_bzero(creation->secret, sizeof creation->secret);
+	forget_secrets(creation);
 	if (creation->connection != NULL)
 		connection_forget(creation->connection);
 	if (creation->kept != NULL)
@@ -90,13 +96,15 @@ static void on_over(struct connection_waiter *waiter, bool lost)
 		creation_free(creation);
 }
 
-static int format_created(struct buf *out, const struct creation *creation, struct span secret)
+static int format_created(struct buf *out, const struct creation *creation)
 {
-	const struct tunnel_view view = {
+	struct tunnel_view view = {
 		.public_url = span_of(creation->worker->settings.public_url),
-		.secret = secret,
+		.agent_token = span_of(creation->agent_token),
 		.to_creator = true,
 	};
+	if (creation->tunnel.auth != AUTH_NONE)
+		view.secret = span_of(creation->secret);
 	// Room for all: growing would leave a copy of the secret behind.
 	if (buf_room(out, out->cap) == NULL)
 		return -ENOMEM;
@@ -104,18 +112,15 @@ static int format_created(struct buf *out, const struct creation *creation, stru
 	return r == 0 ? buf_add(out, "\n", 1) : r;
 }
 
-// The whole answer. The secret is gone from CREATION afterwards.
+// The whole answer. The secrets are gone from CREATION afterwards.
 static int format_answer(struct buf *out, struct creation *creation)
 {
 	enum { DOCUMENT_MAX = 4096, FIELDS_MAX = 128 };
 	CLEANUP(buf_wipe) struct buf document;
 	char fields[FIELDS_MAX];
-	struct span secret = {NULL, 0};
 	buf_init(&document, DOCUMENT_MAX);
-	if (creation->tunnel.auth != AUTH_NONE)
-		secret = span_of(creation->secret);
-	int r = format_created(&document, creation, secret);
-	explicit_bzero(creation->secret, sizeof creation->secret);
+	int r = format_created(&document, creation);
+	forget_secrets(creation);
 	if (r < 0)
 		return r;
 	int n = snprintf(
@@ -165,7 +170,8 @@ static void on_spawned(struct creation *creation, uint64_t deadline_us)
 	}
 	tunnel->state = TUNNEL_ACTIVE;
 	worker_log(worker, LOG_INFO, "tunnel %s created by %s: %s for %llu s", tunnel->id,
-		tunnel->token, tunnel->backend, (unsigned long long)tunnel->timeout_s);
+		tunnel->token, tunnel_is_pull(tunnel) ? "its agents" : tunnel->backend,
+		(unsigned long long)tunnel->timeout_s);
 	events_publish(&worker->events, EVENT_CREATED, tunnel);
 	answer_created(creation);
 }
@@ -267,19 +273,31 @@ static bool is_refused(
 		"max_tunnels of this server");
 }
 
-// Makes the id and the secret. Returns 0 or a negative errno.
+// Writes a secret and its hash. Returns 0 or a negative errno.
+static int make_secret(char out[CREATION_SECRET_SIZE], struct secret_hash *hash)
+{
+	uint8_t random[CREATION_SECRET_RANDOM];
+	if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
+		return -EIO;
+	base32_encode(out, random, sizeof random);
+	secret_hash_make(hash, span_of(out));
+	explicit_bzero(random, sizeof random);
+	return 0;
+}
+
+// Makes the id and the secrets. Returns 0 or a negative errno.
 static int make_secrets(struct creation *creation)
 {
-	uint8_t random[CREATION_ID_RANDOM + CREATION_SECRET_RANDOM];
+	uint8_t random[CREATION_ID_RANDOM];
 	struct tunnel *tunnel = &creation->tunnel;
 	if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
 		return -EIO;
 	memcpy(tunnel->id, "t-", 2);
-	base32_encode(tunnel->id + 2, random, CREATION_ID_RANDOM);
-	base32_encode(creation->secret, random + CREATION_ID_RANDOM, CREATION_SECRET_RANDOM);
-	secret_hash_make(&tunnel->secret_hash, span_of(creation->secret));
-	explicit_bzero(random, sizeof random);
-	return 0;
+	base32_encode(tunnel->id + 2, random, sizeof random);
+	int r = make_secret(creation->secret, &tunnel->secret_hash);
+	if (r == 0 && tunnel_is_pull(tunnel))
+		r = make_secret(creation->agent_token, &tunnel->agent_hash);
+	return r;
 }
 
 static void copy_settings(

@@ -3,9 +3,9 @@
 //
 // A tunnel on its way: from the row in state `starting` to the answer of its POST.
 //
-// Only the asker ever learns the secret. So when nobody is left to take the answer, the tunnel is
-// of no use to anyone and is revoked again; unless there was an Idempotency-Key: then the asker can
-// ask again.
+// Only the asker ever learns the secret and the agent token. So when nobody is left to take the
+// answer, the tunnel is of no use to anyone and is revoked again; unless there was an
+// Idempotency-Key: then the asker can ask again.
 
 #pragma once
 
@@ -31,12 +31,14 @@ struct creation {
 	struct connection_waiter waiter;
 	struct pending spawn;
 	struct tunnel tunnel;
-	char secret[CREATION_SECRET_SIZE]; // wiped once it is in the answer
-	bool keyed;                        // there was an Idempotency-Key
-	struct secret_hash key;            // of it and the token
-	struct kept_answer *kept;          // NULL: without a key, or it is answered
-	bool ending;                       // END was sent while it was starting
-	int64_t token_end_us;              // of the caller's token on CLOCK_BOOTTIME; 0: none
+	// Wiped once they are in the answer.
+	char secret[CREATION_SECRET_SIZE];
+	char agent_token[CREATION_SECRET_SIZE]; // of a pull tunnel
+	bool keyed;                             // there was an Idempotency-Key
+	struct secret_hash key;                 // of it and the token
+	struct kept_answer *kept;               // NULL: without a key, or it is answered
+	bool ending;                            // END was sent while it was starting
+	int64_t token_end_us;                   // of the caller's token on CLOCK_BOOTTIME; 0: none
 };
 
 TAILQ_HEAD(creation_list, creation);

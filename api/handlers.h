@@ -16,6 +16,16 @@ void handle_show(struct worker *worker, struct connection *connection, struct re
 void handle_change(struct worker *worker, struct connection *connection, struct request *request);
 void handle_delete(struct worker *worker, struct connection *connection, struct request *request);
 
+// Reads the tunnel, or answers that there is none, as for one outside SCOPE.
+struct tunnel;
+bool handle_find_tunnel(struct worker *worker, struct connection *connection, const char *scope,
+	struct span id, struct tunnel *tunnel);
+
+// handlers_agent.c
+void handle_agent(struct worker *worker, struct connection *connection, struct request *request);
+// Its connection has been told 101: passes it on.
+void handle_upgraded(struct connection *connection, struct span bytes);
+
 // handlers_events.c
 void handle_events(struct worker *worker, struct connection *connection, struct request *request);
 
@@ -47,7 +57,6 @@ void handle_login_form(
 void handle_metrics(struct worker *worker, struct connection *connection, struct request *request);
 
 // handlers_visitor.c: reads tunnel ID if it lives, or answers the visitor what else it is.
-struct tunnel;
 bool handle_find_live(struct worker *worker, struct connection *connection, struct span id,
 	struct tunnel *tunnel);
 // What is not the API's. Answers any request.

@@ -225,8 +225,7 @@ static void answer_shown(
 	answer_with_tunnel(connection, tunnel, &view);
 }
 
-// Reads the tunnel, or answers that there is none, as for one outside SCOPE.
-static bool find_tunnel(struct worker *worker, struct connection *connection, const char *scope,
+bool handle_find_tunnel(struct worker *worker, struct connection *connection, const char *scope,
 	struct span id, struct tunnel *tunnel)
 {
 	int r = tunnel_id_ok(id) ? store_tunnel_get(worker->store, id, tunnel) : STORE_NONE;
@@ -256,7 +255,7 @@ static void on_counters(struct pending *pending, const struct ipc_message *messa
 	struct connection *connection = showing->connection;
 	struct tunnel tunnel;
 	connection_forget(connection);
-	bool found = find_tunnel(worker, connection, NULL, span_of(showing->id), &tunnel);
+	bool found = handle_find_tunnel(worker, connection, NULL, span_of(showing->id), &tunnel);
 	free(showing);
 	if (!found)
 		return;
@@ -294,7 +293,7 @@ static bool ask_for_counters(
 void handle_show(struct worker *worker, struct connection *connection, struct request *request)
 {
 	struct tunnel tunnel;
-	if (!find_tunnel(worker, connection, request_scope(request), request->id, &tunnel))
+	if (!handle_find_tunnel(worker, connection, request_scope(request), request->id, &tunnel))
 		return;
 	if (tunnel.state != TUNNEL_ACTIVE || !ask_for_counters(worker, connection, &tunnel))
 		answer_shown(worker, connection, &tunnel);
@@ -327,7 +326,8 @@ void handle_change(struct worker *worker, struct connection *connection, struct 
 	struct tunnel tunnel;
 	struct tunnel_request wanted;
 	if (!worker_is_ready(worker, connection) ||
-		!find_tunnel(worker, connection, request_scope(request), request->id, &tunnel) ||
+		!handle_find_tunnel(
+			worker, connection, request_scope(request), request->id, &tunnel) ||
 		!is_not_over(connection, &tunnel))
 		return;
 	const struct tunnel_bounds bounds = bounds_of(worker, left_to(worker, &tunnel));
@@ -343,7 +343,8 @@ void handle_delete(struct worker *worker, struct connection *connection, struct 
 {
 	struct tunnel tunnel;
 	if (!worker_is_ready(worker, connection) ||
-		!find_tunnel(worker, connection, request_scope(request), request->id, &tunnel))
+		!handle_find_tunnel(
+			worker, connection, request_scope(request), request->id, &tunnel))
 		return;
 	if (is_not_over(connection, &tunnel))
 		deletion_start(worker, connection, &request->caller, &tunnel);

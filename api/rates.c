@@ -33,12 +33,12 @@ static void forget_quiet(struct rates *rates, struct instant now)
 		forget(rates, last);
 }
 
-// The rate of TOKEN, moved to the front, or NULL.
-static struct rate *find(struct rates *rates, const char *token)
+// The rate of ID, moved to the front, or NULL.
+static struct rate *find(struct rates *rates, const char *id)
 {
 	struct rate *rate;
 	TAILQ_FOREACH(rate, &rates->all, link)
-	if (strcmp(rate->token, token) == 0) {
+	if (strcmp(rate->id, id) == 0) {
 		TAILQ_REMOVE(&rates->all, rate, link);
 		TAILQ_INSERT_HEAD(&rates->all, rate, link);
 		return rate;
@@ -46,17 +46,17 @@ static struct rate *find(struct rates *rates, const char *token)
 	return NULL;
 }
 
-unsigned rates_take(struct rates *rates, const char *token, struct instant now)
+unsigned rates_take(struct rates *rates, const char *id, struct instant now)
 {
 	if (rates->per_minute == 0)
 		return 0;
-	struct rate *rate = find(rates, token);
+	struct rate *rate = find(rates, id);
 	if (rate == NULL) {
 		rate = calloc(1, sizeof *rate);
 		if (rate == NULL)
 			return 1;
 		bucket_init(&rate->bucket, rates->per_minute, now);
-		memcpy(rate->token, token, strnlen(token, sizeof rate->token - 1));
+		memcpy(rate->id, id, strnlen(id, sizeof rate->id - 1));
 		TAILQ_INSERT_HEAD(&rates->all, rate, link);
 		rates->n++;
 	}

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: ISC
 // SPDX-FileCopyrightText: 2026 the tunneld authors
 //
-// A bucket for each token that has created tunnels lately. After a minute it is full again, as good
-// as a new one, and is forgotten; so there are as many as there are tokens at work.
+// A bucket for each token that has created tunnels lately, or each tunnel whose agents have
+// connected. After a minute it is full again, as good as a new one, and is forgotten; so there are
+// as many as there are at work.
 
 #pragma once
 
@@ -11,12 +12,12 @@
 
 #include <sys/queue.h>
 
-enum { RATES_MAX = 4096 }; // tokens; beyond that the one that was quiet for longest starts anew
+enum { RATES_MAX = 4096 }; // beyond that the one that was quiet for longest starts anew
 
 struct rate {
 	TAILQ_ENTRY(rate) link;
 	struct bucket bucket;
-	char token[TOKEN_ID_MAX + 1];
+	char id[TUNNEL_ID_MAX + 1]; // of a token or a tunnel, which are as long
 };
 
 struct rates {
@@ -28,6 +29,6 @@ struct rates {
 void rates_init(struct rates *rates, uint64_t per_minute);
 void rates_deinit(struct rates *rates);
 
-// Takes one for TOKEN. Returns 0, or the seconds (at least 1) until there is one; 1 also without
+// Takes one for ID. Returns 0, or the seconds (at least 1) until there is one; 1 also without
 // memory.
-unsigned rates_take(struct rates *rates, const char *token, struct instant now);
+unsigned rates_take(struct rates *rates, const char *id, struct instant now);

@@ -17,6 +17,7 @@ static const struct route routes[] = {
 	{HTTP_GET, "/_api/tunnels/{id}", ROUTE_TOKEN, handle_show},
 	{HTTP_PATCH, "/_api/tunnels/{id}", ROUTE_TOKEN, handle_change},
 	{HTTP_DELETE, "/_api/tunnels/{id}", ROUTE_TOKEN, handle_delete},
+	{HTTP_GET, "/_api/tunnels/{id}/agent", ROUTE_AGENT, handle_agent},
 	{HTTP_POST, "/_api/tokens", ROUTE_OWNER, handle_token_create},
 	{HTTP_GET, "/_api/tokens", ROUTE_OWNER, handle_token_list},
 	{HTTP_GET, "/_api/tokens/{id}", ROUTE_OWNER, handle_token_show},
@@ -115,8 +116,7 @@ static void answer_no_token(
 	answer_problem_full(connection, &problem);
 }
 
-// Answers what stands against the caller. OUTCOME: of access.h. Returns whether nothing does.
-static bool is_admitted(struct worker *worker, struct connection *connection,
+bool routes_admit(struct worker *worker, struct connection *connection,
 	const struct request *request, int outcome)
 {
 	if (outcome == ACCESS_NONE) {
@@ -134,7 +134,7 @@ static void identify(struct worker *worker, struct connection *connection, struc
 	const struct route *route = request->route;
 	int r = access_find(
 		&request->head, &worker->settings.owner_token, worker->store, &request->caller);
-	if (!is_admitted(worker, connection, request, r))
+	if (!routes_admit(worker, connection, request, r))
 		return;
 	bool owner = token_is_owner(request->caller.id);
 	if (route->access == ROUTE_OWNER && !owner)
@@ -198,7 +198,7 @@ static void begin(struct connection *connection, struct request *request)
 		handle_elsewhere(worker, connection, request);
 	else if (route == NULL)
 		answer_wrong_method(connection, request);
-	else if (route->access != ROUTE_PUBLIC)
+	else if (route->access >= ROUTE_TOKEN)
 		identify(worker, connection, request);
 }
 
@@ -207,8 +207,8 @@ static void handle(struct connection *connection, struct request *request)
 	struct worker *worker = container_of(connection->set, struct worker, connections);
 	const struct route *route = request->route;
 	// The token may have ended while the body was on its way.
-	int r = route->access != ROUTE_PUBLIC ? access_again(worker->store, &request->caller) : 0;
-	if (is_admitted(worker, connection, request, r))
+	int r = route->access >= ROUTE_TOKEN ? access_again(worker->store, &request->caller) : 0;
+	if (routes_admit(worker, connection, request, r))
 		route->handle(worker, connection, request);
 }
 
@@ -220,4 +220,4 @@ static void failed(struct connection *connection, enum code code, const char *re
 		"answered %u %s, request_id %s", info->status, info->name, request_id);
 }
 
-const struct connection_server routes_server = {begin, handle, failed};
+const struct connection_server routes_server = {begin, handle, handle_upgraded, failed};

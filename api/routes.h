@@ -11,6 +11,7 @@ struct worker;
 
 enum route_access {
 	ROUTE_PUBLIC,
+	ROUTE_AGENT, // an agent token, or one that owns the tunnel: its handler finds out
 	ROUTE_TOKEN, // any valid token
 	ROUTE_OWNER, // the owner's
 };
@@ -22,6 +23,10 @@ struct route {
 	void (*handle)(
 		struct worker *worker, struct connection *connection, struct request *request);
 };
+
+// Answers what stands against the caller. OUTCOME: of access.h. Returns whether nothing does.
+bool routes_admit(struct worker *worker, struct connection *connection,
+	const struct request *request, int outcome);
 
 // The whole table, N rows: tests compare it with openapi.json.
 const struct route *routes_table(size_t *n);

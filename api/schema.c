@@ -92,7 +92,14 @@ static const char step_4[] =
 	"CREATE UNIQUE INDEX tunnels_by_key ON tunnels(idempotency_key)"
 	"  WHERE idempotency_key IS NOT NULL;";
 
-static const char *const steps[] = {step_1, step_2, step_3, step_4};
+static const char step_5[] =
+	// Tunnels that agents serve, and the hash of the token their agents show.
+	"ALTER TABLE tunnels ADD COLUMN agent_hash BLOB"
+	"  CHECK((mode = 'pull') = (agent_hash IS NOT NULL) AND"
+	"    (mode = 'pull') = (backend IS NULL) AND"
+	"    (agent_hash IS NULL OR length(agent_hash) = 32));";
+
+static const char *const steps[] = {step_1, step_2, step_3, step_4, step_5};
 
 const struct schema schema_tunneld = {steps, ARRAY_SIZE(steps)};
 

@@ -33,8 +33,8 @@ const char *const store_sql[STATEMENTS] = {
 		      " VALUES(?, ?, ?, ?, ?, ?)",
 	[SQL_ADD] = "INSERT INTO tunnels(id, token, state, mode, name, backend, auth, prefix,"
 		    " origin, secret_hash, timeout_s, max_connections, max_requests, max_bytes,"
-		    " request_rate, created_at, life_ms)"
-		    " VALUES(?, ?, 'starting', 'push', ?, ?, ?, ?, 'path', ?, ?, ?, ?, ?, ?, ?, ?)",
+		    " request_rate, created_at, life_ms, agent_hash)"
+		    " VALUES(?, ?, 'starting', ?, ?, ?, ?, ?, 'path', ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 	[SQL_ACTIVATE] = "UPDATE tunnels SET state = 'active', expires_at = ?, boot_id = ?,"
 			 " deadline_us = ?, remaining_ms = ?,"
 			 " idempotency_key = ifnull(?, idempotency_key) WHERE id = ?",

@@ -10,23 +10,32 @@ static int audit(struct store *store, const char *id, enum tunnel_state was,
 		tunnel_state_name(became), cause);
 }
 
+static void bind_hash(sqlite3_stmt *statement, int place, const struct secret_hash *hash)
+{
+	sqlite3_bind_blob(statement, place, hash->bytes, SECRET_HASH_SIZE, SQLITE_STATIC);
+}
+
 static int insert(struct store *store, const struct tunnel *tunnel)
 {
 	sqlite3_stmt *statement = store_statement(store, SQL_ADD);
 	store_bind_text(statement, 1, tunnel->id);
 	store_bind_text(statement, 2, tunnel->token);
-	store_bind_text(statement, 3, tunnel->name);
-	store_bind_text(statement, 4, tunnel->backend);
-	store_bind_text(statement, 5, tunnel_auth_name(tunnel->auth));
-	store_bind_text(statement, 6, tunnel_prefix_name(tunnel->prefix));
-	sqlite3_bind_blob(statement, 7, tunnel->secret_hash.bytes, SECRET_HASH_SIZE, SQLITE_STATIC);
-	store_bind_count(statement, 8, tunnel->timeout_s);
-	store_bind_count(statement, 9, tunnel->max_connections);
-	store_bind_count(statement, 10, tunnel->max_requests);
-	store_bind_count(statement, 11, tunnel->max_bytes);
-	store_bind_count(statement, 12, tunnel->request_rate);
-	sqlite3_bind_int64(statement, 13, tunnel->created_at);
-	store_bind_count(statement, 14, tunnel->life_ms);
+	store_bind_text(statement, 3, tunnel_mode_name(tunnel));
+	store_bind_text(statement, 4, tunnel->name);
+	if (!tunnel_is_pull(tunnel))
+		store_bind_text(statement, 5, tunnel->backend);
+	store_bind_text(statement, 6, tunnel_auth_name(tunnel->auth));
+	store_bind_text(statement, 7, tunnel_prefix_name(tunnel->prefix));
+	bind_hash(statement, 8, &tunnel->secret_hash);
+	store_bind_count(statement, 9, tunnel->timeout_s);
+	store_bind_count(statement, 10, tunnel->max_connections);
+	store_bind_count(statement, 11, tunnel->max_requests);
+	store_bind_count(statement, 12, tunnel->max_bytes);
+	store_bind_count(statement, 13, tunnel->request_rate);
+	sqlite3_bind_int64(statement, 14, tunnel->created_at);
+	store_bind_count(statement, 15, tunnel->life_ms);
+	if (tunnel_is_pull(tunnel))
+		bind_hash(statement, 16, &tunnel->agent_hash);
 	return store_run(store, statement);
 }
 
@@ -60,7 +69,7 @@ static int activate(struct store *store, const struct tunnel *tunnel, const stru
 	sqlite3_bind_int64(statement, 3, tunnel->deadline_us);
 	sqlite3_bind_int64(statement, 4, tunnel->remaining_ms);
 	if (key != NULL)
-		sqlite3_bind_blob(statement, 5, key->bytes, SECRET_HASH_SIZE, SQLITE_STATIC);
+		bind_hash(statement, 5, key);
 	store_bind_text(statement, 6, tunnel->id);
 	return store_run(store, statement);
 }
@@ -195,6 +204,7 @@ void store_read_tunnel(sqlite3_stmt *s, struct tunnel *tunnel)
 	tunnel->counters.bytes_out = store_read_count(s, 23);
 	tunnel->counters.last_activity = store_read_count(s, 24);
 	tunnel->life_ms = store_read_count(s, 25);
+	store_read_hash(s, 26, &tunnel->agent_hash);
 }
 
 // Reads the one row of STATEMENT. Returns 0, STORE_NONE or an error.
@@ -220,7 +230,7 @@ int store_tunnel_get(struct store *store, struct span id, struct tunnel *ret)
 int store_tunnel_of_key(struct store *store, const struct secret_hash *key, struct tunnel *ret)
 {
 	sqlite3_stmt *statement = store_statement(store, SQL_GET_KEY);
-	sqlite3_bind_blob(statement, 1, key->bytes, SECRET_HASH_SIZE, SQLITE_STATIC);
+	bind_hash(statement, 1, key);
 	return read_one(store, statement, ret);
 }
 

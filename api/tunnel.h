@@ -37,12 +37,13 @@ struct tunnel {
 	char token[TOKEN_ID_MAX + 1]; // id of the token that made it
 	enum tunnel_state state;
 	char name[TUNNEL_NAME_MAX + 1];
-	char backend[URL_TEXT_MAX]; // canonical
+	char backend[URL_TEXT_MAX]; // canonical; empty: a pull tunnel
 	enum tunnel_auth auth;
 	enum tunnel_prefix prefix;
 	struct secret_hash secret_hash;
-	uint64_t timeout_s; // as asked for last
-	uint64_t life_ms;   // from its beginning to its end
+	struct secret_hash agent_hash; // of the agent token of a pull tunnel
+	uint64_t timeout_s;            // as asked for last
+	uint64_t life_ms;              // from its beginning to its end
 	uint64_t max_connections, max_requests, max_bytes, request_rate; // 0: no limit
 	int64_t created_at;                                              // seconds since the epoch
 	int64_t expires_at;              // the same, 0 before it is active
@@ -52,6 +53,17 @@ struct tunnel {
 	int64_t remaining_ms;            // as last checkpointed
 	struct tunnel_counters counters; // as last checkpointed
 };
+
+// Whether agents serve it, which connect to us: it leads to no backend of its own.
+static inline bool tunnel_is_pull(const struct tunnel *tunnel)
+{
+	return tunnel->backend[0] == '\0';
+}
+
+static inline const char *tunnel_mode_name(const struct tunnel *tunnel)
+{
+	return tunnel_is_pull(tunnel) ? "pull" : "push";
+}
 
 static inline bool token_is_owner(const char *id)
 {

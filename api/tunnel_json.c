@@ -37,12 +37,18 @@ static int add_addresses(struct buf *out, const struct tunnel *tunnel, struct sp
 {
 	return buf_printf(out,
 		"{\"id\":\"%s\",\"url\":\"%.*s/t/%s/\",\"urls\":[\"%.*s/t/%s/\"],"
-		"\"state\":\"%s\",\"mode\":\"push\",\"auth\":\"%s\",\"prefix\":\"%s\","
+		"\"state\":\"%s\",\"mode\":\"%s\",\"auth\":\"%s\",\"prefix\":\"%s\","
 		"\"origin\":\"path\",\"token\":\"%s\",\"timeout\":%" PRIu64,
 		tunnel->id, (int)public_url.n, public_url.p, tunnel->id, (int)public_url.n,
 		public_url.p, tunnel->id, tunnel_state_name(tunnel->state),
-		tunnel_auth_name(tunnel->auth), tunnel_prefix_name(tunnel->prefix), tunnel->token,
-		tunnel->timeout_s);
+		tunnel_mode_name(tunnel), tunnel_auth_name(tunnel->auth),
+		tunnel_prefix_name(tunnel->prefix), tunnel->token, tunnel->timeout_s);
+}
+
+static int add_backend(struct buf *out, const struct tunnel *tunnel)
+{
+	return tunnel_is_pull(tunnel) ? buf_printf(out, ",\"backend\":null")
+				      : add_text(out, "backend", span_of(tunnel->backend));
 }
 
 static int add_limits(struct buf *out, const struct tunnel *tunnel)
@@ -88,13 +94,25 @@ static int add_share_url(
 		view->public_url.p, tunnel->id, (int)view->secret.n, view->secret.p);
 }
 
+// Where agents connect to (design: ws is http, wss is https), and with what.
+static int add_agent(struct buf *out, const struct tunnel *tunnel, const struct tunnel_view *view)
+{
+	static const struct span http = SPAN_INIT("http");
+	struct span rest = {view->public_url.p + http.n, view->public_url.n - http.n};
+	int r = buf_printf(out, ",\"agent\":{\"url\":\"ws%.*s/_api/tunnels/%s/agent\"", (int)rest.n,
+		rest.p, tunnel->id);
+	if (r == 0)
+		r = add_text(out, "token", view->agent_token);
+	return r == 0 ? buf_printf(out, "}") : r;
+}
+
 int tunnel_json(struct buf *out, const struct tunnel *tunnel, const struct tunnel_view *view)
 {
 	int r = add_addresses(out, tunnel, view->public_url);
 	if (r == 0)
 		r = add_text(out, "name", span_of(tunnel->name));
 	if (r == 0)
-		r = add_text(out, "backend", span_of(tunnel->backend));
+		r = add_backend(out, tunnel);
 	if (r == 0)
 		r = add_limits(out, tunnel);
 	if (r == 0)
@@ -109,5 +127,7 @@ int tunnel_json(struct buf *out, const struct tunnel *tunnel, const struct tunne
 		r = add_secret(out, view->secret);
 	if (r == 0 && view->to_creator)
 		r = add_share_url(out, tunnel, view);
+	if (r == 0 && view->to_creator && tunnel_is_pull(tunnel))
+		r = add_agent(out, tunnel, view);
 	return r == 0 ? buf_printf(out, "}") : r;
 }

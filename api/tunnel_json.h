@@ -9,10 +9,11 @@
 #include "tunnel.h"
 
 struct tunnel_view {
-	struct span public_url; // without a trailing slash
-	struct span secret;     // in the answer to its creation only; else absent: no such member
-	bool to_creator;        // `secret` is a member even when absent: null
-	bool counters;          // with the member `counters`
+	struct span public_url;  // without a trailing slash
+	struct span secret;      // in the answer to its creation only; else absent: no such member
+	struct span agent_token; // of a pull tunnel, with `to_creator`
+	bool to_creator;         // `secret` is a member even when absent: null
+	bool counters;           // with the member `counters`
 };
 
 enum { TUNNEL_JSON_MAX = 8192 }; // more than any tunnel takes

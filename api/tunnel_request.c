@@ -133,8 +133,7 @@ static void read_limits(struct document *document, const char *name, json_t *val
 }
 
 static const struct document_member members_of_new[] = {
-	{"backend", read_backend,
-		"This server needs a backend, for example \"http://127.0.0.1:3000\"."},
+	{"backend", read_backend, NULL},
 	{"timeout", read_timeout, NULL},
 	{"auth", read_auth, NULL},
 	{"name", read_name, NULL},

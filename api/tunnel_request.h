@@ -18,7 +18,7 @@ struct tunnel_bounds {
 };
 
 struct tunnel_request {
-	char backend[URL_TEXT_MAX]; // canonical
+	char backend[URL_TEXT_MAX]; // canonical; empty: not given, a pull tunnel is wanted
 	uint64_t timeout_s;
 	enum tunnel_auth auth;
 	char name[TUNNEL_NAME_MAX + 1];

@@ -137,6 +137,7 @@ static void read_settings(struct settings *settings, const struct wire_value *fi
 	settings->max_tokens = fields[12].number;
 	settings->max_event_streams = fields[14].number;
 	settings->idempotency_answers = fields[15].number;
+	settings->agent_rate = fields[19].number;
 }
 
 static void on_farewell_over(struct loop_timer *timer)
@@ -168,6 +169,7 @@ static int on_setup(struct ipc_channel *channel, struct ipc_message *message)
 	read_settings(&worker->settings, message->fields);
 	worker->failures.per_minute = worker->settings.failure_rate;
 	rates_init(&worker->create_rates, worker->settings.create_rate);
+	rates_init(&worker->agent_rates, worker->settings.agent_rate);
 	request_log_init(&worker->connections.log, &worker->loop, channel, &worker->batch,
 		(uint32_t)message->fields[13].number);
 	idempotency_init(&worker->idempotency, &worker->loop, worker->settings.idempotency_answers);
@@ -358,6 +360,7 @@ int worker_init(struct worker *worker, uint32_t epoch, unsigned reached)
 	restores_init(&worker->restores);
 	revocations_init(worker);
 	rates_init(&worker->create_rates, 0);
+	rates_init(&worker->agent_rates, 0);
 	idempotency_init(&worker->idempotency, &worker->loop, 0);
 	r = ipc_post(&worker->control, MSG_READY, -1, wire_uint(reached));
 	return r == IPC_SENT ? 0 : -EPIPE;
@@ -372,6 +375,7 @@ static void worker_deinit(struct worker *worker)
 	restores_deinit(worker);
 	revocations_deinit(worker);
 	rates_deinit(&worker->create_rates);
+	rates_deinit(&worker->agent_rates);
 	idempotency_deinit(&worker->idempotency);
 	ends_deinit(&worker->ends);
 	events_deinit(&worker->events);

@@ -54,7 +54,7 @@ struct settings {
 	char boot_id[BOOT_ID_SIZE];
 	uint64_t max_tunnels, max_timeout_s, default_timeout_s;
 	uint64_t max_connections, request_rate; // of a tunnel
-	uint64_t create_rate;                   // a minute
+	uint64_t create_rate, agent_rate;       // a minute
 	uint64_t retention_s;
 	uint32_t failure_rate; // a minute and address
 	uint64_t max_event_streams;
@@ -70,7 +70,8 @@ struct worker {
 	struct store *store; // NULL before API_SETUP, and when it cannot be opened
 	struct connections connections;
 	struct pendings pendings;
-	struct rates create_rates;
+	struct rates create_rates; // by token
+	struct rates agent_rates;  // by tunnel
 	struct idempotency idempotency;
 	struct failures failures; // wrong tokens and logins
 	struct creation_list creations;

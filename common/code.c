@@ -76,6 +76,8 @@ static const struct code_info codes[CODES] = {
 		"The request has been through tunneld several times: the service behind this tunnel is "
 		"probably a proxy that leads back to the tunnel.",
 		"proxy_loop_detected"},
+	[CODE_UPGRADE_REQUIRED] = {"upgrade_required", 426, 0, "Upgrade required",
+		"This address speaks WebSocket only."},
 };
 
 const struct code_info *code_info(enum code code)

@@ -37,6 +37,7 @@ enum code {
 	CODE_METHOD_NOT_ALLOWED,
 	CODE_REQUEST_TIMEOUT, // a body announced to the API that did not come
 	CODE_LOOP_DETECTED,
+	CODE_UPGRADE_REQUIRED, // the agents' address without a WebSocket handshake
 	CODES
 };
 

@@ -3,6 +3,7 @@
 
 #include "api_channel.h"
 
+#include "agents.h"
 #include "counters.h"
 #include "origins.h"
 #include "request_lines.h"
@@ -386,6 +387,7 @@ static const struct ipc_handling handling[] = {
 	{MSG_SNAPSHOT, on_snapshot},
 	{MSG_STOPPED, on_stopped},
 	{MSG_METRICS_GET, on_metrics_get},
+	{MSG_AGENT_IN, agents_on_message},
 };
 
 static const struct ipc_handlers handlers = {
@@ -462,7 +464,7 @@ static int ready(struct child *child)
 		wire_uint(request_lines_rate(options)), wire_uint(options->max_event_streams),
 		wire_uint(options->idempotency_answers), wire_uint(options->max_api_connections),
 		wire_uint((uint64_t)options->head_timeout * 1000),
-		wire_uint((uint64_t)options->api_timeout * 1000));
+		wire_uint((uint64_t)options->api_timeout * 1000), wire_uint(options->agent_rate));
 	if (r == IPC_SENT)
 		snapshot_start(api);
 	return r;

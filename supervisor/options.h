@@ -53,6 +53,7 @@ struct options_rules {
 // after options_parse() but api_token, when it was not given.
 struct options {
 	uint32_t agent_grace;
+	uint32_t agent_rate; // a minute, 0: no limit
 	uint32_t api_timeout;
 	char *api_token;
 	char *api_token_file;

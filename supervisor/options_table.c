@@ -26,6 +26,15 @@ const struct option_def option_table[OPTION_KEYS] = {
 			"Then visitors get status 503.\n",
 	},
 	{
+		KEY(agent_rate),
+		.type = OPTION_NUMBER,
+		.fallback = "120",
+		.max = 1000000,
+		.unit = "connections a minute",
+		.help = "connections that the agents of a tunnel may make a minute; 0: no limit",
+		.manual = "What goes beyond is answered with status 429.\n",
+	},
+	{
 		KEY(api_timeout),
 		.type = OPTION_DURATION,
 		.fallback = "10s",

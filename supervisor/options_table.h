@@ -20,7 +20,7 @@ enum option_type {
 	OPTION_RANGES,    // struct options_ranges
 };
 
-enum { OPTION_KEYS = 40, OPTION_WORDS_MAX = 3, OPTION_NAME_MAX = 31 };
+enum { OPTION_KEYS = 41, OPTION_WORDS_MAX = 3, OPTION_NAME_MAX = 31 };
 
 struct option_def {
 	const char *name;

@@ -20,7 +20,7 @@
 #include <sys/resource.h>
 
 // Besides those for tunnels and gates: listeners, programs, the API worker, look-ups, a gate that
-// is behind, dials under way, and what starting a process takes for a moment.
+// is behind, dials under way, agents that wait, and what starting a process takes for a moment.
 enum { DESCRIPTORS_SPARE = 64, DESCRIPTORS_PER_TUNNEL = 3, DESCRIPTORS_PER_GATE = 2 };
 
 // What a step may return besides 0 and a negative errno: it has logged what is wrong.

@@ -7,6 +7,7 @@
 
 #include "relay_channel.h"
 
+#include "agents.h"
 #include "request_lines.h"
 #include "supervisor.h"
 
@@ -26,13 +27,18 @@ void relay_send_config(struct tunnel *tunnel)
 		r = ipc_post(control, MSG_RELAY_CONFIG, -1,
 			wire_bin(tunnel->config, tunnel->config_size),
 			wire_uint((uint64_t)tunnel->expiry.due.us));
-	if (r == IPC_FULL || r == -ENOMEM)
+	tunnel->config_due = r == IPC_FULL || r == -ENOMEM;
+	if (tunnel->config_due)
 		ipc_want_writable(control);
 }
 
 void relay_on_writable(struct ipc_channel *channel)
 {
-	relay_send_config(tunnel_of_channel(channel));
+	struct tunnel *tunnel = tunnel_of_channel(channel);
+
+	if (tunnel->config_due)
+		relay_send_config(tunnel);
+	agents_go_on(tunnel);
 }
 
 // ---- DIAL

@@ -52,6 +52,7 @@ struct supervisor {
 	struct resolver resolver;
 	struct gates gates;
 	struct api api;
+	unsigned n_agents; // whose connections wait for a relay
 	struct tally tally;
 };
 

@@ -3,6 +3,7 @@
 
 #include "tunnel.h"
 
+#include "agents.h"
 #include "prepare.h"
 #include "relay_channel.h"
 #include "supervisor.h"
@@ -32,6 +33,7 @@ static void disarm(struct tunnel *tunnel)
 
 	resolve_cancel(&tunnel->resolve);
 	relay_dials_forget(tunnel);
+	agents_forget(tunnel);
 	loop_timer_clear(&supervisor->loop, &tunnel->timer);
 	expiry_clear(&supervisor->expiry, &tunnel->expiry);
 	tunnels_dequeue(&supervisor->tunnels, tunnel);
@@ -244,6 +246,7 @@ static struct tunnel *tunnel_new(struct supervisor *supervisor, const struct tun
 		.visitors_fd = -1,
 		.expiry = {.expired = on_expired},
 	};
+	TAILQ_INIT(&tunnel->agents);
 	if (copy_settings(tunnel, spawn) == 0)
 		return tunnel;
 	free(tunnel->config);

@@ -61,6 +61,7 @@ struct tunnel {
 	// Settings. CONFIG is NULL once the tunnel has ended.
 	uint8_t *config;
 	size_t config_size;
+	bool config_due; // the relay has an older one
 	struct secret_hash secret_hash;
 	uint64_t life_ms;     // from its beginning, in whatever boot that was, to its end
 	uint64_t deadline_us; // asked for by SPAWN, 0: none
@@ -86,6 +87,7 @@ struct tunnel {
 	int visitors_fd;       // sending end of the channel from the gates, a spare; -1: none
 	struct counters *page; // shared by the relay, read-only here; NULL: none
 	uint64_t counters[COUNTERS_N]; // as last seen, and what the next relay starts from
+	TAILQ_HEAD(, agent) agents;    // connections that wait for it, oldest first
 	struct loop_timer timer;       // the wait for READY, or the pause after a crash
 	struct instant crashes[TUNNEL_CRASHES_MAX]; // the latest, in a ring
 	unsigned n_crashes;

@@ -4,6 +4,7 @@
 // The relay of a tunnel: from the start of its process until that has been reaped, and its
 // replacement after a crash.
 
+#include "agents.h"
 #include "origins.h"
 #include "relay_channel.h"
 #include "request_lines.h"
@@ -308,6 +309,7 @@ int tunnel_on_ready(struct ipc_channel *channel, struct ipc_message *message)
 	tunnel->state = TUNNEL_LIVE;
 	tunnels_move(&supervisor->tunnels, tunnel, LIST_LIVING);
 	gates_route_add(&supervisor->gates);
+	agents_go_on(tunnel);
 	if (first)
 		api_spawned(&supervisor->api, tunnel->request_epoch, tunnel->request,
 			tunnel->expiry.due);

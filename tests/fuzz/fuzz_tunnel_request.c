@@ -17,17 +17,26 @@ static const struct tunnel_bounds bounds = {
 	.request_rate = 50,
 };
 
-static void check_taken(const struct tunnel_request *request)
+// Canonical, or none: a pull tunnel.
+static void check_backend(const char *backend)
 {
 	struct url url;
 	const char *why;
 	char again[URL_TEXT_MAX];
-	struct span name = span_of(request->name);
 
-	CHECK(url_parse(&url, span_of(request->backend), &why) == 0);
+	if (backend[0] == '\0')
+		return;
+	CHECK(url_parse(&url, span_of(backend), &why) == 0);
 	CHECK(url.scheme == URL_HTTP || url.scheme == URL_TCP);
 	url_format(&url, again, sizeof(again));
-	CHECK(strcmp(again, request->backend) == 0);
+	CHECK(strcmp(again, backend) == 0);
+}
+
+static void check_taken(const struct tunnel_request *request)
+{
+	struct span name = span_of(request->name);
+
+	check_backend(request->backend);
 	CHECK(request->timeout_s >= 1 && request->timeout_s <= bounds.max_timeout_s);
 	CHECK(request->max_connections >= 1 && request->max_connections <= bounds.max_connections);
 	CHECK(request->request_rate >= 1 && request->request_rate <= bounds.request_rate);

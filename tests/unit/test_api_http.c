@@ -60,7 +60,9 @@ static void handle(struct connection *c, struct request *request)
 	n_asked += (size_t)snprintf(asked + n_asked, sizeof asked - n_asked, "%.*s %.*s %.*s|",
 		(int)request->head.method_text.n, request->head.method_text.p, (int)request->path.n,
 		request->path.p, (int)body.n, body.p != NULL ? body.p : "");
-	if (span_eq(request->path, SPAN("/later")))
+	if (span_eq(request->path, SPAN("/agent")))
+		answer_upgrade(c, "t-agent", SPAN("dGhlIHNhbXBsZSBub25jZQ=="));
+	else if (span_eq(request->path, SPAN("/later")))
 		connection_wait(c, &waiter);
 	else
 		answer_body(c, body);
@@ -74,7 +76,20 @@ static void failed(struct connection *c, enum code code, const char *request_id)
 	memcpy(failed_id, request_id, sizeof failed_id);
 }
 
-static const struct connection_server server = {begin, handle, failed};
+static int taken = -1; // by whoever the connection was upgraded for
+
+static void upgraded(struct connection *c, struct span bytes)
+{
+	struct linger linger;
+	socklen_t n = sizeof linger;
+	assert_int_equal(getsockopt(c->watch.fd, SOL_SOCKET, SO_LINGER, &linger, &n), 0);
+	assert_true(linger.l_onoff == 1 && linger.l_linger == 0);
+	n_asked += (size_t)snprintf(asked + n_asked, sizeof asked - n_asked, "%s upgraded %.*s|",
+		c->tunnel, (int)bytes.n, bytes.p != NULL ? bytes.p : "");
+	taken = dup(c->watch.fd);
+}
+
+static const struct connection_server server = {begin, handle, upgraded, failed};
 
 // ---- running the loop until nothing happens any more
 
@@ -495,6 +510,30 @@ static void a_page_is_answered_once(void **state)
 	assert_string_equal(asked, "");
 }
 
+// ---- another protocol
+
+// What came behind the request goes to whoever takes the connection, to the byte, and what comes
+// later is not read here.
+static void an_upgrade_gives_the_connection_away(void **state)
+{
+	static const char rest[] = "ET /agent HTTP/1.1\r\nHost: h\r\n\r\nearly";
+	char late[16] = "";
+	open_tcp_with(SPAN("G"));
+	send_bytes(rest, sizeof rest - 1);
+	settle();
+	assert_string_equal(asked, "GET /agent |t-agent upgraded early|");
+	const char *text = received();
+	assert_int_equal(count(text, "HTTP/1.1 101 Switching Protocols\r\n"), 1);
+	assert_int_equal(count(text, "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"), 1);
+	assert_int_equal(count(text, "Sec-WebSocket-Protocol: tunneld.v1\r\n"), 1);
+	assert_null(strstr(text, "<end>"));
+	assert_int_equal(set.n[CONNECTION_SERVED], 0);
+	send_bytes("late", 4);
+	assert_int_equal(recv(taken, late, sizeof late, 0), 4);
+	assert_string_equal(late, "late");
+	close_p(&taken);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -520,6 +559,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(peers_that_never_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(peers_that_send_for_ever, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_page_is_answered_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			an_upgrade_gives_the_connection_away, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

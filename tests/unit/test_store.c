@@ -36,6 +36,20 @@ static void settings_come_back_as_they_were(void **state)
 	assert_int_equal(read.ended_at, 0);
 }
 
+static void what_agents_show_is_kept(void **state)
+{
+	struct tunnel made = sample(7);
+	made.backend[0] = '\0';
+	memset(made.agent_hash.bytes, 0x5a, SECRET_HASH_SIZE);
+	assert_int_equal(store_tunnel_add(store, &made, asked), 0);
+	reopen();
+	struct tunnel read = get(made.id);
+	assert_true(tunnel_is_pull(&read));
+	assert_memory_equal(&read.agent_hash, &made.agent_hash, SECRET_HASH_SIZE);
+	assert_false(tunnel_is_pull(&(struct tunnel){.backend = "http://h:80"}));
+	assert_int_equal(number("SELECT mode = 'pull' AND backend IS NULL FROM tunnels"), 1);
+}
+
 static void a_life(void **state)
 {
 	struct tunnel made = add_active(1);
@@ -469,6 +483,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(settings_come_back_as_they_were, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_agents_show_is_kept, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_life, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_end_is_final, setup, teardown),
 		cmocka_unit_test_setup_teardown(outcomes_for_what_is_not_there, setup, teardown),

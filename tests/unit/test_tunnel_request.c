@@ -188,11 +188,14 @@ static void members_named_twice(void **state)
 
 // ---- what is wrong
 
-static void a_backend_is_needed(void **state)
+static void without_a_backend_it_is_a_pull_tunnel(void **state)
 {
-	refuse("{}", "/backend");
-	assert_non_null(memmem(buf_span(&said).p, buf_len(&said), "needs a backend", 15));
-	refuse("{\"timeout\":5}", "/backend");
+	take("{}");
+	assert_string_equal(request.backend, "");
+	take("{\"timeout\":5}");
+	assert_string_equal(request.backend, "");
+	refuse("{\"backend\":null}", "/backend");
+	refuse("{\"backend\":\"\"}", "/backend");
 }
 
 static void no_object(void **state)
@@ -285,7 +288,7 @@ static void the_servers_own_limits_are_the_most(void **state)
 static void all_at_once_in_order(void **state)
 {
 	refuse("{\"nope\":1,\"timeout\":0,\"auth\":\"x\",\"limits\":{\"z\":1},\"name\":3}",
-		"/nope /timeout /auth /limits/z /name /backend");
+		"/nope /timeout /auth /limits/z /name");
 }
 
 static void the_first_mistake_is_the_summary(void **state)
@@ -419,7 +422,7 @@ int main(void)
 		cmocka_unit_test(a_name_of_128_bytes),
 		cmocka_unit_test(not_json_at_all),
 		cmocka_unit_test(members_named_twice),
-		cmocka_unit_test(a_backend_is_needed),
+		cmocka_unit_test(without_a_backend_it_is_a_pull_tunnel),
 		cmocka_unit_test(no_object),
 		cmocka_unit_test(values_of_each_member),
 		cmocka_unit_test(backends),

@@ -103,7 +103,8 @@ class Stage:
         "max_timeout": 86400, "default_timeout": 3600, "max_connections": 1000, "request_rate": 0,
         "create_rate": 0, "retention": 86400, "failure_rate": 0, "max_tokens": 100,
         "request_log": 0, "max_event_streams": 8, "idempotency_answers": 100,
-        "max_api_connections": 256, "head_timeout": 10_000, "api_timeout": 10_000}
+        "max_api_connections": 256, "head_timeout": 10_000, "api_timeout": 10_000,
+        "agent_rate": 0}
 
     def __init__(self, folder, live=(), ended=(), ready=True, **settings):
         self.folder = folder
@@ -221,9 +222,11 @@ class Stage:
         client.close()
         return answer
 
-    def create(self, life=None, **members):
-        """A tunnel: what its creator was told."""
-        client = self.ask("POST", "/_api/tunnels", {"backend": "http://127.0.0.1:3000"} | members)
+    def create(self, life=None, *, backend="http://127.0.0.1:3000", token=TOKEN, **members):
+        """A tunnel, a pull tunnel without BACKEND: what its creator was told."""
+        if backend:
+            members["backend"] = backend
+        client = self.ask("POST", "/_api/tunnels", members, token=token)
         spawn = self.spawn()
         self.spawned(spawn, life)
         answer = client.answer()

@@ -390,7 +390,7 @@ def test_methods_and_routes(stage):
     answer = stage.call("OPTIONS", "/_api/tunnels", token=None)
     assert answer.status == 204 and "POST" in answer.fields.get("Allow"), answer
     assert stage.call("OPTIONS", "*", token=None).status == 204
-    for path in ("/_api/nothing", "/_api/tunnels/", f"/_api/tunnels/{UNKNOWN}/agent", "/_api/tokens/",
+    for path in ("/_api/nothing", "/_api/tunnels/", f"/_api/tunnels/{UNKNOWN}/agents", "/_api/tokens/",
                  "/_api/events/", "/favicon.ico", "/_t/x/log", "/_t/x/y/login", "/_t/login", "/_api/tunnels/a/b", "/_apix", "/x?y"):
         problem(stage.call("GET", path), 404, "not_found")
 
