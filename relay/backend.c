@@ -44,20 +44,10 @@ static bool is_quiet(const struct backend *backend)
 	return !s->broken && !s->peer_done && buf_len(&s->in) == 0 && buf_len(&s->out) == 0;
 }
 
-// Asks the kernel: epoll may not have told us of the latest bytes yet.
-static bool is_empty(struct backend *backend)
-{
-	struct stream *s = &backend->stream;
-	char byte;
-	ssize_t n = recv(s->watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-	s->readable = !(n < 0 && errno == EAGAIN);
-	return !s->readable;
-}
-
 bool backend_is_idle(struct backend *backend)
 {
 	// What makes it readable may have been read together with earlier bytes.
-	return is_quiet(backend) && (!backend->stream.readable || is_empty(backend));
+	return is_quiet(backend) && (!backend->stream.readable || stream_empty(&backend->stream));
 }
 
 static void on_ready(struct loop_watch *watch, uint32_t events)
@@ -135,7 +125,8 @@ struct backend *backend_reuse(struct visitor *visitor)
 	struct backend *backend;
 	while ((backend = visitor->relay->idle) != NULL) {
 		pool_remove(backend);
-		if (is_quiet(backend) && is_empty(backend)) {
+		// The loop may not have told us of the latest bytes yet.
+		if (is_quiet(backend) && stream_empty(&backend->stream)) {
 			backend->visitor = visitor;
 			return backend;
 		}

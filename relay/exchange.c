@@ -233,21 +233,21 @@ static enum step answer_buffered(struct visitor *visitor, bool *incomplete)
 static enum step answer_read(struct visitor *visitor)
 {
 	struct stream *stream = &visitor->backend->stream;
-	char *scratch = visitor->relay->scratch;
+	char *bytes;
 	bool incomplete;
 	if (!stream->readable)
 		return STEP_WAIT;
-	ssize_t n = stream_read(stream, scratch, RELAY_SCRATCH / 2);
+	ssize_t n = stream_take(stream, visitor->relay->scratch, RELAY_SCRATCH / 2, &bytes);
 	if (n == -EAGAIN)
 		return STEP_WAIT;
 	if (n <= 0)
 		return no_answer(visitor);
 	if (buf_len(&stream->in) == 0) {
-		enum step step = answer_feed(visitor, scratch, (size_t)n, &incomplete);
+		enum step step = answer_feed(visitor, bytes, (size_t)n, &incomplete);
 		if (!incomplete)
 			return step;
 	}
-	if (buf_add(&stream->in, scratch, (size_t)n) < 0)
+	if (buf_add(&stream->in, bytes, (size_t)n) < 0)
 		return visitor_drop(visitor);
 	enum step step = answer_buffered(visitor, &incomplete);
 	return incomplete ? STEP_AGAIN : step;

@@ -154,13 +154,15 @@ static int from_buffer(
 	return r;
 }
 
-static int from_socket(struct flow *flow, struct relay *relay, struct stream *source,
+static int from_stream(struct flow *flow, struct relay *relay, struct stream *source,
 	struct stream *sink, struct span lead, size_t *moved)
 {
-	size_t size = read_size(flow, relay, RELAY_SCRATCH);
+	char *data;
+	size_t room = stream_room(sink);
+	size_t size = read_size(flow, relay, MIN(room - MIN(room, lead.n), (size_t)RELAY_SCRATCH));
 	if (size == 0)
 		return FLOW_WAIT;
-	ssize_t n = stream_read(source, relay->scratch, size);
+	ssize_t n = stream_take(source, relay->scratch, size, &data);
 	if (n == -EAGAIN)
 		return FLOW_WAIT;
 	if (n < 0)
@@ -169,16 +171,17 @@ static int from_socket(struct flow *flow, struct relay *relay, struct stream *so
 		return at_end(flow, sink, lead);
 	flow->bulk = n == RELAY_SCRATCH;
 	*moved += (size_t)n;
-	return pass(flow, relay, source, sink, lead, (struct span){relay->scratch, (size_t)n});
+	return pass(flow, relay, source, sink, lead, (struct span){data, (size_t)n});
 }
 
 // ---- bulk: socket to pipe to socket
 
 // splice(2) does not get over urgent bytes.
-static bool wants_pipe(const struct flow *flow, const struct stream *source)
+static bool wants_pipe(
+	const struct flow *flow, const struct stream *source, const struct stream *sink)
 {
 	return flow->bulk && !flow->no_pipe && !flow->chunked && flow->body != HTTP_BODY_CHUNKED &&
-	       !source->urgent;
+	       !source->urgent && stream_is_socket(source) && stream_is_socket(sink);
 }
 
 // Empties the pipe into the sink. Returns GO_ON when it is empty.
@@ -271,7 +274,7 @@ static int begin(struct flow *flow, struct relay *relay, struct stream *source, 
 	if (start->rest.n > 0 && buf_add_span(&source->in, start->rest) < 0)
 		return FLOW_SOURCE_CUT;
 	if (!flow->ended && buf_len(&source->in) == 0 && source->readable) {
-		int r = from_socket(flow, relay, source, sink, start->lead, moved);
+		int r = from_stream(flow, relay, source, sink, start->lead, moved);
 		if (r != FLOW_WAIT)
 			return r;
 	}
@@ -291,9 +294,9 @@ static int move(struct flow *flow, struct relay *relay, struct stream *source, s
 		return from_buffer(flow, relay, source, sink);
 	if (!source->readable)
 		return FLOW_WAIT;
-	if (wants_pipe(flow, source))
+	if (wants_pipe(flow, source, sink))
 		return through_pipe(flow, relay, source, moved);
-	return from_socket(flow, relay, source, sink, (struct span){NULL, 0}, moved);
+	return from_stream(flow, relay, source, sink, (struct span){NULL, 0}, moved);
 }
 
 enum flow_result flow_step(struct flow *flow, struct relay *relay, struct stream *source,

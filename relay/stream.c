@@ -9,10 +9,13 @@
 
 static const uint32_t arrivals = EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET;
 
+static const struct stream_kind socket_kind;
+
 int stream_open(struct stream *stream, struct loop *loop, int fd, bool connecting,
 	void (*ready)(struct loop_watch *, uint32_t))
 {
 	*stream = (struct stream){
+		.kind = &socket_kind,
 		.watch = {.fd = -1, .ready = ready},
 		.loop = loop,
 		.writable = true,
@@ -37,7 +40,7 @@ void stream_full(struct stream *stream)
 	stream->watches_room = true;
 }
 
-void stream_close(struct stream *stream)
+static void socket_close(struct stream *stream)
 {
 	if (stream->watch.fd < 0)
 		return;
@@ -63,11 +66,12 @@ void stream_note(struct stream *stream, uint32_t events)
 		stream->broken = true;
 }
 
-ssize_t stream_read(struct stream *stream, void *bytes, size_t size)
+static ssize_t socket_take(struct stream *stream, char *scratch, size_t size, char **ret)
 {
 	ssize_t n;
+	*ret = scratch;
 	do
-		n = recv(stream->watch.fd, bytes, size, MSG_DONTWAIT);
+		n = recv(stream->watch.fd, scratch, size, MSG_DONTWAIT);
 	while (n < 0 && errno == EINTR);
 	if (n > 0) {
 		// Less than asked for: the socket is empty, the next edge will tell. Not so once
@@ -88,11 +92,26 @@ ssize_t stream_read(struct stream *stream, void *bytes, size_t size)
 	return -errno;
 }
 
-// Writes as much as the socket takes. Returns the bytes written or a negative errno; a full socket
-// is 0 bytes. write() and writev(), not send() and sendmsg(): the filter allows them whatever their
-// arguments, and the kernel does not run it for such calls. Every socket is non-blocking, and
-// SIGPIPE ignored.
-static ssize_t write_now(struct stream *stream, const struct iovec *pieces, int n)
+static bool socket_empty(struct stream *stream)
+{
+	char byte;
+	ssize_t n = recv(stream->watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	stream->readable = !(n < 0 && errno == EAGAIN);
+	return !stream->readable;
+}
+
+ssize_t stream_read(struct stream *stream, void *bytes, size_t size)
+{
+	char *at;
+	ssize_t n = stream_take(stream, bytes, size, &at);
+	if (n > 0 && at != bytes)
+		memcpy(bytes, at, (size_t)n);
+	return n;
+}
+
+// write() and writev(), not send() and sendmsg(): the filter allows them whatever their arguments,
+// and the kernel does not run it for such calls. Every socket is non-blocking, and SIGPIPE ignored.
+ssize_t stream_write(struct stream *stream, const struct iovec *pieces, int n)
 {
 	size_t all = 0;
 	for (int i = 0; i < n; i++)
@@ -112,11 +131,11 @@ static ssize_t write_now(struct stream *stream, const struct iovec *pieces, int 
 	return sent;
 }
 
-int stream_send(struct stream *stream, const struct iovec *pieces, int n)
+static int socket_send(struct stream *stream, const struct iovec *pieces, int n)
 {
 	ssize_t sent = 0;
 	if (stream->writable && buf_len(&stream->out) == 0)
-		sent = write_now(stream, pieces, n);
+		sent = stream_write(stream, pieces, n);
 	if (sent < 0)
 		return (int)sent;
 	size_t skip = (size_t)sent;
@@ -130,7 +149,7 @@ int stream_send(struct stream *stream, const struct iovec *pieces, int n)
 	return 0;
 }
 
-int stream_flush(struct stream *stream)
+static int socket_flush(struct stream *stream)
 {
 	while (buf_len(&stream->out) > 0) {
 		if (!stream->writable)
@@ -138,7 +157,7 @@ int stream_flush(struct stream *stream)
 		struct span waiting = buf_span(&stream->out);
 		struct iovec piece = {
 			.iov_base = (void *)(uintptr_t)waiting.p, .iov_len = waiting.n};
-		ssize_t sent = write_now(stream, &piece, 1);
+		ssize_t sent = stream_write(stream, &piece, 1);
 		if (sent < 0)
 			return (int)sent;
 		buf_consume(&stream->out, (size_t)sent);
@@ -146,7 +165,12 @@ int stream_flush(struct stream *stream)
 	return 0;
 }
 
-int stream_shut(struct stream *stream)
+static size_t socket_room(struct stream *stream)
+{
+	return SIZE_MAX; // what the kernel does not take is kept
+}
+
+static int socket_shut(struct stream *stream)
 {
 	if (stream->shut)
 		return 0;
@@ -154,7 +178,7 @@ int stream_shut(struct stream *stream)
 	return shutdown(stream->watch.fd, SHUT_WR) < 0 ? -errno : 0;
 }
 
-bool stream_delivered(const struct stream *stream)
+static bool socket_delivered(const struct stream *stream)
 {
 	enum { FIRST_WINDOW = 10 * 1460 }; // RFC 6928: sent without waiting for any acknowledgement
 	int waiting = 0;
@@ -165,8 +189,20 @@ bool stream_delivered(const struct stream *stream)
 	return waiting <= FIRST_WINDOW;
 }
 
-void stream_set_orderly(struct stream *stream)
+static void socket_set_orderly(struct stream *stream)
 {
 	struct linger off = {0};
 	setsockopt(stream->watch.fd, SOL_SOCKET, SO_LINGER, &off, sizeof off);
 }
+
+static const struct stream_kind socket_kind = {
+	.take = socket_take,
+	.empty = socket_empty,
+	.send = socket_send,
+	.flush = socket_flush,
+	.room = socket_room,
+	.shut = socket_shut,
+	.delivered = socket_delivered,
+	.set_orderly = socket_set_orderly,
+	.close = socket_close,
+};

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: ISC
 // SPDX-FileCopyrightText: 2026 the tunneld authors
 //
-// One end of a connection: a socket, what the kernel last said about it, and the few bytes that
-// were read too early or could not be written yet.
+// One end of a connection: where its bytes come from and go to, what is known of that, and the few
+// bytes that were read too early or could not be sent yet. There are two kinds: sockets, and
+// channels of an agent (channel.h).
 //
 // Sockets are watched edge-triggered and registered once, so the usual request costs no epoll_ctl.
 // The price is that `readable` and `writable` must be kept true: they are set by events and cleared
-// only by a call that found the socket empty or full. Room to write is watched for from the first
-// time that there was none: a new socket always has some, and saying so would be a wake-up for
-// nothing.
+// only by a call that found the socket empty or full.
 
 #pragma once
 
@@ -17,8 +16,24 @@
 
 #include <sys/uio.h>
 
+struct stream;
+
+// What the two kinds do differently; see the functions of the same names below.
+struct stream_kind {
+	ssize_t (*take)(struct stream *stream, char *scratch, size_t size, char **ret);
+	bool (*empty)(struct stream *stream);
+	int (*send)(struct stream *stream, const struct iovec *pieces, int n);
+	int (*flush)(struct stream *stream);
+	size_t (*room)(struct stream *stream);
+	int (*shut)(struct stream *stream);
+	bool (*delivered)(const struct stream *stream);
+	void (*set_orderly)(struct stream *stream);
+	void (*close)(struct stream *stream);
+};
+
 struct stream {
-	struct loop_watch watch; // watch.fd: the socket, owned; -1 when closed
+	const struct stream_kind *kind;
+	struct loop_watch watch; // watch.fd: the socket, owned; -1 when closed, or when it is none
 	struct loop *loop;
 	bool readable;
 	bool writable;
@@ -43,8 +58,19 @@ enum {
 // negative errno.
 int stream_open(struct stream *stream, struct loop *loop, int fd, bool connecting,
 	void (*ready)(struct loop_watch *, uint32_t));
+
+static inline bool stream_is_socket(const struct stream *stream)
+{
+	return stream->watch.fd >= 0;
+}
+
 // Closes at once. On a TCP socket that carries SO_LINGER {1, 0} this resets the connection.
-void stream_close(struct stream *stream);
+static inline void stream_close(struct stream *stream)
+{
+	stream->kind->close(stream);
+}
+
+// ---- sockets only
 
 // Notes what an event says.
 void stream_note(struct stream *stream, uint32_t events);
@@ -52,23 +78,65 @@ void stream_note(struct stream *stream, uint32_t events);
 // Notes that a call found no room to write.
 void stream_full(struct stream *stream);
 
-// Returns the bytes read, 0 at the end, -EAGAIN when there are none now, or a negative errno.
+// Writes as much as the socket takes. Returns the bytes written, 0 when it is full, or a negative
+// errno.
+ssize_t stream_write(struct stream *stream, const struct iovec *pieces, int n);
+
+// ---- both kinds
+
+// Takes at most SIZE bytes, which it leaves where they are or puts into SCRATCH; they are at *RET
+// until the stream is next used and may be changed. Returns their number, 0 at the end, -EAGAIN
+// when there are none now, or a negative errno.
+static inline ssize_t stream_take(struct stream *stream, char *scratch, size_t size, char **ret)
+{
+	return stream->kind->take(stream, scratch, size, ret);
+}
+
+// The same, with the bytes in BYTES.
 ssize_t stream_read(struct stream *stream, void *bytes, size_t size);
 
-// Sends N pieces, after what is waiting; what the socket does not take is kept (at most
-// STREAM_OUT_MAX). Returns 0 or a negative errno.
-int stream_send(struct stream *stream, const struct iovec *pieces, int n);
+// Looks whether there is nothing to be taken now: a socket whatever the loop has told of it.
+static inline bool stream_empty(struct stream *stream)
+{
+	return stream->kind->empty(stream);
+}
 
-// Writes what is waiting. Returns 0 when nothing is left, STREAM_PENDING, or a negative errno.
+// Sends N pieces, after what is waiting; what cannot leave now is kept (at most STREAM_OUT_MAX).
+// Returns 0 or a negative errno.
+static inline int stream_send(struct stream *stream, const struct iovec *pieces, int n)
+{
+	return stream->kind->send(stream, pieces, n);
+}
+
+// Sends what is waiting. Returns 0 when nothing is left, STREAM_PENDING, or a negative errno.
 enum { STREAM_PENDING = 1 };
-int stream_flush(struct stream *stream);
+static inline int stream_flush(struct stream *stream)
+{
+	return stream->kind->flush(stream);
+}
+
+// How many bytes are worth having before they are sent, when nothing is waiting; with 0 an event of
+// the stream tells when there is room.
+static inline size_t stream_room(struct stream *stream)
+{
+	return stream->kind->room(stream);
+}
 
 // Sends our FIN (after what was written). Returns 0 or a negative errno.
-int stream_shut(struct stream *stream);
+static inline int stream_shut(struct stream *stream)
+{
+	return stream->kind->shut(stream);
+}
 
 // Whether so little is left unacknowledged that the kernel has already sent it: closing in an
 // orderly way now leaves nothing behind that could be delivered later.
-bool stream_delivered(const struct stream *stream);
+static inline bool stream_delivered(const struct stream *stream)
+{
+	return stream->kind->delivered(stream);
+}
 
 // Makes the coming close an orderly one (FIN instead of RST).
-void stream_set_orderly(struct stream *stream);
+static inline void stream_set_orderly(struct stream *stream)
+{
+	stream->kind->set_orderly(stream);
+}
