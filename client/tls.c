@@ -86,8 +86,10 @@ static bool expect_name(SSL *ssl, const struct url *server)
 	if (server->host_kind != URL_NAME)
 		return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), server->host) == 1;
 	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+	// SNI, for names only. The macro for it casts const away where clang says so.
 	return SSL_set1_host(ssl, server->host) == 1 &&
-	       SSL_set_tlsext_host_name(ssl, server->host) == 1; // SNI: names only
+	       SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+		       (void *)(uintptr_t)server->host) == 1;
 }
 
 int tls_client_new(SSL **ret, struct tls_trust *trust, const struct url *server, int fd)

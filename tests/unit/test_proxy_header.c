@@ -100,8 +100,8 @@ static void no_lines(void **state)
 		"PROXY TCP6 fe80::1%lo fe80::2 4711 443\r\n",
 		"PROXY TCP4 192.0.2.7 203.0.113.1 4711 443\n\r\n",
 		// One byte more than the longest, without an end.
-		"PROXY UNKNOWN aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+		("PROXY UNKNOWN aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+		 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"),
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
 		if (parse(span_of(bad[i])) != PROXY_HEADER_BAD)
