@@ -49,7 +49,51 @@ const struct option_def option_table[OPTION_COUNT] = {
 	[OPTION_BYTES] = {"bytes", '\0', "N", NULL,
 		"it ends when N bytes have gone through (k, M, G: thousands)", NULL},
 	[OPTION_RATE] = {"rate", '\0', "N", NULL, "at most N requests a second", NULL},
+	[OPTION_QUOTE] = {"quote", '\0', "FILE", NULL, "verify this evidence and ask nobody",
+		"It may be a quote, its hex, JSON with a member\n"
+		".Cm quote ,\n"
+		"an RA-TLS certificate or the attestation of a dstack machine.\n"},
+	[OPTION_EVENT_LOG] = {"event-log", '\0', "FILE", NULL,
+		"the event log beside the quote (JSON)", NULL},
+	[OPTION_APP_COMPOSE] = {"app-compose", '\0', "FILE", NULL,
+		"the application definition that was measured", NULL},
+	[OPTION_COLLATERAL] = {"collateral", '\0', "FILE", NULL,
+		"what Intel says about platforms of this kind (JSON)",
+		"Without it the verdict can be no better than\n"
+		".Cm authentic-no-tcb .\n"},
+	[OPTION_REPORT_DATA] = {"report-data", '\0', "HEX", NULL,
+		"the 64 bytes for which the quote has to have been made", NULL},
+	[OPTION_SPKI] = {"spki", '\0', "FILE", NULL,
+		"the key (or certificate) for which an RA-TLS quote has to have been made", NULL},
+	[OPTION_ROOT_CA] = {"root-ca", '\0', "FILE", NULL,
+		"trust this root in place of Intel's: for tests", NULL},
+	[OPTION_POLICY] = {"policy", '\0', "FILE", NULL,
+		"which systems, applications and programs to accept (JSON)", NULL},
+	[OPTION_AT] = {"at", '\0', "TIME", NULL,
+		"check as of this time (2026-01-31T12:00:00Z; else now)", NULL},
+	[OPTION_ATTEST] = {"attest", '\0', "MODE", "require warn off",
+		"whether the server's evidence has to pass (require, or off for this machine)",
+		"With\n"
+		".Cm require\n"
+		"nothing is sent to a server before its evidence has passed, and later\n"
+		"connections have to end at a key of the instance it is about.\n"},
+	[OPTION_TUNNEL] = {"tunnel", '\0', "ID", NULL,
+		"the tunnel to be verified, when the URL does not have its id", NULL},
+	[OPTION_NONCE] = {"nonce", '\0', "HEX", NULL,
+		"the nonce with which the document was asked for", NULL},
+	[OPTION_FRESH] = {"fresh", '\0', NULL, NULL,
+		"ask for a quote made for this question (slow, and rate limited)", NULL},
+	[OPTION_SAVE] = {"save", '\0', "DIR", NULL,
+		"keep the evidence in DIR, for --offline and other programs", NULL},
+	[OPTION_OFFLINE] = {"offline", '\0', NULL, NULL, "check what was saved; open no connection",
+		NULL},
 };
+
+#define OPTIONS_VERIFY                                                                           \
+	(OPTION_BIT(QUOTE) | OPTION_BIT(EVENT_LOG) | OPTION_BIT(APP_COMPOSE) |                   \
+		OPTION_BIT(COLLATERAL) | OPTION_BIT(REPORT_DATA) | OPTION_BIT(SPKI) |            \
+		OPTION_BIT(ROOT_CA) | OPTION_BIT(POLICY) | OPTION_BIT(AT) | OPTION_BIT(TUNNEL) | \
+		OPTION_BIT(NONCE) | OPTION_BIT(FRESH) | OPTION_BIT(SAVE) | OPTION_BIT(OFFLINE))
 
 const struct command command_table[] = {
 	{
@@ -156,6 +200,35 @@ const struct command command_table[] = {
 		.manual =
 			"Goes the way to the server step by step, and says of each whether it works,\n"
 			"and if not, what to do.\n",
+	},
+	{
+		.name = "verify",
+		.operands = "[URL|FILE]",
+		.max_operands = 1,
+		.options = OPTIONS_VERIFY | OPTION_BIT(JSON),
+		.run = verify_run,
+		.summary = "check the evidence for what relays a tunnel",
+		.manual =
+			"Asks the server at\n"
+			".Ar URL ,\n"
+			"by a TLS connection of its own, what it is, and checks the answer down to\n"
+			"the processor that signed for it: a line for each check, with the reason\n"
+			"where it fails.\n"
+			"A URL with the id of a tunnel asks about that tunnel.\n"
+			".Ar FILE\n"
+			"is a document that was fetched by other means, or the folder that\n"
+			".Fl -save\n"
+			"has written.\n"
+			"With\n"
+			".Fl -quote\n"
+			"bare evidence is checked: what is not given is not compared then.\n"
+			"The last line is the verdict:\n"
+			".Cm rejected ,\n"
+			".Cm authentic-no-tcb\n"
+			"or what Intel calls the state of the platform, such as\n"
+			".Cm UpToDate .\n"
+			"The exit status is 0 only if every check has passed and the policy\n"
+			"accepts that state, else 6.\n",
 	},
 	{
 		.name = "version",

@@ -17,7 +17,10 @@ struct tls_trust;
 enum tls_check {
 	TLS_CHECK_ROOTS, // a chain to the roots, for the server's name or address
 	TLS_CHECK_NONE,  // any certificate: somebody else judges it (evidence), or nobody wants to
+	TLS_CHECK_KEYS,  // a key of tls_trust_add_key(), whatever else its certificate says
 };
+
+enum { TLS_SPKI_SIZE = 32, TLS_KEYS_MAX = 64 }; // SHA-256 of a SubjectPublicKeyInfo
 
 // Roots are those of the system or, if CA_FILE is not NULL, those in that file (PEM) alone. All
 // files are read here. Returns 0, EXIT_CODE_USAGE when the file is no good, or a negative errno.
@@ -25,6 +28,12 @@ int tls_trust_new(struct tls_trust **ret, enum tls_check check, const char *ca_f
 	struct failure *failure) WARN_UNUSED;
 // Connections made with it have to be gone. Accepts NULL, returns NULL.
 struct tls_trust *tls_trust_free(struct tls_trust *trust);
+
+// Trusts the key with this hash of its SPKI. Returns 0 or -ENOBUFS.
+int tls_trust_add_key(struct tls_trust *trust, const uint8_t hash[TLS_SPKI_SIZE]) WARN_UNUSED;
+
+// That hash, of the key of a certificate. Returns 0 or -ENOMEM.
+int tls_spki(const X509 *certificate, uint8_t hash[TLS_SPKI_SIZE]) WARN_UNUSED;
 
 // The client's side of TLS with SERVER over FD (borrowed, non-blocking), before its handshake.
 // Returns 0 or -ENOMEM.

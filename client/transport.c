@@ -157,18 +157,10 @@ int transport_write_all(
 	return 0;
 }
 
-int transport_spki(const struct transport *transport, uint8_t hash[TRANSPORT_SPKI_SIZE])
+int transport_spki(const struct transport *transport, uint8_t hash[TLS_SPKI_SIZE])
 {
 	X509 *certificate =
 		transport->ssl != NULL ? SSL_get0_peer_certificate(transport->ssl) : NULL;
-	unsigned char *bytes = NULL;
-	int n, r = 0;
 
-	if (certificate == NULL)
-		return -ENOENT;
-	n = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &bytes);
-	if (n < 0 || EVP_Digest(bytes, (size_t)n, hash, NULL, EVP_sha256(), NULL) != 1)
-		r = -ENOMEM;
-	OPENSSL_free(bytes);
-	return r;
+	return certificate != NULL ? tls_spki(certificate, hash) : -ENOENT;
 }

@@ -7,9 +7,9 @@
 #pragma once
 
 #include "clock.h"
+#include "tls.h"
 #include "util.h"
 
-#include <openssl/ssl.h>
 #include <sys/uio.h>
 
 struct transport {
@@ -17,8 +17,6 @@ struct transport {
 	SSL *ssl;       // NULL: plain
 	uint32_t wants; // EPOLLIN or EPOLLOUT: what the last -EAGAIN waits for
 };
-
-enum { TRANSPORT_SPKI_SIZE = 32 };
 
 // Takes FD and SSL over in any case. Returns 0 or -ENOMEM.
 int transport_new(struct transport **ret, int fd, SSL *ssl) WARN_UNUSED;
@@ -50,5 +48,4 @@ int transport_write_all(struct transport *transport, const void *bytes, size_t n
 
 // SHA-256 of the SubjectPublicKeyInfo of the certificate the server has shown in this connection.
 // Returns 0, or -ENOENT without TLS.
-int transport_spki(
-	const struct transport *transport, uint8_t hash[TRANSPORT_SPKI_SIZE]) WARN_UNUSED;
+int transport_spki(const struct transport *transport, uint8_t hash[TLS_SPKI_SIZE]) WARN_UNUSED;

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+//
+// Which applications give the guest service to one container at most.
+
+#include "app_compose.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+static bool alone(const char *compose)
+{
+	char text[1024];
+	struct why why;
+	snprintf(text, sizeof text, "{\"docker_compose_file\":\"%s\"}", compose);
+	return app_compose_socket_alone(span_of(text), &why);
+}
+
+static void test_socket(void **state)
+{
+	static const struct {
+		const char *compose;
+		bool alone;
+	} cases[] = {
+		{"services:\\n a:\\n  volumes:\\n   - /var/run/dstack.sock:/var/run/dstack.sock\\n",
+			true},
+		{"services:\\n a:\\n  image: b\\n", true},
+		{"  - /var/run/dstack.sock:/x\\n  - /var/run/dstack.sock:/y\\n", false},
+		{"  - /var/run/dstack.sock:/x\\n  - /run/tappd.sock:/y\\n", false},
+		{"  - /var/run/dstack:/var/run/dstack\\n  - /var/run/dstack.sock:/x", false},
+		{"  - /var/run:/host\\n", false},
+		{"  - \\\"/run/:/host\\\"\\n", false},
+		{"  - '/:/host'\\n", false},
+		{"  - /var/run/docker.sock:/var/run/docker.sock\\n", false},
+		{"  privileged: true\\n", false},
+		{"  privileged: false\\n", true},
+		{"  - /run/lock:/run/lock\\n", true},
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		if (alone(cases[i].compose) != cases[i].alone)
+			fail_msg("%s: not %d", cases[i].compose, cases[i].alone);
+}
+
+static void test_no_compose(void **state)
+{
+	struct why why;
+	assert_false(app_compose_socket_alone(SPAN("{}"), &why));
+	assert_false(app_compose_socket_alone(SPAN("["), &why));
+	assert_false(app_compose_socket_alone((struct span){NULL, 0}, &why));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_socket),
+		cmocka_unit_test(test_no_compose),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
