@@ -153,21 +153,18 @@ static const char *data_begin(struct mux *mux, uint32_t id, uint32_t n)
 
 static const char *data_piece(struct mux *mux, struct span piece, bool last)
 {
-	if (piece.n > mux->data_left)
-		return "bytes behind a message";
-	mux->data_left -= (uint32_t)piece.n;
-	if (last && mux->data_left > 0)
-		return "a malformed DATA";
-	mux->in_data = !last;
-	if (piece.n == 0)
-		return NULL;
+	size_t n = MIN(piece.n, (size_t)mux->data_left);
 	// A handler may have closed it since the last piece.
 	struct mux_stream *stream = mux_find(mux, mux->data_stream);
-	if (stream != NULL)
-		mux_deliver(stream, (char *)(uintptr_t)piece.p, piece.n);
+	mux->data_left -= (uint32_t)n;
+	mux->in_data = !last;
+	if (n > 0 && stream != NULL)
+		mux_deliver(stream, (char *)(uintptr_t)piece.p, n);
 	else
-		mux->late -= MIN(mux->late, (uint64_t)piece.n);
-	return NULL;
+		mux->late -= MIN(mux->late, (uint64_t)n);
+	if (n < piece.n)
+		return "bytes behind a message";
+	return last && mux->data_left > 0 ? "a malformed DATA" : NULL;
 }
 
 // ---- messages out of pieces

@@ -155,12 +155,13 @@ enum { MUX_PENDING = 1 };
 int mux_flush(struct mux *mux) WARN_UNUSED;
 
 // What follows queues one message each. Returns 0, or a negative errno with which the connection is
-// over: -ENOMEM, or -ENOBUFS when the peer reads so little that MUX_OUT_MAX is reached.
+// over, and which mux_flush() returns from then on: -ENOMEM, or -ENOBUFS when the peer reads so
+// little that MUX_OUT_MAX is reached.
 
 // HELLO; also measures the round trip for the first time.
 int mux_hello(struct mux *mux, const struct mux_message *hello) WARN_UNUSED;
 // NOTICE; relays only.
-int mux_notice(struct mux *mux, struct span kind, uint64_t value) WARN_UNUSED;
+int mux_notice(struct mux *mux, struct span kind, uint64_t value);
 // To be called every MUX_PING_MS. Returns MUX_ENDED when too many were not answered.
 int mux_ping(struct mux *mux) WARN_UNUSED;
 // A close frame; nothing is read or sent after it. Does nothing when the connection has ended.
@@ -170,6 +171,9 @@ void mux_close(struct mux *mux, uint16_t code, const char *why);
 enum { MUX_FULL = 1 };
 int mux_open(struct mux *mux, struct mux_stream *stream, struct span peer,
 	struct span proto) WARN_UNUSED;
+
+// Calls VISIT for every stream that is open; it may close that one.
+void mux_each(struct mux *mux, void (*visit)(struct mux_stream *stream));
 
 // How many bytes STREAM may send now: at most MUX_DATA_MAX, 0 without credit or when the connection
 // is full.

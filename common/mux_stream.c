@@ -87,6 +87,17 @@ static void table_remove(struct mux *mux, struct mux_stream *stream)
 	mux->n_streams--;
 }
 
+void mux_each(struct mux *mux, void (*visit)(struct mux_stream *stream))
+{
+	for (uint32_t i = 0; i < mux->table_size; i++) {
+		struct mux_stream *next;
+		for (struct mux_stream *s = mux->table[i]; s != NULL; s = next) {
+			next = s->next;
+			visit(s);
+		}
+	}
+}
+
 // ---- the queue
 
 static void enqueue(struct mux_stream *stream)

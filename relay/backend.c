@@ -41,7 +41,8 @@ static void pool_add(struct backend *backend)
 static bool is_quiet(const struct backend *backend)
 {
 	const struct stream *s = &backend->stream;
-	return !s->broken && !s->peer_done && buf_len(&s->in) == 0 && buf_len(&s->out) == 0;
+	return !backend->retired && !s->broken && !s->peer_done && buf_len(&s->in) == 0 &&
+	       buf_len(&s->out) == 0;
 }
 
 bool backend_is_idle(struct backend *backend)
@@ -82,8 +83,9 @@ struct backend *backend_free(struct backend *backend)
 	if (backend == NULL)
 		return NULL;
 	pool_remove(backend);
+	if (stream_is_socket(&backend->stream))
+		relay_descriptor_closed(backend->relay);
 	stream_close(&backend->stream);
-	relay_descriptor_closed(backend->relay);
 	free(backend);
 	return NULL;
 }

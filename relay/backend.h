@@ -17,7 +17,8 @@ struct backend {
 	struct backend *next, **prev; // in the pool
 	struct stream stream;
 	bool connected;
-	bool used; // has answered a request: may be closed by the peer at any time
+	bool used;    // has answered a request: may be closed by the peer at any time
+	bool retired; // takes no further request
 };
 
 // Takes a connecting socket (consumed, also on failure) for VISITOR. Returns NULL without memory.

@@ -74,6 +74,11 @@ int dial_start(struct relay *relay, struct dial *dial, uint8_t attempt)
 	return 0;
 }
 
+void dial_wait(struct relay *relay, struct dial *dial)
+{
+	enqueue(&relay->dials, dial);
+}
+
 void dial_cancel(struct relay *relay, struct dial *dial)
 {
 	if (dial->waiting)

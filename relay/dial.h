@@ -37,6 +37,9 @@ void dials_init(struct dials *dials);
 
 // Asks for address ATTEMPT. Returns 0 (asked or queued) or a negative errno.
 int dial_start(struct relay *relay, struct dial *dial, uint8_t attempt);
+// Waits in the queue, not for an answer of the supervisor's but to be taken from its head: the way
+// of pull tunnels, which have no dials.
+void dial_wait(struct relay *relay, struct dial *dial);
 // Nobody waits any more. Harmless when nobody did.
 void dial_cancel(struct relay *relay, struct dial *dial);
 

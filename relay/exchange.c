@@ -4,6 +4,7 @@
 // A request and its answer on their way, and the byte relay a 101 turns them into. Both directions
 // move at the same time: a backend may answer before it has read everything.
 
+#include "channel.h"
 #include "relay.h"
 #include "rewrite.h"
 #include "visitor.h"
@@ -54,8 +55,9 @@ enum step exchange_stalled(struct visitor *visitor)
 				  // time
 	// It may be the backend that keeps the body waiting.
 	const struct pipe *pipe = x->up.pipe;
-	if ((x->expecting && x->interim == 0) || buf_len(&visitor->backend->stream.out) > 0 ||
-		(pipe != NULL && pipe->held > 0))
+	struct stream *backend = &visitor->backend->stream;
+	if ((x->expecting && x->interim == 0) || buf_len(&backend->out) > 0 ||
+		stream_room(backend) == 0 || (pipe != NULL && pipe->held > 0))
 		return visitor_deadline(visitor, visitor->relay->idle_timeout_ms, STEP_WAIT);
 	return refuse(visitor, CODE_REQUEST_TIMEOUT,
 		SPAN("Nothing of the request body arrived for idle_timeout."));
@@ -187,16 +189,44 @@ static enum step answer_head(struct visitor *visitor, char *bytes, size_t size, 
 	return answer_final(visitor, &head, rest);
 }
 
-// The backend has ended before it answered.
+// Why there is no answer through an agent, by what it said of the stream; 0: of the connection.
+static enum step agent_refused(struct visitor *visitor, int code)
+{
+	static const struct {
+		enum code code;
+		const char *detail;
+	} answers[MUX_RESETS + 1] = {
+		[MUX_RESET_REFUSED] = {CODE_BACKEND_REFUSED,
+			"The agent could not connect to the service."},
+		[MUX_RESET_TIMEOUT] = {CODE_BACKEND_TIMEOUT,
+			"The service did not accept the agent's connection in time."},
+		[MUX_RESET_PROTO] = {CODE_BAD_REQUEST, REQUEST_TCP_DETAIL},
+		[MUX_RESET_STREAMS] = {CODE_TOO_MANY_CONNECTIONS,
+			"The agent takes no more connections now."},
+		[MUX_RESET_GONE] = {CODE_BACKEND_BAD_RESPONSE,
+			"The agent's connection ended before there was an answer. The request may have "
+			"reached the service."},
+	};
+	if (code < 0 || answers[code].code == CODE_NONE)
+		return bad_answer(visitor, "It closed the connection without an answer.");
+	return refuse(visitor, answers[code].code, span_of(answers[code].detail));
+}
+
+// The backend has ended before it answered. A connection that was idle may have been closed just
+// before the request came; one through an agent goes when the agent goes.
 static enum step no_answer(struct visitor *visitor)
 {
+	enum { RESENT_MAX = 3 };
 	struct exchange *x = &visitor->x;
+	int code = channel_code(visitor->backend);
 	bool nothing = buf_len(&visitor->backend->stream.in) == 0 && x->interim == 0;
-	bool again = visitor->backend->used && !x->resent && nothing && buf_len(&x->head) > 0;
+	bool lost = code == MUX_RESET_GONE || code == MUX_RESET_STREAMS;
+	bool again = nothing && buf_len(&x->head) > 0 &&
+		     (lost ? x->resent < RESENT_MAX : visitor->backend->used && x->resent == 0);
 	visitor->backend = backend_free(visitor->backend);
 	if (!again)
-		return bad_answer(visitor, "It closed the connection without an answer.");
-	x->resent = true;
+		return agent_refused(visitor, code);
+	x->resent++;
 	visitor->scanned = 0;
 	x->up_done = false;
 	x->up_dead = false;

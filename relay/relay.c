@@ -85,6 +85,7 @@ static int on_setup(struct ipc_channel *channel, struct ipc_message *message)
 		(uint32_t)f[7].number);
 	relay->agent_grace_ms = (uint32_t)MIN(f[8].number, (uint64_t)UINT32_MAX);
 	relay->end = (struct instant){(int64_t)f[9].number};
+	agents_end_known(relay);
 	channel->phase = PHASE_RUN;
 	ipc_resume(&relay->visitors);
 	return 0;
@@ -105,6 +106,7 @@ static int on_config(struct ipc_channel *channel, struct ipc_message *message)
 	size_t n = tunnel_config_encode(&relay->config, own);
 	if (n == given.n && memcmp(own, given.p, n) == 0) {
 		relay->end = (struct instant){(int64_t)message->fields[1].number};
+		agents_end_known(relay);
 		return 0;
 	}
 	relay->config.life_ms = life_ms;
@@ -117,6 +119,7 @@ static const struct ipc_handling control_table[] = {
 	{MSG_ORIGINS, on_origins},
 	{MSG_RELAY_SETUP, on_setup},
 	{MSG_RELAY_CONFIG, on_config},
+	{MSG_AGENT, agents_on_message},
 	{MSG_DIALED, dial_on_dialed},
 	{MSG_DIAL_FAILED, dial_on_failed},
 };
@@ -174,6 +177,7 @@ static int counters_map(struct relay *relay)
 	close(COUNTERS_FD);
 	relay->counters = page;
 	atomic_store_explicit(&relay->counters->open, 0, memory_order_relaxed);
+	atomic_store_explicit(&relay->counters->agents, 0, memory_order_relaxed);
 	return 0;
 }
 
@@ -207,6 +211,7 @@ int relay_init(struct relay *relay, uint32_t epoch, unsigned reached)
 	unsigned all = (unsigned)MIN(limit.rlim_cur, (rlim_t)INT_MAX);
 	relay->most_descriptors = all - MIN(all / 2, (unsigned)HEADROOM);
 	dials_init(&relay->dials);
+	agents_init(&relay->agents);
 	int r = loop_init(&relay->loop);
 	if (r == 0)
 		r = counters_map(relay);

@@ -6,6 +6,7 @@
 
 #pragma once
 
+#include "agents.h"
 #include "budget.h"
 #include "cookie.h"
 #include "counters.h"
@@ -46,6 +47,7 @@ struct relay {
 	struct failures failures; // wrong credentials
 	struct cookie_known cookie;
 	struct dials dials;
+	struct agents agents; // of a pull tunnel
 	struct request_log log;
 	struct pipes pipes;
 	struct backend *idle; // backend connections nobody uses (backend_reuse = shared)

@@ -5,6 +5,7 @@
 // the backend gets to see of it, and on which connection.
 
 #include "access.h"
+#include "channel.h"
 #include "forwarded.h"
 #include "http_date.h"
 #include "relay.h"
@@ -67,6 +68,22 @@ static unsigned passages(const struct http_head *head)
 	return n;
 }
 
+// Whether it means to leave HTTP for a byte relay to the service.
+static bool asks_for_tcp(const struct visitor *visitor, const struct http_head *head)
+{
+	return head->upgrade && visitor->x.up.ended &&
+	       http_list_has(head->upgrade_protocols, SPAN("tcp"));
+}
+
+// A pull tunnel's agent knows whether its service is one for that, and resets the stream if not.
+static bool is_tcp(const struct visitor *visitor, const struct http_head *head)
+{
+	const struct tunnel_config *config = &visitor->relay->config;
+	if (tunnel_config_pull(config))
+		return head->method == HTTP_GET && asks_for_tcp(visitor, head);
+	return config->backend.scheme == URL_TCP;
+}
+
 struct objection {
 	enum code code;
 	const char *detail;
@@ -83,14 +100,8 @@ static struct objection object(
 			"The tunnel has as many connections as its limits.connections allows."};
 	relay->n_admitted += !visitor->admitted;
 	visitor->admitted = true;
-	if (relay->config.backend.scheme == URL_TCP &&
-		!(head->upgrade && visitor->x.up.ended &&
-			http_list_has(head->upgrade_protocols, SPAN("tcp"))))
-		return (struct objection){CODE_BAD_REQUEST,
-			"This tunnel carries raw TCP: enter it with `Connection: Upgrade` and "
-			"`Upgrade: tcp`."};
-	if (tunnel_config_pull(&relay->config))
-		return (struct objection){CODE_AGENT_OFFLINE, NULL};
+	if (visitor->x.tcp && !asks_for_tcp(visitor, head))
+		return (struct objection){CODE_BAD_REQUEST, REQUEST_TCP_DETAIL};
 	if (passages(head) > PASSAGES_MAX)
 		return (struct objection){CODE_LOOP_DETECTED, NULL};
 	if (relay_bytes_left(relay, 1) == 0)
@@ -125,8 +136,7 @@ static struct backend *backend_at_hand(struct visitor *visitor)
 static enum step forward(struct visitor *visitor, struct span head, struct span rest)
 {
 	struct exchange *x = &visitor->x;
-	bool at_hand = visitor->relay->config.backend.scheme != URL_TCP &&
-		       backend_at_hand(visitor) != NULL;
+	bool at_hand = !x->tcp && backend_at_hand(visitor) != NULL;
 	// Kept where it may have to be sent later, or again: a connection that was idle may be
 	// closed by the backend just now.
 	if ((!at_hand || (x->safe && x->up.ended)) && buf_add_span(&x->head, head) < 0)
@@ -192,15 +202,15 @@ static enum step request_route(
 	struct exchange *x = &visitor->x;
 	if ((route.rest.n == 0 || route.rest.p[0] != '/') && !head->upgrade && x->up.ended)
 		return redirect_with_rest(visitor, &route, rest);
+	x->tcp = is_tcp(visitor, head);
 	struct access_verdict access =
 		access_check(&relay->config, &relay->secret, &relay->cookie, head);
 	struct objection objection = object(visitor, head, &access);
 	if (objection.code != CODE_NONE)
 		return refuse_with_rest(visitor, objection.code, span_of(objection.detail), rest);
 
-	bool tcp = relay->config.backend.scheme == URL_TCP;
 	bool strip = relay->config.prefix == PREFIX_STRIP;
-	x->upgrade = head->upgrade && x->up.ended && !tcp;
+	x->upgrade = head->upgrade && x->up.ended && !x->tcp;
 	size_t n = rewrite_request(
 		&(struct rewrite_request){
 			.head = head,
@@ -242,26 +252,59 @@ enum step request_begin(struct visitor *visitor, char *bytes, size_t size, struc
 
 // ---- dialling
 
+// Through an agent, now or when there is one.
+static enum step agent_dial(struct visitor *visitor)
+{
+	struct relay *relay = visitor->relay;
+	int r = agents_connect(visitor);
+	if (r == 0)
+		return STEP_AGAIN;
+	if (r < 0)
+		return refuse(visitor, CODE_INTERNAL, (struct span){NULL, 0});
+	dial_wait(relay, &visitor->dial);
+	return visitor_deadline(visitor, relay->agent_grace_ms, STEP_WAIT);
+}
+
 enum step request_dial(struct visitor *visitor, uint8_t attempt)
 {
 	visitor->state = VISITOR_DIALING;
+	if (tunnel_config_pull(&visitor->relay->config))
+		return agent_dial(visitor);
 	if (dial_start(visitor->relay, &visitor->dial, attempt) < 0)
 		return refuse(visitor, CODE_INTERNAL, (struct span){NULL, 0});
 	return visitor_deadline(visitor, visitor->relay->connect_timeout_ms, STEP_WAIT);
 }
 
+// The head that was kept, with the Host of the service this connection leads to: it was made before
+// that was known. It may be put into OUT.
+static struct span head_for(
+	const struct backend *backend, const struct buf *kept, char out[RELAY_HEAD_OUT])
+{
+	struct span host = channel_host(backend);
+	struct span head = buf_span(kept);
+	size_t n = host.n > 0 ? rewrite_host(head, host, out, RELAY_HEAD_OUT) : 0;
+	return n > 0 ? (struct span){out, n} : head;
+}
+
 static enum step connected(struct visitor *visitor)
 {
 	struct exchange *x = &visitor->x;
-	if (visitor->relay->config.backend.scheme == URL_TCP)
+	if (x->tcp)
 		return exchange_switch(visitor,
 			SPAN("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
 			     "Upgrade: tcp\r\nVia: " REWRITE_VIA "\r\n\r\n"),
 			(struct span){NULL, 0});
+	struct span lead = head_for(visitor->backend, &x->head, visitor->relay->head_out);
 	struct buf head = x->head;
 	buf_init(&x->head, RELAY_HEAD_OUT);
-	enum step step = exchange_begin(visitor, &(struct flow_start){.lead = buf_span(&head)});
-	buf_reset(&head);
+	enum step step = exchange_begin(visitor, &(struct flow_start){.lead = lead});
+	// An agent's connection may end at any time.
+	bool again = step != STEP_GONE && visitor->state == VISITOR_EXCHANGE && x->safe &&
+		     x->up.ended && channel_is(visitor->backend);
+	if (again)
+		x->head = head;
+	else
+		buf_reset(&head);
 	return step;
 }
 

@@ -217,6 +217,22 @@ size_t rewrite_request(const struct rewrite_request *r, char *bytes, size_t size
 	return finish(&out, bytes);
 }
 
+size_t rewrite_host(struct span head, struct span authority, char *bytes, size_t size)
+{
+	struct head_out out = {.p = bytes, .end = bytes + size};
+	const char *field = memmem(head.p, head.n, "\r\nHost: ", 8);
+	if (field == NULL)
+		return 0;
+	const char *host = field + 8, *end = head.p + head.n;
+	const char *behind = memchr(host, '\r', (size_t)(end - host));
+	if (behind == NULL || span_eq((struct span){host, (size_t)(behind - host)}, authority))
+		return 0;
+	put(&out, (struct span){head.p, (size_t)(host - head.p)});
+	put(&out, authority);
+	put(&out, (struct span){behind, (size_t)(end - behind)});
+	return out.full ? 0 : (size_t)(out.p - bytes);
+}
+
 // ---- responses
 
 static void put_response_framing(struct head_out *out, const struct rewrite_response *r)

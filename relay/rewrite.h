@@ -26,6 +26,10 @@ struct rewrite_request {
 // Writes the request head into OUT. Returns its length, or 0 when it does not fit.
 size_t rewrite_request(const struct rewrite_request *request, char *out, size_t size);
 
+// Puts AUTHORITY into the Host field of a head that rewrite_request() has made. Returns the length
+// of the head in OUT; 0 when it is in HEAD already, or does not fit.
+size_t rewrite_host(struct span head, struct span authority, char *out, size_t size);
+
 struct rewrite_response {
 	const struct http_head *head;
 	bool chunked; // the body goes out in chunks

@@ -311,8 +311,14 @@ void visitor_step(struct visitor *visitor)
 
 static enum step connect_timed_out(struct visitor *visitor)
 {
+	struct relay *relay = visitor->relay;
 	visitor->backend = backend_free(visitor->backend);
-	dial_cancel(visitor->relay, &visitor->dial);
+	dial_cancel(relay, &visitor->dial);
+	if (tunnel_config_pull(&relay->config))
+		return relay->agents.n == 0
+			       ? refuse(visitor, CODE_AGENT_OFFLINE, (struct span){NULL, 0})
+			       : refuse(visitor, CODE_TOO_MANY_CONNECTIONS,
+					 SPAN("The agents take no more connections now."));
 	if (visitor->dial.attempt + 1 < visitor->dial.addresses)
 		return request_dial(visitor, (uint8_t)(visitor->dial.attempt + 1));
 	return refuse(visitor, CODE_BACKEND_TIMEOUT,

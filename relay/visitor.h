@@ -38,7 +38,8 @@ struct exchange {
 	bool last;       // the visitor has said that no further request follows
 	bool expecting;  // the visitor sends its body only after a 100
 	bool upgrade;    // we asked the backend to switch protocols
-	bool resent;     // on its second backend connection
+	bool tcp;        // it turns into a byte relay to the backend at once
+	uint8_t resent;  // how often it was sent again on another backend connection
 	bool up_done;    // the request is with the backend
 	bool up_dead;    // the backend takes no more of it; its answer may still come
 	bool answering;  // the final head has gone out
@@ -70,6 +71,11 @@ struct visitor {
 	struct facts facts;  // of the connection
 	struct facts sender; // of the request in hand
 };
+
+// What a tunnel that carries raw TCP says to requests.
+#define REQUEST_TCP_DETAIL                                                  \
+	"This tunnel carries raw TCP: enter it with `Connection: Upgrade` " \
+	"and `Upgrade: tcp`."
 
 // What a step led to.
 enum step {

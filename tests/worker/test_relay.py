@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: ISC
 # SPDX-FileCopyrightText: 2026 the tunneld authors
 #
-# A real tunneld-relay: what it passes on between visitors and backend, and how.
+# A real tunneld-relay: what it passes on between visitors and backend, and how; with a backend of
+# its own, and with one behind an agent.
 
 import fcntl
 import hashlib
@@ -11,9 +12,16 @@ import termios
 
 import pytest
 
+from agent_stage import PullRelay
 from relay_stage import (
     ID, Relay, Sender, closed, get, read_all, read_exactly, read_head, reset, upgraded,
     wait_until)
+
+
+@pytest.fixture(params=[Relay, PullRelay], ids=["push", "pull"])
+def relay(request):
+    with request.param() as relay:
+        yield relay
 
 
 def test_request_and_answer(relay):
