@@ -9,7 +9,7 @@
 
 #include <stdio.h>
 
-enum { LIST_MAX = 64 * 1024 * 1024, LINK_MAX = 1024 };
+enum { LIST_MAX = 64 * 1024 * 1024, PAGES_MAX = 1000, LINK_MAX = 1024 };
 
 // What a call leaves besides its document.
 struct page {
@@ -183,7 +183,7 @@ int api_list(
 	int r = all != NULL ? 0 : -ENOMEM;
 
 	snprintf(page.next, sizeof page.next, "%s", path);
-	while (r == 0 && page.next[0] != '\0') {
+	for (unsigned i = 0; r == 0 && page.next[0] != '\0' && i < PAGES_MAX; i++) {
 		const struct api_call call = {.path = memcpy(now, page.next, sizeof now)};
 		r = call_once(settings, &call, (struct span){0}, &page, &part, failure);
 		if (r != 0)

@@ -333,11 +333,10 @@ static int check_token(struct doctor *doctor)
 static int check_upgrade(struct doctor *doctor)
 {
 	static const struct http_request request = {
-		.path = "/_api/tunnels/t-aaaaaaaaaaaaaaaaaaaaaaaaaa/agent",
+		.path = "/_api/upgrade", // there is nothing
 		.upgrade = "websocket",
 		.fields = "Sec-WebSocket-Version: 13\r\n"
-			  "Sec-WebSocket-Key: dHVubmVsIGRvY3Rvcg0KDQ==\r\n"
-			  "Sec-WebSocket-Protocol: tunneld.v1\r\n",
+			  "Sec-WebSocket-Key: dHVubmVsIGRvY3Rvcg0KDQ==\r\n",
 	};
 	struct failure failure = {{0}};
 	struct http http;

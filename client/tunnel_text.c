@@ -161,11 +161,26 @@ void tunnel_print_all(FILE *out, const json_t *tunnel)
 	print_counters(out, json_object_get(tunnel, "counters"));
 }
 
+// Jansson leaves DEL as it is. It can only be inside a text.
+static int write_json(const char *bytes, size_t n, void *out)
+{
+	while (n > 0) {
+		const char *del = memchr(bytes, 0x7f, n);
+		size_t before = del != NULL ? (size_t)(del - bytes) : n;
+		fwrite(bytes, 1, before, out);
+		if (del != NULL)
+			fputs("\\u007f", out);
+		bytes += before + (del != NULL);
+		n -= before + (del != NULL);
+	}
+	return ferror(out) ? -1 : 0;
+}
+
 int tunnel_print_json(FILE *out, const json_t *document, int compact)
 {
 	size_t flags = JSON_ENSURE_ASCII | (compact ? JSON_COMPACT : JSON_INDENT(2));
 
-	if (json_dumpf(document, out, flags) != 0)
+	if (json_dump_callback(document, write_json, out, flags) != 0)
 		return -EIO;
 	fputc('\n', out);
 	return 0;

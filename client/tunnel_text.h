@@ -21,5 +21,6 @@ void tunnel_print_all(FILE *out, const json_t *tunnel);
 enum { TUNNEL_LEFT_SIZE = WHEN_WORDS_SIZE };
 void tunnel_left(const json_t *tunnel, char out[TUNNEL_LEFT_SIZE]);
 
-// Prints DOCUMENT as JSON in ASCII, on one line if COMPACT. Returns 0 or a negative errno.
+// Prints DOCUMENT as JSON in printable ASCII, on one line if COMPACT. Returns 0 or a negative
+// errno.
 int tunnel_print_json(FILE *out, const json_t *document, int compact);

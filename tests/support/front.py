@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: ISC
+# SPDX-FileCopyrightText: 2026 the tunneld authors
+#
+# What may stand between the tunnel command and a server: a TLS front with a certificate of the
+# test's own authority, and an HTTP proxy that knows CONNECT.
+
+import socket
+import ssl
+import subprocess
+import threading
+
+from . import wire
+from .backend import TcpBackend
+
+
+class Authority:
+    """Issues certificates: authority.pem, and for each set of names a file with key and chain."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.path = folder / "authority.pem"
+        self._openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                      "-keyout", "authority.key", "-out", "authority.pem", "-days", "2",
+                      "-subj", "/CN=authority of the tests", "-addext", "basicConstraints=critical,CA:TRUE")
+
+    def _openssl(self, *words):
+        subprocess.run(["openssl", *words], cwd=self.folder, check=True, capture_output=True, timeout=30)
+
+    def issue(self, names, days="2"):
+        """NAMES as OpenSSL has them: "DNS:a.test,IP:127.0.0.1". Returns the path."""
+        self._openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                      "-keyout", "leaf.key", "-out", "leaf.csr", "-subj", "/CN=leaf")
+        (self.folder / "leaf.ext").write_text(f"subjectAltName={names}\n")
+        self._openssl("x509", "-req", "-in", "leaf.csr", "-CA", "authority.pem", "-CAkey", "authority.key",
+                      "-CAcreateserial", "-out", "leaf.pem", "-days", days, "-extfile", "leaf.ext")
+        path = self.folder / f"leaf-{abs(hash((names, days)))}.pem"
+        path.write_text((self.folder / "leaf.pem").read_text() + (self.folder / "leaf.key").read_text())
+        return path
+
+
+def _pump(source, sink):
+    try:
+        while piece := source.recv(65536):
+            sink.sendall(piece)
+        if isinstance(sink, ssl.SSLSocket):
+            sink.unwrap()  # a clean end: close_notify
+        else:
+            sink.shutdown(socket.SHUT_WR)
+    except (OSError, ValueError):
+        for end in (source, sink):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+
+def _join(a, b):
+    """Copies both ways until both have ended."""
+    other = threading.Thread(target=_pump, args=(a, b), daemon=True)
+    other.start()
+    _pump(b, a)
+    other.join(20)
+
+
+class TlsFront(TcpBackend):
+    """Ends TLS and passes on to ADDRESS. `seen` has the server name each client asked for, and
+    whether it resumed a session."""
+
+    def __init__(self, address, certificate, host="127.0.0.1"):
+        self._to = address
+        self.seen = []
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(certificate)
+        self._context.sni_callback = self._note
+        self._names = {}
+        super().__init__(self._serve, host=host)
+
+    def _note(self, sock, name, _):
+        self._names[sock.fileno()] = name
+
+    def _serve(self, stream):
+        try:
+            inner = self._context.wrap_socket(stream.sock, server_side=True)
+        except (ssl.SSLError, OSError):
+            return
+        stream.sock = inner
+        self.seen.append((self._names.pop(inner.fileno(), None), inner.session_reused))
+        with socket.create_connection(self._to, timeout=20) as outer:
+            outer.settimeout(None)
+            inner.settimeout(None)
+            _join(inner, outer)
+
+
+class ConnectProxy(TcpBackend):
+    """An HTTP proxy. `seen` has the target and fields of every request; names lead to ADDRESS."""
+
+    def __init__(self, address, answer="200 Connection established"):
+        self._to, self._answer = address, answer
+        self.seen = []
+        super().__init__(self._serve)
+
+    def _serve(self, stream):
+        request = wire.Request(stream)
+        self.seen.append((request.method, request.target, request.fields))
+        stream.send(f"HTTP/1.1 {self._answer}\r\nVia: proxy\r\n\r\n".encode())
+        if not self._answer.startswith("2"):
+            return
+        with socket.create_connection(self._to, timeout=20) as outer:
+            outer.settimeout(None)
+            stream.sock.settimeout(None)
+            _join(stream.sock, outer)
