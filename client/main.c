@@ -6,15 +6,26 @@
 #include "handlers.h"
 #include "help.h"
 
+#include <jansson.h>
+#include <malloc.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+
+// Documents have secrets of tunnels in them.
+static void wipe_and_free(void *memory)
+{
+	if (memory != NULL)
+		explicit_bzero(memory, malloc_usable_size(memory));
+	free(memory);
+}
 
 // Tokens and secrets are in this process: no core file, no look from other processes of the user.
 static void harden(void)
 {
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+	json_set_alloc_funcs(malloc, wipe_and_free);
 	signal(SIGPIPE, SIG_IGN); // a reader that has gone is an error of a write
 }
 

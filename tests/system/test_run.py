@@ -67,6 +67,16 @@ def test_the_printed_line_makes_a_tunnel(started, tmp_path, backend):
     assert not [child for child in children if child.alive()]
 
 
+def test_the_printed_tunnel_command_makes_a_tunnel(started, tmp_path, backend):
+    process, printed = started()
+    (line,) = re.findall(r"^ *('.*/build/tunnel' create .*)$", printed, re.MULTILINE)
+    answer = _curl(line.replace(" 3000 ", f" {backend.port} "))
+    assert answer.returncode == 0, answer
+    (url,) = answer.stdout.splitlines()
+    assert _curl(f"curl -sf {url}hello").returncode == 0
+    assert backend.last().target == "/hello"
+
+
 def test_the_token_is_shown_once_and_kept_for_the_owner_alone(started, tmp_path):
     process, printed = started()
     path = tmp_path / "var" / "owner-token"
