@@ -12,6 +12,9 @@
 
 static_assert(OPTION_COUNT <= 64, "options are bits of a 64-bit number");
 
+#define UP_OPTIONS                                                                     \
+	(OPTION_BIT(ATTACH) | OPTION_BIT(DEMO) | OPTION_BIT(QR) | OPTION_BIT(OUTPUT) | \
+		OPTION_BIT(QUIET) | OPTION_BIT(REQUIRE_BACKEND) | OPTION_BIT(RECONNECT_AFTER))
 #define OPTIONS_SERVER (OPTION_BIT(SERVER) | OPTION_BIT(TOKEN_FILE) | OPTION_BIT(CA))
 
 const struct option_def option_table[OPTION_COUNT] = {
@@ -87,6 +90,25 @@ const struct option_def option_table[OPTION_COUNT] = {
 		"keep the evidence in DIR, for --offline and other programs", NULL},
 	[OPTION_OFFLINE] = {"offline", '\0', NULL, NULL, "check what was saved; open no connection",
 		NULL},
+	[OPTION_ATTACH] = {"attach", '\0', "TUNNEL", NULL,
+		"serve this tunnel, which was made without a backend, instead of making one",
+		"Several may serve one tunnel and share the load.\n"
+		"It is not ended by Ctrl-C then.\n"},
+	[OPTION_DEMO] = {"demo", '\0', NULL, NULL,
+		"share a built-in page instead: hello, an echo, a WebSocket", NULL},
+	[OPTION_QR] = {"qr", '\0', NULL, NULL, "draw the link as a QR code as well", NULL},
+	[OPTION_OUTPUT] = {"output", 'o', "FORM", "text json",
+		"how to tell what happens (text); json: an object a line on standard output",
+		"The objects have the member\n"
+		".Cm event :\n"
+		".Cm ready , request , reconnect , expiring , note , closed .\n"},
+	[OPTION_QUIET] = {"quiet", 'q', NULL, NULL, "print the URL, and little else", NULL},
+	[OPTION_REQUIRE_BACKEND] = {"require-backend", '\0', NULL, NULL,
+		"fail at once when nothing answers at the target", NULL},
+	[OPTION_RECONNECT_AFTER] = {"reconnect-after", '\0', "TIME", NULL,
+		"replace the connection to the server when it is so old (4h)",
+		"Gateways cut connections after some hours.\n"
+		"The next one is there before the old one goes, and no request is lost.\n"},
 };
 
 #define OPTIONS_VERIFY                                                                           \
@@ -96,6 +118,30 @@ const struct option_def option_table[OPTION_COUNT] = {
 		OPTION_BIT(NONCE) | OPTION_BIT(FRESH) | OPTION_BIT(SAVE) | OPTION_BIT(OFFLINE))
 
 const struct command command_table[] = {
+	{
+		.name = "up",
+		.operands = "[TARGET]",
+		.max_operands = 1,
+		.options = OPTIONS_SERVER | CREATE_OPTIONS | UP_OPTIONS | OPTION_BIT(JSON),
+		.implied = true,
+		.run = up_run,
+		.summary = "share a service of this machine; prints its URL",
+		.manual =
+			"Makes a tunnel and serves it until it ends or Ctrl-C is pressed, which ends it;\n"
+			"a second Ctrl-C does not wait for the server.\n"
+			"The word\n"
+			".Cm up\n"
+			"may be left out.\n"
+			".Ar TARGET\n"
+			"is a port of this machine, host:port, an http, https or tcp URL,\n"
+			".Ql https+insecure:host:port\n"
+			"for a certificate that is not to be checked, or\n"
+			".Ql unix:path .\n"
+			"The URL is printed to standard output once visitors can come; how they get in, a\n"
+			"line for each request, and warnings five minutes and one minute before the end go to\n"
+			"standard error.\n"
+			"When the connection to the server is lost it is made again, for the same URL.\n",
+	},
 	{
 		.name = "create",
 		.operands = "[BACKEND]",

@@ -19,4 +19,5 @@ int ls_run(const struct invocation *invocation, struct failure *failure);
 int rm_run(const struct invocation *invocation, struct failure *failure);
 int show_run(const struct invocation *invocation, struct failure *failure);
 int verify_run(const struct invocation *invocation, struct failure *failure);
+int up_run(const struct invocation *invocation, struct failure *failure);
 int version_run(const struct invocation *invocation, struct failure *failure);
