@@ -53,7 +53,8 @@ static const struct command *nearest_command(struct span word)
 // PORT, HOST:PORT, a URL or unix:PATH; no name of a command is any of these.
 static bool is_target(const char *word)
 {
-	return strchr(word, ':') != NULL || strspn(word, "0123456789") == strlen(word);
+	return strchr(word, ':') != NULL ||
+	       (word[0] != '\0' && strspn(word, "0123456789") == strlen(word));
 }
 
 static bool is_one_of(const char *word, const char *a, const char *b)
