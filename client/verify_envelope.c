@@ -94,6 +94,7 @@ static void check_relay(struct verification *v, const struct envelope *envelope)
 {
 	struct why why;
 	uint8_t runs[SHA256_SIZE], stated[SHA256_SIZE];
+	uint64_t none;
 	const json_t *relay = json_object_get(envelope->outer.json, "relay");
 	if (envelope->kind == ENVELOPE_INSTANCE)
 		return;
@@ -103,7 +104,8 @@ static void check_relay(struct verification *v, const struct envelope *envelope)
 		memcmp(runs, stated, sizeof runs) != 0)
 		good = why_not(&why, "the relay is not the program of the instance statement");
 	else if (!span_eq(json_member_text(relay, "seccomp"), SPAN("filter")) ||
-		 !json_is_true(json_object_get(relay, "no_new_privs")))
+		 !json_is_true(json_object_get(relay, "no_new_privs")) ||
+		 !json_member_number(relay, "capabilities", 0, &none))
 		good = why_not(&why, "the relay runs outside its sandbox");
 	set(v, CHECK_RELAY, good, &why);
 }

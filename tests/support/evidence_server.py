@@ -36,11 +36,19 @@ def _context(key):
     return context
 
 
+class _Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_):
+        pass  # clients that do not trust this server
+
+
 class EvidenceServer:
     """with EvidenceServer(instance) as server: ... `change` may replace every document it serves."""
 
-    def __init__(self, instance, key=None, change=None, tls=True):
+    def __init__(self, instance, key=None, change=None, tls=True, port=0):
         self.instance, self.change, self.seen = instance, change or (lambda document, query: document), []
+        self.heads = []
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -48,6 +56,7 @@ class EvidenceServer:
 
             def do_GET(self):
                 outer.seen.append(self.path)
+                outer.heads.append(self.headers.items())
                 status, body = outer.answer(self.path)
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
@@ -58,7 +67,7 @@ class EvidenceServer:
             def log_message(self, *_):
                 pass
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = _Server(("127.0.0.1", port), Handler)
         if tls:
             self.server.socket = _context(key or instance.tls_key).wrap_socket(self.server.socket, server_side=True)
         self.origin = f"{'https' if tls else 'http'}://127.0.0.1:{self.server.server_port}"

@@ -7,7 +7,7 @@ import json
 import pathlib
 import subprocess
 
-from .daemon import BUILD
+from .daemon import program
 from .tdx import TIME
 
 
@@ -26,7 +26,7 @@ class Verifier:
 
     def run(self, *arguments, at=TIME, **files):
         """files: option name with _ for -, and what is to be in the file."""
-        command = [BUILD / "tunnel", "verify", *arguments, "--json"]
+        command = [program("tunnel"), "verify", *arguments, "--json"]
         command += ["--at", at] if at else []
         command += ["--root-ca", self.root] if self.root else []
         for option, content in files.items():

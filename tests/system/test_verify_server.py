@@ -126,6 +126,7 @@ LIES = {
     "relay without filter": (lambda i, d: resigned(i, d, relay={**statement_of(d)["relay"], "seccomp": "none"}), ["relay"]),
     "relay that may gain privileges":
         (lambda i, d: resigned(i, d, relay={**statement_of(d)["relay"], "no_new_privs": False}), ["relay"]),
+    "relay with a capability": (lambda i, d: resigned(i, d, relay={**statement_of(d)["relay"], "capabilities": 1}), ["relay"]),
     "signature altered": (lambda i, d: d | {"signature": flipped(d["signature"], 63)}, ["signature"]),
     "signed by another": (lambda i, d: OTHER.sign(statement_of(d)) | {"instance": d["instance"]}, ["signature"]),
     "instance of another": (lambda i, d: d | {"instance": OTHER.certificate()}, ["tls_key", "signature"]),

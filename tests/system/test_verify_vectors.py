@@ -12,7 +12,7 @@ import pathlib
 import subprocess
 
 import pytest
-from support.daemon import BUILD
+from support.daemon import program
 
 PLACES = [os.environ.get("TUNNELD_VECTORS"),
           *(folder / "shared/vectors/tdx" for folder in pathlib.Path(__file__).resolve().parents)]
@@ -33,7 +33,7 @@ def test_evidence_is_here(report):
 
 
 def verify(case):
-    command = [BUILD / "tunnel", "verify", "--at", case["at"], "--json"]
+    command = [program("tunnel"), "verify", "--at", case["at"], "--json"]
     for name, option in FILES.items():
         if name in case:
             command += [option, VECTORS / case[name]]
