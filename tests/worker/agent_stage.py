@@ -115,8 +115,11 @@ class Agent:
         return self
 
     def opened(self):
-        """(stream, what OPEN says, the first bytes)."""
-        _, stream, what = self.expect(OPEN)
+        """(stream, what OPEN says, the first bytes). Streams that are reset before are passed over."""
+        while (message := self.message())[0] == RESET:
+            pass
+        kind, stream, what = message
+        assert kind == OPEN, f"no OPEN: {message!r}"
         return stream, what, self.expect(DATA, stream)[2]
 
     def answer(self, stream, body=b"hello", head=""):

@@ -23,6 +23,8 @@ REFUSED, TIMEOUT = 1, 2
 COUNTERS = ("connections", "open", "requests", "bytes_in", "bytes_out", "last_activity",
             "agents")
 PATIENCE = 10
+LISTENING = socket.create_server(("127.0.0.1", 0))  # one for all pairs: free ports become hard to find
+PAIRING = threading.Lock()
 
 
 def config(backend="http://service.test:8000", auth="none", prefix="strip", reuse="visitor",
@@ -38,9 +40,9 @@ def end_after(seconds):
 
 def tcp_pair(reset_on_close=True):
     """(client, server) ends of a TCP connection, the server's with what listeners give it: SO_LINGER {1, 0}, SO_OOBINLINE."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        client = socket.create_connection(listening.getsockname())
-        server, _ = listening.accept()
+    with PAIRING:
+        client = socket.create_connection(LISTENING.getsockname())
+        server, _ = LISTENING.accept()
     if reset_on_close:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     server.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
