@@ -5,6 +5,7 @@
 
 #include "config_file.h"
 
+#include "file.h"
 #include "token_text.h"
 #include "utf8.h"
 
@@ -158,22 +159,16 @@ static int check_file(const struct stat *st, const char *path, struct failure *f
 	return 0;
 }
 
+// In one allocation, so that wiping TEXT leaves no copy of the token.
 static int read_text(int fd, struct buf *text)
 {
 	char *room = buf_room(text, CONFIG_FILE_MAX + 1);
+	ssize_t n = room != NULL ? file_read(fd, room, CONFIG_FILE_MAX + 1) : -errno;
 
-	if (room == NULL)
-		return -errno;
-	while (buf_len(text) <= CONFIG_FILE_MAX) {
-		ssize_t n = read(fd, room + buf_len(text), CONFIG_FILE_MAX + 1 - buf_len(text));
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n == 0)
-			return 0;
-		if (n > 0)
-			buf_added(text, (size_t)n);
-	}
-	return -EFBIG;
+	if (n < 0)
+		return (int)n;
+	buf_added(text, (size_t)n);
+	return n <= CONFIG_FILE_MAX ? 0 : -EFBIG;
 }
 
 static int parse_text(
@@ -232,17 +227,9 @@ static int write_text(const char *path, struct span text)
 {
 	CLEANUP(close_p)
 	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int r = fd >= 0 ? file_write(fd, text.p, text.n) : -errno;
 
-	if (fd < 0)
-		return -errno;
-	while (text.n > 0) {
-		ssize_t n = write(fd, text.p, text.n);
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		text.p += MAX(n, 0);
-		text.n -= (size_t)MAX(n, 0);
-	}
-	return fchmod(fd, 0600) < 0 || fsync(fd) < 0 ? -errno : 0;
+	return r == 0 && (fchmod(fd, 0600) < 0 || fsync(fd) < 0) ? -errno : r;
 }
 
 // Through a file beside it, so that a reader sees the old one or the new one.

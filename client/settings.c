@@ -7,6 +7,7 @@
 #include "settings.h"
 
 #include "config_file.h"
+#include "file.h"
 #include "server.h"
 #include "token_text.h"
 
@@ -34,20 +35,14 @@ static int token_from_environment(char **ret, struct failure *failure)
 static int read_token(int fd, char **ret, const char **why)
 {
 	char text[TOKEN_TEXT_MAX + 3]; // one too many, and CR LF
-	size_t n = 0;
-	ssize_t got;
-	int r;
+	ssize_t n = file_read(fd, text, sizeof text);
+	int r = (int)MIN(n, 0);
 
-	do {
-		got = read(fd, text + n, sizeof text - n);
-		n += (size_t)MAX(got, 0);
-	} while ((got > 0 && n < sizeof text) || (got < 0 && errno == EINTR));
-	r = got < 0 ? -errno : 0;
 	n -= n > 0 && text[n - 1] == '\n';
 	n -= n > 0 && text[n - 1] == '\r';
 	if (r == 0)
-		r = token_text_check((struct span){text, n}, why);
-	if (r == 0 && (*ret = strndup(text, n)) == NULL)
+		r = token_text_check((struct span){text, (size_t)n}, why);
+	if (r == 0 && (*ret = strndup(text, (size_t)n)) == NULL)
 		r = -ENOMEM;
 	explicit_bzero(text, sizeof text);
 	return r;

@@ -5,6 +5,8 @@
 
 #include "options.h"
 
+#include "file.h"
+
 #include <fcntl.h>
 #include <getopt.h>
 #include <sys/stat.h>
@@ -88,16 +90,10 @@ static int read_file(const char *name, struct buf *text, bool *ret_private)
 	char *room = buf_room(text, size);
 	if (room == NULL)
 		return -errno;
-	while (buf_len(text) < size) {
-		ssize_t n = read(fd, room + buf_len(text), size - buf_len(text));
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		buf_added(text, (size_t)n);
-	}
+	ssize_t n = file_read(fd, room, size);
+	if (n < 0)
+		return (int)n;
+	buf_added(text, (size_t)n);
 	*ret_private = (st.st_mode & (S_IRWXG | S_IRWXO)) == 0;
 	return buf_len(text) < size ? 0 : -EFBIG;
 }

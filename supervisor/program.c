@@ -5,6 +5,8 @@
 
 #include "program.h"
 
+#include "file.h"
+
 #include <fcntl.h>
 #include <limits.h>
 #include <sha2.h>
@@ -59,21 +61,6 @@ static int memory_file_seal(int fd)
 	return 0;
 }
 
-static int write_all(int fd, const char *bytes, size_t n)
-{
-	while (n > 0) {
-		ssize_t written = write(fd, bytes, n);
-
-		if (written < 0 && errno != EINTR)
-			return -errno;
-		if (written > 0) {
-			bytes += written;
-			n -= (size_t)written;
-		}
-	}
-	return 0;
-}
-
 static int copy_and_hash(struct program *program, int from, int to)
 {
 	char bytes[32 * 1024];
@@ -94,7 +81,7 @@ static int copy_and_hash(struct program *program, int from, int to)
 		if (program->size > PROGRAM_SIZE_MAX)
 			return -EFBIG;
 		SHA256Update(&hash, (const uint8_t *)bytes, (size_t)n);
-		r = write_all(to, bytes, (size_t)n);
+		r = file_write(to, bytes, (size_t)n);
 		if (r < 0)
 			return r;
 	}

@@ -7,6 +7,7 @@
 
 #include "token.h"
 
+#include "file.h"
 #include "hex.h"
 
 #include <fcntl.h>
@@ -43,43 +44,10 @@ static const char *file_complaint(const struct stat *st)
 	return NULL;
 }
 
-static int read_all(int fd, char *buffer, size_t size, size_t *ret_n)
-{
-	size_t n = 0;
-
-	while (n < size) {
-		ssize_t got = read(fd, buffer + n, size - n);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return -errno;
-		if (got == 0)
-			break;
-		n += (size_t)got;
-	}
-	*ret_n = n;
-	return 0;
-}
-
-static int write_all(int fd, const char *bytes, size_t n)
-{
-	while (n > 0) {
-		ssize_t put = write(fd, bytes, n);
-		if (put < 0 && errno == EINTR)
-			continue;
-		if (put < 0)
-			return -errno;
-		bytes += put;
-		n -= (size_t)put;
-	}
-	return 0;
-}
-
 static int token_read(struct token *token, const char *path, const char **why)
 {
 	char text[TOKEN_TEXT_MAX + 3]; // one too many, and CR LF
 	struct stat st;
-	size_t n = 0;
 	int r;
 
 	// Never wait for the other end of a FIFO.
@@ -89,13 +57,15 @@ static int token_read(struct token *token, const char *path, const char **why)
 	*why = file_complaint(&st);
 	if (*why != NULL)
 		return TOKEN_REFUSED;
-	r = read_all(fd, text, sizeof text, &n);
+	ssize_t n = file_read(fd, text, sizeof text);
+	r = (int)MIN(n, 0);
 	if (r == 0) {
 		if (n > 0 && text[n - 1] == '\n')
 			n--;
 		if (n > 0 && text[n - 1] == '\r')
 			n--;
-		r = token_from_text(token, (struct span){text, n}, why) != 0 ? TOKEN_REFUSED : 0;
+		r = token_from_text(token, (struct span){text, (size_t)n}, why) != 0 ? TOKEN_REFUSED
+										     : 0;
 	}
 	explicit_bzero(text, sizeof text);
 	return r;
@@ -126,7 +96,7 @@ static int write_new(const char *path, const char *text, size_t n)
 		return -errno;
 	if (fchmod(fd, 0600) < 0) // whatever the umask
 		return -errno;
-	r = write_all(fd, text, n);
+	r = file_write(fd, text, n);
 	if (r == 0 && fsync(fd) < 0)
 		r = -errno;
 	return r;
