@@ -7,6 +7,7 @@
 #include "handshake.h"
 #include "http_date.h"
 #include "page.h"
+#include "websocket_accept.h"
 
 #include <stdio.h>
 
@@ -85,15 +86,15 @@ void answer_stream(struct connection *c, const char *type, struct connection_wai
 
 void answer_upgrade(struct connection *c, const char *id, struct span key)
 {
-	char accept[HANDSHAKE_ACCEPT_SIZE];
-	handshake_accept(accept, key);
+	char accept[WEBSOCKET_ACCEPT_SIZE];
+	websocket_accept(key, accept);
 	memcpy(c->tunnel, id, strnlen(id, sizeof c->tunnel - 1));
 	c->status = 101;
 	connection_upgrade(c, buf_printf(&c->out,
 				      "HTTP/1.1 101 %s\r\nUpgrade: websocket\r\n"
-				      "Connection: upgrade\r\nSec-WebSocket-Accept: %s\r\n"
+				      "Connection: upgrade\r\nSec-WebSocket-Accept: %.*s\r\n"
 				      "Sec-WebSocket-Protocol: " HANDSHAKE_PROTOCOL "\r\n\r\n",
-				      http_reason(101), accept));
+				      http_reason(101), (int)sizeof accept, accept));
 }
 
 void answer_empty(struct connection *c, unsigned status, struct span fields)

@@ -3,9 +3,7 @@
 
 #include "handshake.h"
 
-#include <sha1.h>
-
-enum { KEY_BYTES = 16 };
+#include "websocket_accept.h"
 
 // The value of the one field NAME; the absent span when there is none, or more than one.
 static struct span only(const struct http_head *head, struct span name)
@@ -36,7 +34,6 @@ static bool offers_protocol(const struct http_head *head)
 
 int handshake_check(const struct http_head *head, struct span *key, const char **why)
 {
-	uint8_t bytes[KEY_BYTES];
 	if (head->method != HTTP_GET || !head->upgrade ||
 		!http_list_has(head->upgrade_protocols, SPAN("websocket"))) {
 		*why = "This address is for agents: a GET with `Connection: upgrade` and `Upgrade: "
@@ -48,7 +45,7 @@ int handshake_check(const struct http_head *head, struct span *key, const char *
 		return HANDSHAKE_UPGRADE;
 	}
 	*key = only(head, SPAN("Sec-WebSocket-Key"));
-	if (base64_decode((char *)bytes, sizeof bytes, *key) != KEY_BYTES) {
+	if (!websocket_nonce_ok(*key)) {
 		*why = "There must be one Sec-WebSocket-Key of 16 bytes in base64.";
 		return HANDSHAKE_BAD;
 	}
@@ -57,16 +54,4 @@ int handshake_check(const struct http_head *head, struct span *key, const char *
 		return HANDSHAKE_BAD;
 	}
 	return 0;
-}
-
-void handshake_accept(char out[HANDSHAKE_ACCEPT_SIZE], struct span key)
-{
-	static const struct span guid = SPAN_INIT("258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
-	uint8_t digest[SHA1_DIGEST_LENGTH];
-	SHA1_CTX context;
-	SHA1Init(&context);
-	SHA1Update(&context, (const uint8_t *)key.p, key.n);
-	SHA1Update(&context, (const uint8_t *)guid.p, guid.n);
-	SHA1Final(digest, &context);
-	base64_encode(out, digest, sizeof digest);
 }

@@ -7,7 +7,6 @@
 
 #pragma once
 
-#include "hex.h"
 #include "http_head.h"
 
 #define HANDSHAKE_PROTOCOL "tunneld.v1"
@@ -20,10 +19,6 @@ enum handshake_outcome {
 // Judges the request HEAD. Returns 0 with *KEY, the value of Sec-WebSocket-Key; or an outcome with
 // *WHY, a sentence for its sender (static text).
 int handshake_check(const struct http_head *head, struct span *key, const char **why);
-
-// The value of Sec-WebSocket-Accept that answers KEY (RFC 6455 section 4.2.2), terminated.
-enum { HANDSHAKE_ACCEPT_SIZE = BASE64_SIZE(20) };
-void handshake_accept(char out[HANDSHAKE_ACCEPT_SIZE], struct span key);
 
 // The fields that stand in every answer of HANDSHAKE_UPGRADE (RFC 9110 section 15.5.22, RFC 6455
 // section 4.4).

@@ -9,7 +9,7 @@ import http.client
 import json
 import urllib.parse
 
-from . import openapi, wire
+from . import agents, openapi, wire
 
 
 class Answer:
@@ -38,8 +38,12 @@ class Api:
         self.address = (host, port)
         self._connection = http.client.HTTPConnection(host, port, timeout=timeout)
         self.secrets = []
+        self._served = []  # tunnels with an agent of ours
 
     def close(self):
+        for tunnel in self._served:
+            agents.crew().stop(tunnel)
+        self._served.clear()
         self._connection.close()
 
     def call(self, method, path, body=None, *, fields=(), token=None):
@@ -67,11 +71,22 @@ class Api:
         return answer
 
     def create(self, backend, *, auth="none", timeout=600, **members):
-        """Creates a tunnel to a backend (its URL, or an object with a url())."""
+        """Creates a tunnel to a backend (its URL, or an object with a url()), or by way of an agent."""
         url = backend if isinstance(backend, str) else backend.url()
-        asked = {"backend": url, "auth": auth, "timeout": timeout, **members}
-        answer = self.expect(201, "POST", "/_api/tunnels", asked)
-        return Tunnel(self, answer.json())
+        if agents.mode == "pull":
+            tunnel = self.pull(auth=auth, timeout=timeout, **members)
+            parts = urllib.parse.urlsplit(url)
+            agents.crew().serve(tunnel, parts.hostname, parts.port or 80)
+            self._served.append(tunnel)
+            return tunnel
+        return self._create(backend=url, auth=auth, timeout=timeout, **members)
+
+    def pull(self, *, auth="none", timeout=600, **members):
+        """Creates a tunnel that no agent serves yet."""
+        return self._create(auth=auth, timeout=timeout, **members)
+
+    def _create(self, **asked):
+        return Tunnel(self, self.expect(201, "POST", "/_api/tunnels", asked).json())
 
     def list(self, query=""):
         return self.expect(200, "GET", "/_api/tunnels" + query).json()
@@ -86,6 +101,8 @@ class Tunnel:
         self.id, self.url, self.secret = document["id"], document["url"], document.get("secret")
         if self.secret:
             api.secrets.append(self.secret)
+        if "agent" in document:
+            api.secrets.append(document["agent"]["token"])
         parts = urllib.parse.urlsplit(self.url)
         self.address = (parts.hostname, parts.port)
         self.prefix = parts.path.rstrip("/")

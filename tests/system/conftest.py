@@ -7,6 +7,7 @@ import os
 
 import pytest
 
+from support import agents
 from support.backend import HttpBackend
 from support.daemon import Daemon
 
@@ -29,6 +30,30 @@ def own_daemon():
     """A tunneld the test may ill-treat."""
     with Daemon() as running:
         yield running
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "push_only: there is nothing like it with an agent")
+
+
+def pytest_generate_tests(metafunc):
+    """Files with `usefixtures("mode")` tell of tunnels to a backend and by way of an agent alike."""
+    if "mode" in metafunc.fixturenames:
+        alone = metafunc.definition.get_closest_marker("push_only")
+        metafunc.parametrize("mode", ["push"] if alone else ["push", "pull"], indirect=True)
+
+
+@pytest.fixture
+def mode(request):
+    agents.mode = request.param
+    yield request.param
+    agents.mode = "push"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def crew():
+    yield
+    agents.dismiss()
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ import pytest
 
 from support import proc
 
+pytestmark = pytest.mark.usefixtures("mode")
+
 
 def test_keep_alive(tunnel, backend):
     with tunnel.connect() as visitor:

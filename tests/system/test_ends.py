@@ -15,6 +15,8 @@ from support.backend import head
 from support.cut import Watched, bytes_received
 from support.daemon import Daemon
 
+pytestmark = pytest.mark.usefixtures("mode")
+
 TOLERANCE = 0.100
 LIFE = 2
 

@@ -14,6 +14,8 @@ from support import proc, websocket as ws
 from support.backend import TcpBackend, head
 from support.daemon import Daemon
 
+pytestmark = pytest.mark.usefixtures("mode")
+
 OK = b"HTTP/1.1 200 OK\r\n"
 POISON = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison"
 SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: %s\r\nConnection: upgrade\r\n\r\n"
@@ -192,7 +194,7 @@ SURPLUS = {
 
 @pytest.mark.parametrize("pause", [0, 0.05], ids=["at once", "a moment later"])
 @pytest.mark.parametrize("method, status, answer", SURPLUS.values(), ids=SURPLUS)
-def test_what_follows_an_answer_reaches_nobody(steady, backend, method, status, answer, pause):
+def test_what_follows_an_answer_reaches_nobody(steady, backend, method, status, answer, pause, mode):
     for surplus in (POISON, b"HTTP/1.1 100 Continue\r\n\r\n", b"\r\n"):
         done = threading.Event()
 
@@ -210,6 +212,7 @@ def test_what_follows_an_answer_reaches_nobody(steady, backend, method, status, 
             got = visitor.answer(method)
             assert got.status == status and b"poison" not in got.body, got
             assert done.wait(5)
+            time.sleep(pause if mode == "pull" else 0)  # it is on its way to the relay
             gets_its_own(steady, visitor)
         assert steady.reach("/other")["target"] == "/other", "another visitor"
         steady.asked += 1

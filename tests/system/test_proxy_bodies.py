@@ -12,6 +12,8 @@ import pytest
 from support import pattern, proc, wire
 from support.backend import head
 
+pytestmark = pytest.mark.usefixtures("mode")
+
 SIZES = [0, 1, 4095, 65536, 65537, 1_000_003, 8 << 20]
 
 
@@ -151,6 +153,7 @@ def test_a_half_closed_upload_without_all_its_bytes_is_no_upload(tunnel, backend
     with tunnel.connect() as visitor:
         visitor.request("POST", tunnel.target("/tap"), [("Content-Length", "10")])
         visitor.send(b"12345")
+        assert tap.wait(5) == b"12345"
         visitor.finish()
         assert tap.wait_end() in ("Ended", "ConnectionResetError"), tap.ended
     assert tap.data == b"12345"

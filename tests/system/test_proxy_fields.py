@@ -10,6 +10,8 @@ import pytest
 
 from support.backend import head
 
+pytestmark = pytest.mark.usefixtures("mode")
+
 HOP = [
     ("Connection", "keep-alive, X-Mine"), ("X-Mine", "1"), ("Keep-Alive", "timeout=9"),
     ("Proxy-Connection", "keep-alive"), ("Proxy-Authorization", "Basic eDp5"), ("TE", "trailers"),

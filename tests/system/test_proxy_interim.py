@@ -6,8 +6,12 @@
 
 import socket
 
+import pytest
+
 from support import pattern
 from support.backend import head
+
+pytestmark = pytest.mark.usefixtures("mode")
 
 
 def test_expect_continue_waits_for_the_backends_word(tunnel, backend):

@@ -10,6 +10,8 @@ import pytest
 
 from support.backend import head
 
+pytestmark = pytest.mark.usefixtures("mode")
+
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "X-Y.Z!"]
 
 

@@ -8,6 +8,8 @@ import pytest
 
 from support.backend import head
 
+pytestmark = pytest.mark.usefixtures("mode")
+
 HIDDEN = b"GET /hidden HTTP/1.1\r\nHost: x\r\n\r\n"
 
 BAD_FRAMING = {

@@ -16,6 +16,8 @@ import websockets
 from support import proc
 from support.program import Program
 
+pytestmark = pytest.mark.usefixtures("mode")
+
 CHAT = pathlib.Path(__file__).parents[1] / "support" / "chat.py"
 
 

@@ -13,6 +13,8 @@ import pytest
 from support import proc
 from support.program import Program
 
+pytestmark = pytest.mark.usefixtures("mode")
+
 BUDGET = 8
 
 

@@ -15,6 +15,8 @@ from support import proc
 from support.forward import Forwarder
 from support.postgres import Postgres, run_psql, start_psql
 
+pytestmark = pytest.mark.usefixtures("mode")
+
 ROWS = 300_000
 MANY = f"SELECT n, md5(n::text) FROM generate_series(1, {ROWS}) AS n"
 
@@ -130,14 +132,14 @@ def test_two_sessions_are_apart(local, database):
         one.communicate()
 
 
-def test_when_the_tunnel_ends_so_does_psql(local, tunnel, database):
+def test_when_the_tunnel_ends_so_does_psql(local, tunnel, database, mode):
     idle = start_psql(local.port, name="idle")
-    busy = start_psql(local.port, "-c", "SELECT pg_sleep(60)", name="busy")
+    busy = start_psql(local.port, "-c", "SELECT pg_sleep(60)", name=f"busy {mode}")
     try:
         idle.stdin.write(b"SELECT 'here';\n")
         idle.stdin.flush()
         assert idle.stdout.readline() == b"here\n"
-        proc.wait_until(lambda: database.sessions("busy") == 1, 10, database.log)
+        proc.wait_until(lambda: database.sessions(f"busy {mode}") == 1, 10, database.log)
         begin = time.monotonic()
         tunnel.revoke()
         _, said = busy.communicate(timeout=10)

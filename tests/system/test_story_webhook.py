@@ -14,6 +14,8 @@ import pytest
 
 from support.backend import HttpBackend, head
 
+pytestmark = pytest.mark.usefixtures("mode")
+
 KEY = b"shared by the service and the receiver"
 
 BODIES = {

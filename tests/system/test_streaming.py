@@ -6,8 +6,12 @@
 
 import time
 
+import pytest
+
 from support import pattern
 from support.backend import head
+
+pytestmark = pytest.mark.usefixtures("mode")
 
 SSE = head(200, [("Content-Type", "text/event-stream"), ("Cache-Control", "no-cache")])
 

@@ -16,6 +16,8 @@ from support import pattern, proc
 from support import websocket as ws
 from support.backend import TcpBackend, head
 
+pytestmark = pytest.mark.usefixtures("mode")
+
 BIG = 64 << 20
 
 
