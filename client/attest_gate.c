@@ -39,23 +39,22 @@ void attest_gate_deinit(struct attest_gate *gate)
 	*gate = (struct attest_gate){0};
 }
 
-// From now on only keys of the verified instance.
+// From now on only keys of the verified instance. The trust stays the same object: connections that
+// are there belong to it.
 static int pin(struct attest_gate *gate, const struct envelope *envelope, struct failure *failure)
 {
 	const json_t *tls = json_object_get(envelope->instance.json, "tls");
-	struct tls_trust *trust;
-	int r = tls_trust_new(&trust, TLS_CHECK_KEYS, NULL, failure);
-	for (size_t i = 0; r == 0 && i < json_array_size(tls); i++) {
-		uint8_t hash[TLS_SPKI_SIZE];
-		if (json_member_hex(json_array_get(tls, i), "spki_sha256", hash, sizeof hash))
-			r = tls_trust_add_key(trust, hash);
-	}
-	if (r != 0)
-		return r;
-	tls_trust_free(gate->trust);
-	gate->trust = trust;
-	gate->route.trust = trust;
-	return 0;
+	uint8_t keys[TLS_KEYS_MAX][TLS_SPKI_SIZE];
+	size_t n = 0;
+	int r = gate->trust != NULL ? 0
+				    : tls_trust_new(&gate->trust, TLS_CHECK_KEYS, NULL, failure);
+	for (size_t i = 0; i < json_array_size(tls) && n < TLS_KEYS_MAX; i++)
+		n += json_member_hex(json_array_get(tls, i), "spki_sha256", keys[n], TLS_SPKI_SIZE);
+	if (r == 0)
+		r = tls_trust_set_keys(gate->trust, keys, n);
+	if (r == 0)
+		gate->route.trust = gate->trust;
+	return r;
 }
 
 // The first failed check and its reason, and what to do.

@@ -49,11 +49,14 @@ int tls_spki(const X509 *certificate, uint8_t hash[TLS_SPKI_SIZE])
 	return r;
 }
 
-int tls_trust_add_key(struct tls_trust *trust, const uint8_t hash[TLS_SPKI_SIZE])
+int tls_trust_set_keys(struct tls_trust *trust, uint8_t keys[][TLS_SPKI_SIZE], size_t n)
 {
-	if (trust->n_keys == TLS_KEYS_MAX)
+	if (n > TLS_KEYS_MAX)
 		return -ENOBUFS;
-	memcpy(trust->keys[trust->n_keys++], hash, TLS_SPKI_SIZE);
+	memcpy(trust->keys, keys, n * sizeof *keys);
+	trust->n_keys = n;
+	SSL_SESSION_free(trust->session); // of a key that may be trusted no more
+	trust->session = NULL;
 	return 0;
 }
 

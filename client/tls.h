@@ -17,7 +17,7 @@ struct tls_trust;
 enum tls_check {
 	TLS_CHECK_ROOTS, // a chain to the roots, for the server's name or address
 	TLS_CHECK_NONE,  // any certificate: somebody else judges it (evidence), or nobody wants to
-	TLS_CHECK_KEYS,  // a key of tls_trust_add_key(), whatever else its certificate says
+	TLS_CHECK_KEYS,  // a key of tls_trust_set_keys(), whatever else its certificate says
 };
 
 enum { TLS_SPKI_SIZE = 32, TLS_KEYS_MAX = 64 }; // SHA-256 of a SubjectPublicKeyInfo
@@ -29,8 +29,10 @@ int tls_trust_new(struct tls_trust **ret, enum tls_check check, const char *ca_f
 // Connections made with it have to be gone. Accepts NULL, returns NULL.
 struct tls_trust *tls_trust_free(struct tls_trust *trust);
 
-// Trusts the key with this hash of its SPKI. Returns 0 or -ENOBUFS.
-int tls_trust_add_key(struct tls_trust *trust, const uint8_t hash[TLS_SPKI_SIZE]) WARN_UNUSED;
+// From now on trusts the keys with these hashes of their SPKI and no others; connections that are
+// there live on. Returns 0, or -ENOBUFS for more than TLS_KEYS_MAX.
+int tls_trust_set_keys(
+	struct tls_trust *trust, uint8_t keys[][TLS_SPKI_SIZE], size_t n) WARN_UNUSED;
 
 // That hash, of the key of a certificate. Returns 0 or -ENOMEM.
 int tls_spki(const X509 *certificate, uint8_t hash[TLS_SPKI_SIZE]) WARN_UNUSED;

@@ -42,7 +42,7 @@ def verify(case):
     return done.returncode, json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
+@pytest.mark.parametrize("case", [pytest.param(case, id=case["id"]) for case in CASES])
 def test_vector(case):
     status, found = verify(case)
     assert (found["verdict"], found["failed_checks"]) == (case["verdict"], case["failed_checks"]), found["checks"]
@@ -51,8 +51,8 @@ def test_vector(case):
     assert {name: found.get(name) for name in wanted} == wanted
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if "tcb" in case and case["verdict"] != "rejected"],
-                         ids=lambda case: case["id"])
+@pytest.mark.parametrize("case", [pytest.param(case, id=case["id"]) for case in CASES
+                                  if "tcb" in case and case["verdict"] != "rejected"])
 def test_status(case):
     _, found = verify(case)
     wanted = {name: value for name, value in case["tcb"].items() if name in found["tcb"]}
