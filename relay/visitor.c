@@ -315,7 +315,7 @@ static enum step connect_timed_out(struct visitor *visitor)
 	visitor->backend = backend_free(visitor->backend);
 	dial_cancel(relay, &visitor->dial);
 	if (tunnel_config_pull(&relay->config))
-		return relay->agents.n == 0
+		return counter_get(&relay->counters->agents) == 0
 			       ? refuse(visitor, CODE_AGENT_OFFLINE, (struct span){NULL, 0})
 			       : refuse(visitor, CODE_TOO_MANY_CONNECTIONS,
 					 SPAN("The agents take no more connections now."));

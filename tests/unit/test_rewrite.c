@@ -226,9 +226,24 @@ static void too_small_an_output_is_noticed_at_every_size(void **state)
 	assert_int_equal(rewrite_request(&how, out, whole), whole);
 }
 
+static void another_host(void **state)
+{
+	static const char head[] = "GET /a?Host:%20x HTTP/1.1\r\nHost: old\r\nX-Host: old\r\n\r\n";
+	static const char expected[] =
+		"GET /a?Host:%20x HTTP/1.1\r\nHost: a.longer.test:8080\r\nX-Host: old\r\n\r\n";
+	char made[sizeof expected];
+	struct span all = {head, sizeof head - 1}, host = SPAN("a.longer.test:8080");
+	assert_int_equal(rewrite_host(all, host, made, sizeof made), sizeof expected - 1);
+	assert_memory_equal(made, expected, sizeof expected - 1);
+	assert_int_equal(rewrite_host(all, SPAN("old"), made, sizeof made), 0);
+	assert_int_equal(rewrite_host(all, host, made, sizeof expected - 2), 0);
+	assert_int_equal(rewrite_host(SPAN("GET / HTTP/1.1\r\n\r\n"), host, made, sizeof made), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(another_host),
 		cmocka_unit_test(whole_request),
 		cmocka_unit_test(empty_rest_becomes_a_path),
 		cmocka_unit_test(ipv6_peer_is_quoted),

@@ -37,6 +37,10 @@ def frame(opcode, payload=b"", last=True, masked=True):
     return head + bytes([length[0] | 0x80]) + length[1:] + key + mask(payload, key)
 
 
+def hello_of(instance, **said):
+    return frame(BINARY, msgpack.packb([HELLO, 1, {"instance": instance, "agent": "test/1", **said}]))
+
+
 class Frames:
     """Takes a server's frames apart."""
 
@@ -65,10 +69,10 @@ class Agent:
 
     def __init__(self, relay, instance="one", hello=True, early=b"", **said):
         self.sock, theirs = tcp_pair()
-        hello = frame(BINARY, msgpack.packb([HELLO, 1, {"instance": instance, "agent": "test/1", **said}])) if hello else b""
         relay.send(MSG.AGENT, early, fd=theirs)
         theirs.close()
-        self.sock.sendall(hello)
+        if hello:
+            self.sock.sendall(hello_of(instance, **said))
         self.frames = Frames()
         self.pongs = True  # answers pings
 

@@ -4,6 +4,7 @@
 # A real tunneld-relay of a pull tunnel and its agents: who gets a request, who waits for whom, what
 # becomes of requests when an agent goes.
 
+import contextlib
 import socket
 import threading
 import time
@@ -11,7 +12,7 @@ import time
 import msgpack
 import pytest
 from agent_stage import (
-    BINARY, CREDIT, DATA, FIN, HELLO, NOTICE, OPEN, PING, PONG, RESET, WINDOW, Agent, frame)
+    BINARY, CREDIT, DATA, FIN, NOTICE, OPEN, PING, PONG, RESET, WINDOW, Agent, frame, hello_of)
 from child import MSG
 from relay_stage import (
     PATIENCE, Relay, closed, config, end_after, get, read_all, read_exactly, read_head, reset,
@@ -36,23 +37,23 @@ class Answering(threading.Thread):
         self.start()
 
     def run(self):
+        with contextlib.suppress(OSError):  # reset while it answers: at the end of a test
+            self.answer_all()
+        self.agent.close()
+
+    def answer_all(self):
         while (found := self.agent.frame()) is not None and found[0] == BINARY:
             kind, stream, *rest = msgpack.unpackb(found[1])
             if kind == DATA:
                 self.answers += 1
                 self.agent.answer(stream)
         self.end = found and (int.from_bytes(found[1][:2], "big"), found[1][2:].decode())
-        self.agent.close()
 
 
 def relay_config(life_ms):
     values = msgpack.unpackb(config(backend=""))
     values[7] = life_ms
     return msgpack.packb(values)
-
-
-def hello_of(instance):
-    return frame(BINARY, msgpack.packb([HELLO, 1, {"instance": instance}]))
 
 
 def pong(payload):
@@ -379,7 +380,7 @@ def test_too_many_agents(relay):
 
 def test_a_push_tunnel_takes_none():
     with Relay() as relay:
-        Agent(relay)
+        Agent(relay, hello=False)
         assert relay.closed() and relay.wait() == 0
 
 
