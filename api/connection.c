@@ -525,12 +525,14 @@ static struct connection *connection_new(struct connections *set, enum connectio
 	return c;
 }
 
-void connection_serve(struct connections *set, int fd, const struct facts *facts, struct span bytes)
+void connection_serve(struct connections *set, int fd, const struct facts *facts, struct span own,
+	struct span bytes)
 {
 	struct connection *c = connection_new(set, CONNECTION_SERVED, fd, bytes, NULL);
 	if (c == NULL)
 		return;
 	c->facts = *facts;
+	memcpy(c->own, own.p, MIN(own.n, sizeof c->own - 1));
 	set_deadline(c, c->set->head_ms);
 	run(c);
 }

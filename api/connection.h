@@ -76,6 +76,7 @@ struct connection {
 	struct connection_waiter *waiter;
 	char tunnel[TUNNEL_ID_MAX + 1]; // of a page, or of the agent that is upgraded
 	struct facts facts;             // of a request; as its gate says
+	char own[TUNNEL_ID_MAX + 1];    // the tunnel whose own origin it was sent to; empty: none
 	// How the request wants to be answered.
 	enum answer_form form;
 	bool to_head;
@@ -89,10 +90,11 @@ struct connection {
 	bool running, peer_ended, hung_up, lost;
 };
 
-// Serves the one request of FD (consumed), which came as FACTS say and from which BYTES have been
-// read already: looks at them at once. Without a place or memory FD is closed.
-void connection_serve(
-	struct connections *set, int fd, const struct facts *facts, struct span bytes);
+// Serves the one request of FD (consumed), which came as FACTS say, to the own origin of tunnel OWN
+// (empty: of none), and from which BYTES have been read already: looks at them at once. Without a
+// place or memory FD is closed.
+void connection_serve(struct connections *set, int fd, const struct facts *facts, struct span own,
+	struct span bytes);
 
 // A connection of a visitor of TUNNEL that is to be given one answer, by the caller, right away. FD
 // is consumed. Returns NULL, with FD closed, when there is no place or no memory.

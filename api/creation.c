@@ -99,7 +99,7 @@ static void on_over(struct connection_waiter *waiter, bool lost)
 static int format_created(struct buf *out, const struct creation *creation)
 {
 	struct tunnel_view view = {
-		.public_url = span_of(creation->worker->settings.public_url),
+		.origins = &creation->worker->settings.origins,
 		.agent_token = span_of(creation->agent_token),
 		.to_creator = true,
 	};
@@ -148,7 +148,7 @@ static void answer_created(struct creation *creation)
 }
 
 // The waiter stays: it tells whether the answer arrived.
-static void on_spawned(struct creation *creation, uint64_t deadline_us)
+static void on_spawned(struct creation *creation, const struct wire_value *fields)
 {
 	struct worker *worker = creation->worker;
 	struct tunnel *tunnel = &creation->tunnel;
@@ -156,7 +156,7 @@ static void on_spawned(struct creation *creation, uint64_t deadline_us)
 		creation_free(creation); // ENDED will follow
 		return;
 	}
-	worker_note_deadline(worker, tunnel, deadline_us);
+	worker_note_spawned(worker, tunnel, fields);
 	int r = store_tunnel_activate(worker->store, tunnel,
 		creation->keyed ? &creation->key : NULL,
 		(struct store_cause){tunnel->token, "its relay is ready"});
@@ -217,7 +217,7 @@ static void on_answer(struct pending *pending, const struct ipc_message *message
 {
 	struct creation *creation = container_of(pending, struct creation, spawn);
 	if (message != NULL && message->type->type == MSG_SPAWNED) {
-		on_spawned(creation, message->fields[1].number);
+		on_spawned(creation, message->fields);
 		return;
 	}
 	if (message != NULL) {
@@ -307,6 +307,7 @@ static void copy_settings(
 		.state = TUNNEL_STARTING,
 		.auth = request->auth,
 		.prefix = request->prefix,
+		.origin = request->origin,
 		.timeout_s = request->timeout_s,
 		.life_ms = request->timeout_s * 1000,
 		.max_connections = request->max_connections,

@@ -213,8 +213,7 @@ void events_token_ended(struct events *events, const char *token)
 static struct event *event_new(
 	const struct events *events, enum event_kind kind, const struct tunnel *tunnel)
 {
-	const struct tunnel_view view = {
-		.public_url = span_of(events->worker->settings.public_url)};
+	const struct tunnel_view view = {.origins = &events->worker->settings.origins};
 	CLEANUP(buf_reset) struct buf text;
 	char id[EVENTS_ID_SIZE];
 	buf_init(&text, TUNNEL_JSON_MAX);

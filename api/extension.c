@@ -97,7 +97,7 @@ static void on_extended(struct extension *extension, uint64_t deadline_us)
 	struct connection *connection = finish(extension);
 	if (connection != NULL)
 		answer_with_tunnel(connection, &tunnel,
-			&(struct tunnel_view){.public_url = span_of(worker->settings.public_url)});
+			&(struct tunnel_view){.origins = &worker->settings.origins});
 }
 
 // ---- no new end

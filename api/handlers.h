@@ -59,6 +59,8 @@ void handle_metrics(struct worker *worker, struct connection *connection, struct
 // handlers_visitor.c: reads tunnel ID if it lives, or answers the visitor what else it is.
 bool handle_find_live(struct worker *worker, struct connection *connection, struct span id,
 	struct tunnel *tunnel);
+// What was sent to a tunnel's own origin and no relay serves.
+void handle_own(struct worker *worker, struct connection *connection);
 // What is not the API's. Answers any request.
 void handle_elsewhere(
 	struct worker *worker, struct connection *connection, const struct request *request);

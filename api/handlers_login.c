@@ -37,7 +37,7 @@ static struct span field_of(const struct request *request, enum http_name name)
 static bool take_own_origin(struct worker *worker, const struct request *request, struct span *url)
 {
 	static const struct span schemes[] = {SPAN_INIT("http://"), SPAN_INIT("https://")};
-	struct span public_url = span_of(worker->settings.public_url);
+	struct span public_url = span_of(worker->settings.origins.url[ORIGIN_PATH]);
 	struct span host = request->head.authority;
 	size_t n = 0;
 	for (size_t i = 0; i < ARRAY_SIZE(schemes) && host.n > 0; i++)
@@ -87,14 +87,24 @@ static bool has_dots(struct span path)
 	return false;
 }
 
-// Whether PATH is an address below tunnel ID that can stand in a Location field as it is. It begins
-// with one slash and has no dot segments: it leads to no other host and to no other tunnel.
-static bool target_ok(struct span path, const char *id)
+// Where the tunnel that CONNECTION asks for begins on the origin it was asked on.
+enum { ROOT_SIZE = sizeof "/t//" + TUNNEL_ID_MAX };
+static void format_root(const struct connection *connection, const char *id, char root[ROOT_SIZE])
+{
+	if (connection->own[0] != '\0')
+		snprintf(root, ROOT_SIZE, "/");
+	else
+		snprintf(root, ROOT_SIZE, "/t/%s/", id);
+}
+
+// Whether PATH is an address below ROOT that can stand in a Location field as it is. It begins with
+// one slash, has no dot segments and is none of ours: it leads to no other host and to no other
+// tunnel.
+static bool target_ok(struct span path, const char *root)
 {
 	static const char marks[] = "-._~!$&'()*+,;=:@/?%";
-	char prefix[sizeof "/t//" + TUNNEL_ID_MAX];
-	int n = snprintf(prefix, sizeof prefix, "/t/%s/", id);
-	if (path.n > TARGET_MAX || !span_starts(path, (struct span){prefix, (size_t)n}))
+	if (path.n > TARGET_MAX || !span_starts(path, span_of(root)) ||
+		span_starts(path, SPAN("//")) || origin_path_is_ours(path))
 		return false;
 	for (size_t i = 0; i < path.n; i++) {
 		char c = ascii_lower(path.p[i]);
@@ -106,21 +116,20 @@ static bool target_ok(struct span path, const char *id)
 }
 
 // Writes where this login leads: what the form says in `to`, else the page it was sent from, else
-// the tunnel's root. False: the last.
-static bool find_target(struct worker *worker, const struct request *request,
-	const struct tunnel *tunnel, char out[TARGET_MAX + 1])
+// ROOT. False: the last.
+static bool find_target(struct worker *worker, const struct request *request, const char *root,
+	char out[TARGET_MAX + 1])
 {
 	struct span from = field_of(request, HTTP_REFERER);
 	if (form_get(buf_span(&request->body), SPAN("to"), out, TARGET_MAX + 1) == 0 &&
-		target_ok(span_of(out), tunnel->id))
+		target_ok(span_of(out), root))
 		return true;
-	if (from.p != NULL && take_own_origin(worker, request, &from) &&
-		target_ok(from, tunnel->id)) {
+	if (from.p != NULL && take_own_origin(worker, request, &from) && target_ok(from, root)) {
 		memcpy(out, from.p, from.n);
 		out[from.n] = '\0';
 		return true;
 	}
-	snprintf(out, TARGET_MAX + 1, "/t/%s/", tunnel->id);
+	snprintf(out, TARGET_MAX + 1, "%s", root);
 	return false;
 }
 
@@ -143,16 +152,30 @@ static int64_t cookie_expiry(const struct worker *worker, const struct tunnel *t
 	return MAX(latest, tunnel->expires_at) + SLACK_S;
 }
 
+// Whether the origin this was asked on is https: as it came, or as the operator says.
+static bool is_https(const struct worker *worker, const struct connection *connection)
+{
+	const struct origins *origins = &worker->settings.origins;
+	enum tunnel_origin origin = ORIGIN_PATH;
+	if (connection->own[0] != '\0')
+		origin = connection->facts.use == LISTENER_PORT ? ORIGIN_PORT : ORIGIN_WILDCARD;
+	return connection->facts.tls ||
+	       span_starts(span_of(origins->url[origin]), SPAN("https://"));
+}
+
 static void let_in(struct worker *worker, struct connection *connection,
 	const struct tunnel *tunnel, const char *target)
 {
-	char pair[COOKIE_TEXT_SIZE], field[COOKIE_TEXT_SIZE + 256];
-	bool https = span_starts(span_of(worker->settings.public_url), SPAN("https://"));
+	char pair[COOKIE_TEXT_SIZE], field[COOKIE_TEXT_SIZE + 256], root[ROOT_SIZE];
+	bool https = is_https(worker, connection);
 	int64_t expiry = cookie_expiry(worker, tunnel), left = expiry - wall_now();
-	cookie_make(pair, tunnel->id, &tunnel->secret_hash, expiry);
+	format_root(connection, tunnel->id, root);
+	// Browsers take a name that begins with __Host- by https only.
+	cookie_make(pair, tunnel->id, &tunnel->secret_hash, expiry,
+		https && connection->own[0] != '\0');
 	snprintf(field, sizeof field,
-		"Set-Cookie: %s; Path=/t/%s/; Max-Age=%" PRId64 "; HttpOnly; SameSite=Lax%s\r\n",
-		pair, tunnel->id, MAX(left, 1), https ? "; Secure" : "");
+		"Set-Cookie: %s; Path=%s; Max-Age=%" PRId64 "; HttpOnly; SameSite=Lax%s\r\n", pair,
+		root, MAX(left, 1), https ? "; Secure" : "");
 	send_to(connection, target, field);
 	explicit_bzero(pair, sizeof pair);
 	explicit_bzero(field, sizeof field);
@@ -174,12 +197,12 @@ static void turn_away(struct worker *worker, struct connection *connection, cons
 static bool find_tunnel(struct worker *worker, struct connection *connection,
 	const struct request *request, struct tunnel *tunnel)
 {
-	char root[sizeof "/t//" + TUNNEL_ID_MAX];
+	char root[ROOT_SIZE];
 	if (!handle_find_live(worker, connection, request->id, tunnel))
 		return false;
 	if (tunnel->auth == AUTH_BEARER)
 		return true;
-	snprintf(root, sizeof root, "/t/%s/", tunnel->id);
+	format_root(connection, tunnel->id, root);
 	send_to(connection, root, ""); // it asks for itself, or nothing
 	return false;
 }
@@ -248,11 +271,12 @@ static enum code judge(const struct request *request, const struct tunnel *tunne
 void handle_login(struct worker *worker, struct connection *connection, struct request *request)
 {
 	struct tunnel tunnel;
-	char target[TARGET_MAX + 1];
+	char target[TARGET_MAX + 1], root[ROOT_SIZE];
 	if (!find_tunnel(worker, connection, request, &tunnel) ||
 		!is_login(worker, connection, request, &tunnel))
 		return;
-	bool known = find_target(worker, request, &tunnel, target);
+	format_root(connection, tunnel.id, root);
+	bool known = find_target(worker, request, root, target);
 	enum code code = judge(request, &tunnel);
 	if (code == CODE_NONE)
 		let_in(worker, connection, &tunnel, target);

@@ -25,6 +25,7 @@ enum {
 static struct tunnel_bounds bounds_of(const struct worker *worker, uint64_t token_left_s)
 {
 	return (struct tunnel_bounds){
+		.origins = &worker->settings.origins,
 		.default_timeout_s = worker->settings.default_timeout_s,
 		.max_timeout_s = worker->settings.max_timeout_s,
 		.token_left_s = token_left_s,
@@ -197,8 +198,7 @@ void handle_list(struct worker *worker, struct connection *connection, struct re
 			"Too many answers wait to be read. Try again in a moment.");
 		return;
 	}
-	struct list list = {
-		.view.public_url = span_of(worker->settings.public_url), .limit = query.limit};
+	struct list list = {.view.origins = &worker->settings.origins, .limit = query.limit};
 	buf_init(&list.document, LIST_DOCUMENT_MAX);
 	if (make_list(worker, scope, &query, &list) < 0)
 		answer_problem(connection, CODE_INTERNAL, "The tunnels could not be listed.");
@@ -220,8 +220,7 @@ struct showing {
 static void answer_shown(
 	struct worker *worker, struct connection *connection, const struct tunnel *tunnel)
 {
-	const struct tunnel_view view = {
-		.public_url = span_of(worker->settings.public_url), .counters = true};
+	const struct tunnel_view view = {.origins = &worker->settings.origins, .counters = true};
 	answer_with_tunnel(connection, tunnel, &view);
 }
 

@@ -50,6 +50,14 @@ static void answer_tunnel(struct worker *worker, struct connection *connection, 
 		answer_refusal(connection, CODE_DRAINING, 1, no_fields);
 }
 
+void handle_own(struct worker *worker, struct connection *connection)
+{
+	if (connection->own[0] == '\0')
+		answer_refusal(connection, CODE_TUNNEL_UNKNOWN, 0, no_fields);
+	else
+		answer_tunnel(worker, connection, span_of(connection->own));
+}
+
 void handle_elsewhere(
 	struct worker *worker, struct connection *connection, const struct request *request)
 {

@@ -142,12 +142,12 @@ static void on_timer(struct loop_timer *timer)
 	loop_task_set(&worker->loop, &worker->restores.task);
 }
 
-static void on_spawned(struct restore *restore, uint64_t deadline_us)
+static void on_spawned(struct restore *restore, const struct wire_value *fields)
 {
 	struct worker *worker = restore->worker;
 	struct tunnel *tunnel = &restore->tunnel;
 	int64_t expired_at = tunnel->expires_at;
-	worker_note_deadline(worker, tunnel, deadline_us);
+	worker_note_spawned(worker, tunnel, fields);
 	int r = store_tunnel_activate(
 		worker->store, tunnel, NULL, (struct store_cause){"worker", "restored"});
 	if (r < 0)
@@ -193,7 +193,7 @@ static void on_answer(struct pending *pending, const struct ipc_message *message
 	if (message == NULL)
 		on_failed(restore, CODE_DRAINING, SPAN("no answer from the supervisor"));
 	else if (message->type->type == MSG_SPAWNED)
-		on_spawned(restore, message->fields[1].number);
+		on_spawned(restore, message->fields);
 	else
 		on_failed(restore, message->fields[1].number, message->fields[2].bytes);
 }

@@ -155,6 +155,45 @@ static void begin_metrics(struct connection *connection, struct request *request
 		answer_problem(connection, CODE_NOT_FOUND, "There is GET /metrics here only.");
 }
 
+// Whether the request came to an origin of a tunnel's own: by its host name, or by a port of the
+// pool, whether a tunnel has that now or not.
+static bool is_on_own_origin(const struct connection *connection)
+{
+	return connection->own[0] != '\0' || connection->facts.use == LISTENER_PORT;
+}
+
+// What is served where. On a tunnel's own origin that is its login, and what is public about it;
+// what needs a token is for the origin of the API, if it has one. Returns why ROUTE is not served,
+// or NULL.
+static const char *not_here(const struct worker *worker, const struct connection *connection,
+	const struct route *route, const struct request *request)
+{
+	bool own = is_on_own_origin(connection);
+	bool secret = route->access == ROUTE_TOKEN || route->access == ROUTE_OWNER;
+	bool control = connection->facts.use == LISTENER_CONTROL;
+	if (own && secret)
+		return "The API is not served on the address of a tunnel.";
+	if (own && request->id.n > 0 && !span_eq(request->id, span_of(connection->own)))
+		return "This is the address of another tunnel.";
+	if (secret && worker->settings.control && !control)
+		return "The API of this server has an address of its own (control_listen).";
+	if (control && span_starts(request->path, SPAN("/_t/")))
+		return "Tunnels are not reached by the address of the API.";
+	return NULL;
+}
+
+// Nothing that has a route.
+static void answer_elsewhere(
+	struct worker *worker, struct connection *connection, const struct request *request)
+{
+	if (is_on_own_origin(connection) && !origin_path_is_ours(request->path))
+		handle_own(worker, connection);
+	else if (connection->facts.use == LISTENER_CONTROL || is_on_own_origin(connection))
+		answer_refusal(connection, CODE_NOT_FOUND, 0, (struct span){NULL, 0});
+	else
+		handle_elsewhere(worker, connection, request);
+}
+
 // Finds the route, or answers. Whatever is decided here is decided before a body is read.
 static void begin(struct connection *connection, struct request *request)
 {
@@ -186,7 +225,8 @@ static void begin(struct connection *connection, struct request *request)
 			SPAN("Allow: GET, HEAD, POST, PATCH, DELETE, OPTIONS\r\n"));
 		return;
 	}
-	for (size_t i = 0; i < ARRAY_SIZE(routes) && request->route == NULL; i++) {
+	bool ours = !is_on_own_origin(connection) || origin_path_is_ours(request->path);
+	for (size_t i = 0; i < ARRAY_SIZE(routes) && request->route == NULL && ours; i++) {
 		if (!matches(routes[i].path, request->path, &request->id))
 			continue;
 		known = true;
@@ -194,8 +234,11 @@ static void begin(struct connection *connection, struct request *request)
 			request->route = &routes[i];
 	}
 	const struct route *route = request->route;
+	const char *why = route != NULL ? not_here(worker, connection, route, request) : NULL;
 	if (!known)
-		handle_elsewhere(worker, connection, request);
+		answer_elsewhere(worker, connection, request);
+	else if (why != NULL)
+		answer_problem(connection, CODE_NOT_FOUND, "%s", why);
 	else if (route == NULL)
 		answer_wrong_method(connection, request);
 	else if (route->access >= ROUTE_TOKEN)

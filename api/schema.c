@@ -99,7 +99,11 @@ static const char step_5[] =
 	"    (mode = 'pull') = (backend IS NULL) AND"
 	"    (agent_hash IS NULL OR length(agent_hash) = 32));";
 
-static const char *const steps[] = {step_1, step_2, step_3, step_4, step_5};
+static const char step_6[] =
+	// The tunnel's own port; 0: none.
+	"ALTER TABLE tunnels ADD COLUMN port INTEGER NOT NULL DEFAULT 0;";
+
+static const char *const steps[] = {step_1, step_2, step_3, step_4, step_5, step_6};
 
 const struct schema schema_tunneld = {steps, ARRAY_SIZE(steps)};
 

@@ -100,7 +100,8 @@ int store_audit(struct store *store, const char *subject, const char *was, const
 	"tunnels.seq, tunnels.id, token, state, name, backend, auth, prefix, secret_hash,"        \
 	" timeout_s, max_connections, max_requests, max_bytes, request_rate, created_at,"         \
 	" expires_at, ended_at, boot_id, tunnels.deadline_us, remaining_ms, tunnels.connections," \
-	" tunnels.requests, tunnels.bytes_in, tunnels.bytes_out, tunnels.last_activity, life_ms, agent_hash"
+	" tunnels.requests, tunnels.bytes_in, tunnels.bytes_out, tunnels.last_activity, life_ms," \
+	" agent_hash, origin, port"
 
 void store_read_tunnel(sqlite3_stmt *statement, struct tunnel *tunnel);
 

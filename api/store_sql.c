@@ -34,9 +34,9 @@ const char *const store_sql[STATEMENTS] = {
 	[SQL_ADD] = "INSERT INTO tunnels(id, token, state, mode, name, backend, auth, prefix,"
 		    " origin, secret_hash, timeout_s, max_connections, max_requests, max_bytes,"
 		    " request_rate, created_at, life_ms, agent_hash)"
-		    " VALUES(?, ?, 'starting', ?, ?, ?, ?, ?, 'path', ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		    " VALUES(?, ?, 'starting', ?, ?, ?, ?, ?, '', ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 	[SQL_ACTIVATE] = "UPDATE tunnels SET state = 'active', expires_at = ?, boot_id = ?,"
-			 " deadline_us = ?, remaining_ms = ?,"
+			 " deadline_us = ?, remaining_ms = ?, origin = ?, port = ?,"
 			 " idempotency_key = ifnull(?, idempotency_key) WHERE id = ?",
 	[SQL_EXTEND] = "UPDATE tunnels SET timeout_s = ?, life_ms = ?, expires_at = ?,"
 		       " boot_id = ?, deadline_us = ?, remaining_ms = ? WHERE id = ?",

@@ -68,9 +68,11 @@ static int activate(struct store *store, const struct tunnel *tunnel, const stru
 	store_bind_text(statement, 2, tunnel->boot_id);
 	sqlite3_bind_int64(statement, 3, tunnel->deadline_us);
 	sqlite3_bind_int64(statement, 4, tunnel->remaining_ms);
+	store_bind_text(statement, 5, tunnel_origin_name(tunnel->origin));
+	sqlite3_bind_int64(statement, 6, tunnel->port);
 	if (key != NULL)
-		bind_hash(statement, 5, key);
-	store_bind_text(statement, 6, tunnel->id);
+		bind_hash(statement, 7, key);
+	store_bind_text(statement, 8, tunnel->id);
 	return store_run(store, statement);
 }
 
@@ -205,6 +207,8 @@ void store_read_tunnel(sqlite3_stmt *s, struct tunnel *tunnel)
 	tunnel->counters.last_activity = store_read_count(s, 24);
 	tunnel->life_ms = store_read_count(s, 25);
 	store_read_hash(s, 26, &tunnel->agent_hash);
+	tunnel->origin = tunnel_origin_parse(column_span(s, 27));
+	tunnel->port = (uint16_t)sqlite3_column_int64(s, 28);
 }
 
 // Reads the one row of STATEMENT. Returns 0, STORE_NONE or an error.

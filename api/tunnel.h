@@ -40,6 +40,8 @@ struct tunnel {
 	char backend[URL_TEXT_MAX]; // canonical; empty: a pull tunnel
 	enum tunnel_auth auth;
 	enum tunnel_prefix prefix;
+	enum tunnel_origin origin; // the one that comes first; 0: the best there is, not known yet
+	uint16_t port;             // its own, 0: none
 	struct secret_hash secret_hash;
 	struct secret_hash agent_hash; // of the agent token of a pull tunnel
 	uint64_t timeout_s;            // as asked for last

@@ -33,16 +33,34 @@ static int add_limit(struct buf *out, const char *lead, const char *name, uint64
 	return buf_printf(out, "%s\"%s\":%" PRIu64, lead, name, limit);
 }
 
-static int add_addresses(struct buf *out, const struct tunnel *tunnel, struct span public_url)
+// All addresses of it, the first one first.
+static int add_urls(struct buf *out, const struct tunnel *tunnel, const struct origins *origins)
 {
+	static const enum tunnel_origin order[] = {ORIGIN_WILDCARD, ORIGIN_PORT, ORIGIN_PATH};
+	char url[ORIGIN_URL_MAX];
+	enum tunnel_origin best = origin_best(origins, tunnel->origin, tunnel->port);
+	origin_url(origins, best, tunnel->id, tunnel->port, url);
+	int r = buf_printf(
+		out, "{\"id\":\"%s\",\"url\":\"%s\",\"urls\":[\"%s\"", tunnel->id, url, url);
+	for (size_t i = 0; i < ARRAY_SIZE(order) && r == 0; i++)
+		if (order[i] != best &&
+			origin_url(origins, order[i], tunnel->id, tunnel->port, url) > 0)
+			r = buf_printf(out, ",\"%s\"", url);
+	return r == 0 ? buf_printf(out, "],\"origin\":\"%s\"", tunnel_origin_name(best)) : r;
+}
+
+static int add_addresses(
+	struct buf *out, const struct tunnel *tunnel, const struct origins *origins)
+{
+	int r = add_urls(out, tunnel, origins);
+	if (r < 0)
+		return r;
 	return buf_printf(out,
-		"{\"id\":\"%s\",\"url\":\"%.*s/t/%s/\",\"urls\":[\"%.*s/t/%s/\"],"
-		"\"state\":\"%s\",\"mode\":\"%s\",\"auth\":\"%s\",\"prefix\":\"%s\","
-		"\"origin\":\"path\",\"token\":\"%s\",\"timeout\":%" PRIu64,
-		tunnel->id, (int)public_url.n, public_url.p, tunnel->id, (int)public_url.n,
-		public_url.p, tunnel->id, tunnel_state_name(tunnel->state),
-		tunnel_mode_name(tunnel), tunnel_auth_name(tunnel->auth),
-		tunnel_prefix_name(tunnel->prefix), tunnel->token, tunnel->timeout_s);
+		",\"state\":\"%s\",\"mode\":\"%s\",\"auth\":\"%s\",\"prefix\":\"%s\","
+		"\"token\":\"%s\",\"timeout\":%" PRIu64,
+		tunnel_state_name(tunnel->state), tunnel_mode_name(tunnel),
+		tunnel_auth_name(tunnel->auth), tunnel_prefix_name(tunnel->prefix), tunnel->token,
+		tunnel->timeout_s);
 }
 
 static int add_backend(struct buf *out, const struct tunnel *tunnel)
@@ -90,17 +108,20 @@ static int add_share_url(
 {
 	if (tunnel->auth != AUTH_BEARER || view->secret.p == NULL)
 		return buf_printf(out, ",\"share_url\":null");
-	return buf_printf(out, ",\"share_url\":\"%.*s/t/%s/#%.*s\"", (int)view->public_url.n,
-		view->public_url.p, tunnel->id, (int)view->secret.n, view->secret.p);
+	char url[ORIGIN_URL_MAX];
+	origin_url(view->origins, origin_best(view->origins, tunnel->origin, tunnel->port),
+		tunnel->id, tunnel->port, url);
+	return buf_printf(
+		out, ",\"share_url\":\"%s#%.*s\"", url, (int)view->secret.n, view->secret.p);
 }
 
 // Where agents connect to (design: ws is http, wss is https), and with what.
 static int add_agent(struct buf *out, const struct tunnel *tunnel, const struct tunnel_view *view)
 {
 	static const struct span http = SPAN_INIT("http");
-	struct span rest = {view->public_url.p + http.n, view->public_url.n - http.n};
-	int r = buf_printf(out, ",\"agent\":{\"url\":\"ws%.*s/_api/tunnels/%s/agent\"", (int)rest.n,
-		rest.p, tunnel->id);
+	const char *rest = view->origins->url[ORIGIN_PATH] + http.n;
+	int r = buf_printf(
+		out, ",\"agent\":{\"url\":\"ws%s/_api/tunnels/%s/agent\"", rest, tunnel->id);
 	if (r == 0)
 		r = add_text(out, "token", view->agent_token);
 	return r == 0 ? buf_printf(out, "}") : r;
@@ -108,7 +129,7 @@ static int add_agent(struct buf *out, const struct tunnel *tunnel, const struct 
 
 int tunnel_json(struct buf *out, const struct tunnel *tunnel, const struct tunnel_view *view)
 {
-	int r = add_addresses(out, tunnel, view->public_url);
+	int r = add_addresses(out, tunnel, view->origins);
 	if (r == 0)
 		r = add_text(out, "name", span_of(tunnel->name));
 	if (r == 0)

@@ -9,7 +9,7 @@
 #include "tunnel.h"
 
 struct tunnel_view {
-	struct span public_url;  // without a trailing slash
+	const struct origins *origins;
 	struct span secret;      // in the answer to its creation only; else absent: no such member
 	struct span agent_token; // of a pull tunnel, with `to_creator`
 	bool to_creator;         // `secret` is a member even when absent: null

@@ -110,9 +110,18 @@ static void read_prefix(struct document *document, const char *name, json_t *val
 
 static void read_origin(struct document *document, const char *name, json_t *value)
 {
-	if (!span_eq(document_text(value), SPAN("path")))
-		say(document, name,
-			"Must be \"path\": this server has no other origins for tunnels.");
+	const struct reader *reader = reader_of(document);
+	enum tunnel_origin origin = tunnel_origin_parse(document_text(value));
+	char detail[128];
+	reader->request->origin = origin;
+	if (origin == 0) {
+		say(document, name, "Must be \"path\", \"port\" or \"wildcard\".");
+	} else if (reader->bounds->origins->url[origin][0] == '\0') {
+		snprintf(detail, sizeof detail, "This server has no %s: it cannot be \"%s\".",
+			origin == ORIGIN_PORT ? "port_pool" : "wildcard_domain",
+			tunnel_origin_name(origin));
+		say(document, name, detail);
+	}
 }
 
 static void read_name(struct document *document, const char *name, json_t *value)

@@ -12,9 +12,10 @@
 // What this server allows.
 struct tunnel_bounds {
 	uint64_t default_timeout_s, max_timeout_s;
-	uint64_t token_left_s;    // of the caller's token, which no tunnel outlives; 0: no end
-	uint64_t max_connections; // at once; 0: no limit
-	uint64_t request_rate;    // a second; 0: no limit
+	uint64_t token_left_s;         // of the caller's token, which no tunnel outlives; 0: no end
+	uint64_t max_connections;      // at once; 0: no limit
+	uint64_t request_rate;         // a second; 0: no limit
+	const struct origins *origins; // there are
 };
 
 struct tunnel_request {
@@ -23,6 +24,7 @@ struct tunnel_request {
 	enum tunnel_auth auth;
 	char name[TUNNEL_NAME_MAX + 1];
 	enum tunnel_prefix prefix;
+	enum tunnel_origin origin; // 0: the best there is
 	// At least 1 where given; 0: no limit. Not given: the server's.
 	uint64_t max_connections, max_requests, max_bytes, request_rate;
 	char summary[FINDINGS_SUMMARY_SIZE]; // FINDINGS_INVALID

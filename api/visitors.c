@@ -14,7 +14,7 @@ int visitors_on_visitor(struct worker *worker, struct ipc_message *message)
 	int r = ipc_check_stream(message->fd, false);
 	if (r == 0)
 		connection_serve(&worker->connections, take_fd(&message->fd), &facts,
-			message->fields[3].bytes);
+			message->fields[FACTS_OWN].bytes, message->fields[FACTS_BYTES].bytes);
 	return r < 0 ? r : 0;
 }
 

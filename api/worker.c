@@ -75,7 +75,9 @@ bool worker_send_spawn(
 		       wire_bool(token_is_owner(tunnel->token)), wire_uint(tunnel->life_ms),
 		       wire_uint(deadline_us), wire_uint(tunnel->max_connections),
 		       wire_uint(tunnel->max_requests), wire_uint(tunnel->max_bytes),
-		       wire_uint(tunnel->request_rate), wire_bin(counters, n)) == IPC_SENT;
+		       wire_uint(tunnel->request_rate), wire_bin(counters, n),
+		       wire_str(span_of(tunnel_origin_name(tunnel->origin))),
+		       wire_uint(tunnel->port)) == IPC_SENT;
 }
 
 void worker_note_deadline(struct worker *worker, struct tunnel *tunnel, uint64_t deadline_us)
@@ -90,6 +92,14 @@ void worker_note_deadline(struct worker *worker, struct tunnel *tunnel, uint64_t
 	if (llabs(expires_at - tunnel->expires_at) > TUNNEL_EXPIRY_JITTER_S)
 		tunnel->expires_at = expires_at;
 	memcpy(tunnel->boot_id, worker->settings.boot_id, sizeof tunnel->boot_id);
+}
+
+void worker_note_spawned(
+	struct worker *worker, struct tunnel *tunnel, const struct wire_value *fields)
+{
+	worker_note_deadline(worker, tunnel, fields[1].number);
+	tunnel->origin = tunnel_origin_parse(fields[2].bytes);
+	tunnel->port = (uint16_t)fields[3].number;
 }
 
 // ---- forgetting
@@ -119,25 +129,21 @@ static void copy_text(char *out, size_t size, struct span text)
 
 static void read_settings(struct settings *settings, const struct wire_value *fields)
 {
-	struct span public_url = fields[1].bytes;
-	while (public_url.n > 0 && public_url.p[public_url.n - 1] == '/')
-		public_url.n--;
 	memcpy(settings->owner_token.bytes, fields[0].bytes.p, SECRET_HASH_SIZE);
-	copy_text(settings->public_url, sizeof settings->public_url, public_url);
-	copy_text(settings->version, sizeof settings->version, fields[2].bytes);
-	copy_text(settings->boot_id, sizeof settings->boot_id, fields[3].bytes);
-	settings->max_tunnels = fields[4].number;
-	settings->max_timeout_s = fields[5].number;
-	settings->default_timeout_s = fields[6].number;
-	settings->max_connections = fields[7].number;
-	settings->request_rate = fields[8].number;
-	settings->create_rate = fields[9].number;
-	settings->retention_s = fields[10].number;
-	settings->failure_rate = (uint32_t)fields[11].number;
-	settings->max_tokens = fields[12].number;
-	settings->max_event_streams = fields[14].number;
-	settings->idempotency_answers = fields[15].number;
-	settings->agent_rate = fields[19].number;
+	copy_text(settings->version, sizeof settings->version, fields[1].bytes);
+	copy_text(settings->boot_id, sizeof settings->boot_id, fields[2].bytes);
+	settings->max_tunnels = fields[3].number;
+	settings->max_timeout_s = fields[4].number;
+	settings->default_timeout_s = fields[5].number;
+	settings->max_connections = fields[6].number;
+	settings->request_rate = fields[7].number;
+	settings->create_rate = fields[8].number;
+	settings->retention_s = fields[9].number;
+	settings->failure_rate = (uint32_t)fields[10].number;
+	settings->max_tokens = fields[11].number;
+	settings->max_event_streams = fields[13].number;
+	settings->idempotency_answers = fields[14].number;
+	settings->agent_rate = fields[18].number;
 }
 
 static void on_farewell_over(struct loop_timer *timer)
@@ -159,7 +165,10 @@ static void leave(struct worker *worker)
 static int on_origins(struct ipc_channel *channel, struct ipc_message *message)
 {
 	struct worker *worker = container_of(channel, struct worker, control);
-	return networks_keep(&worker->settings.trusted_proxies, message->fields[0].bytes);
+	origins_read(&worker->settings.origins, message->fields);
+	worker->settings.control = message->fields[ORIGINS_CONTROL].number != 0;
+	return networks_keep(
+		&worker->settings.trusted_proxies, message->fields[ORIGINS_TRUSTED].bytes);
 }
 
 static int on_setup(struct ipc_channel *channel, struct ipc_message *message)
@@ -171,11 +180,11 @@ static int on_setup(struct ipc_channel *channel, struct ipc_message *message)
 	rates_init(&worker->create_rates, worker->settings.create_rate);
 	rates_init(&worker->agent_rates, worker->settings.agent_rate);
 	request_log_init(&worker->connections.log, &worker->loop, channel, &worker->batch,
-		(uint32_t)message->fields[13].number);
+		(uint32_t)message->fields[12].number);
 	idempotency_init(&worker->idempotency, &worker->loop, worker->settings.idempotency_answers);
-	worker->connections.most = message->fields[16].number;
-	worker->connections.head_ms = (int64_t)message->fields[17].number;
-	worker->connections.patience_ms = (int64_t)message->fields[18].number;
+	worker->connections.most = message->fields[15].number;
+	worker->connections.head_ms = (int64_t)message->fields[16].number;
+	worker->connections.patience_ms = (int64_t)message->fields[17].number;
 	channel->phase = PHASE_RUN;
 	if (store_open(&worker->store, WORKER_DATABASE, why, sizeof why) < 0) {
 		worker_log(worker, LOG_ERROR, "the database %s cannot be used: %s", WORKER_DATABASE,

@@ -14,6 +14,7 @@
 #include "extension.h"
 #include "failures.h"
 #include "idempotency.h"
+#include "origin.h"
 #include "pending.h"
 #include "rates.h"
 #include "restore.h"
@@ -49,7 +50,6 @@ enum worker_exit {
 // Of API_SETUP.
 struct settings {
 	struct secret_hash owner_token;
-	char public_url[301]; // without a trailing slash
 	char version[65];
 	char boot_id[BOOT_ID_SIZE];
 	uint64_t max_tunnels, max_timeout_s, default_timeout_s;
@@ -61,6 +61,8 @@ struct settings {
 	uint64_t max_tokens;
 	uint64_t idempotency_answers;
 	struct span trusted_proxies; // networks.h; owned, absent: none
+	struct origins origins;
+	bool control; // the API has listeners of its own
 };
 
 struct worker {
@@ -112,6 +114,9 @@ bool worker_send_spawn(
 
 // What a deadline of the supervisor means for the row of a tunnel that is active from now on.
 void worker_note_deadline(struct worker *worker, struct tunnel *tunnel, uint64_t deadline_us);
+// The same of all that a SPAWNED with these FIELDS says.
+void worker_note_spawned(
+	struct worker *worker, struct tunnel *tunnel, const struct wire_value *fields);
 
 // Whether it is known what lives, so that tunnels may be made and ended; else that is answered.
 bool worker_is_ready(struct worker *worker, struct connection *connection);

@@ -27,7 +27,7 @@ static void make_mac(struct secret_hash *mac, const char *id, const struct secre
 }
 
 size_t cookie_make(char text[COOKIE_TEXT_SIZE], const char *id, const struct secret_hash *secret,
-	int64_t expiry)
+	int64_t expiry, bool host_only)
 {
 	struct secret_hash mac;
 	char digits[COOKIE_EXPIRY_DIGITS + 1], hex[COOKIE_MAC_DIGITS + 1];
@@ -35,7 +35,8 @@ size_t cookie_make(char text[COOKIE_TEXT_SIZE], const char *id, const struct sec
 	assert(expiry > 0 && (size_t)n < sizeof digits);
 	make_mac(&mac, id, secret, (struct span){digits, (size_t)n});
 	hex_encode(hex, mac.bytes, sizeof mac.bytes);
-	n = snprintf(text, COOKIE_TEXT_SIZE, PREFIX "%s=%s.%s", id, digits, hex);
+	n = snprintf(text, COOKIE_TEXT_SIZE, "%s%s=%s.%s", host_only ? HOST_PREFIX : PREFIX, id,
+		digits, hex);
 	assert(n > 0 && n < COOKIE_TEXT_SIZE);
 	explicit_bzero(hex, sizeof hex);
 	explicit_bzero(&mac, sizeof mac);
@@ -84,11 +85,13 @@ bool cookie_maybe_ours(struct span value)
 	return memmem(value.p, value.n, PREFIX, sizeof PREFIX - 1) != NULL;
 }
 
-// The value of the cookie of tunnel ID, if PIECE is that.
+// The value of the cookie of tunnel ID, if PIECE is that, by either name.
 static struct span value_for(struct span piece, struct span id)
 {
-	static const struct span prefix = SPAN_INIT(PREFIX);
+	struct span prefix = SPAN(HOST_PREFIX);
 	piece = trim(piece);
+	if (!span_starts(piece, prefix))
+		prefix = SPAN(PREFIX);
 	size_t n = prefix.n + id.n + 1;
 	if (piece.n < n || !span_starts(piece, prefix) || piece.p[n - 1] != '=' ||
 		memcmp(piece.p + prefix.n, id.p, id.n) != 0)

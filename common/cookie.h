@@ -21,14 +21,16 @@
 enum {
 	COOKIE_EXPIRY_DIGITS = 12, // most
 	COOKIE_MAC_DIGITS = 64,
-	// "tunneld_<id>=<expiry>.<mac>", terminated.
-	COOKIE_TEXT_SIZE = 8 + TUNNEL_ID_MAX + 1 + COOKIE_EXPIRY_DIGITS + 1 + COOKIE_MAC_DIGITS + 1,
+	// "__Host-tunneld_<id>=<expiry>.<mac>", terminated.
+	COOKIE_TEXT_SIZE =
+		7 + 8 + TUNNEL_ID_MAX + 1 + COOKIE_EXPIRY_DIGITS + 1 + COOKIE_MAC_DIGITS + 1,
 };
 
 // Writes name, '=' and value of the cookie that lets in until EXPIRY, which has at most
-// COOKIE_EXPIRY_DIGITS digits. Returns its length.
+// COOKIE_EXPIRY_DIGITS digits. HOST_ONLY: with the name that browsers keep to one host and to TLS
+// (RFC 6265bis section 4.1.3.2), for an origin of the tunnel's own. Returns its length.
 size_t cookie_make(char text[COOKIE_TEXT_SIZE], const char *id, const struct secret_hash *secret,
-	int64_t expiry);
+	int64_t expiry, bool host_only);
 
 enum cookie_verdict {
 	COOKIE_ABSENT = 0,

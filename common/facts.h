@@ -18,8 +18,8 @@ struct facts {
 	bool tls;              // encrypted on its way to us, or to a proxy that we believe
 };
 
-// The fields of MSG_VISITOR that tell them, in their order.
-enum { FACTS_PEER, FACTS_USE, FACTS_TLS };
+// The fields of MSG_VISITOR, in their order. The first three tell facts.
+enum { FACTS_PEER, FACTS_USE, FACTS_TLS, FACTS_OWN, FACTS_BYTES };
 
 // Reads these of FIELDS, which have been held against their row; the listener is not told.
 static inline struct facts facts_read(const struct wire_value *fields)

@@ -7,6 +7,7 @@
 #include "counters.h"
 #include "metrics.h"
 #include "networks.h"
+#include "origin.h"
 #include "secret.h"
 
 #define SUP   (1 << ROLE_SUPERVISOR)
@@ -63,9 +64,12 @@ const struct message_type message_types[] = {
 		FIELDS(U("dropped", U32), X("entries", 0, REQUEST_BATCH_SIZE))},
 
 	{MSG_ORIGINS, "ORIGINS",
-		"Before the settings: whose X-Forwarded-For is believed, as networks (`common/networks.h`).",
-		SUP, API | RELAY, PHASE_START, FD_NEVER,
-		FIELDS(X("trusted_proxies", 0, NETWORKS_MAX *NETWORK_SIZE))},
+		"Before the settings: whose X-Forwarded-For is believed, as networks (`common/networks.h`); where "
+		"tunnels are found, as URLs (`common/origin.h`); whether the API has listeners of its own.",
+		SUP, GATE | API | RELAY, PHASE_START, FD_NEVER,
+		FIELDS(X("trusted_proxies", 0, NETWORKS_MAX *NETWORK_SIZE),
+			S("path_url", 1, ORIGIN_TEXT_MAX), S("port_url", 0, ORIGIN_TEXT_MAX),
+			S("wildcard_url", 0, ORIGIN_TEXT_MAX), B("control"))},
 
 	{MSG_GATE_SETUP, "GATE_SETUP", "Settings of a gate; the first message it gets.", SUP, GATE,
 		PHASE_START, FD_NEVER,
@@ -86,8 +90,9 @@ const struct message_type message_types[] = {
 			U("reading", U32), U("parked", U32), U("closing", U32),
 			U("descriptors", U32))},
 	{MSG_ROUTE_ADD, "ROUTE_ADD",
-		"A live tunnel and the sending end of its relay's visitor channel; replaces an older one.",
-		SUP, GATE, PHASE_RUN, FD_ALWAYS, FIELDS(ID)},
+		"A live tunnel, the number of the listener that is its own (0: none), and the sending end of its "
+		"relay's visitor channel; replaces an older one.",
+		SUP, GATE, PHASE_RUN, FD_ALWAYS, FIELDS(ID, U("listener", LISTENERS_MAX - 1))},
 	{MSG_ROUTE_DROP, "ROUTE_DROP", "The tunnel has no relay any more.", SUP, GATE, PHASE_RUN,
 		FD_NEVER, FIELDS(ID)},
 
@@ -97,9 +102,8 @@ const struct message_type message_types[] = {
 		SUP, RELAY, PHASE_START, FD_NEVER,
 		FIELDS(X("config", 1, 4096), HASH("secret_hash"), U("head_timeout_ms", MS),
 			U("idle_timeout_ms", MS), U("connect_timeout_ms", MS),
-			S("public_url", 0, 300), U("failure_rate", 1000000),
-			U("request_log", 1000000), U("agent_grace_ms", MS),
-			U("deadline_us", INT64_MAX))},
+			U("failure_rate", 1000000), U("request_log", 1000000),
+			U("agent_grace_ms", MS), U("deadline_us", INT64_MAX))},
 	{MSG_DIAL, "DIAL",
 		"Asks for a connection to the backend; attempt 0 is the address that was asked for last.",
 		RELAY, SUP, PHASE_RUN, FD_NEVER, FIELDS(REQUEST, U("attempt", ADDRESSES_MAX))},
@@ -126,26 +130,26 @@ const struct message_type message_types[] = {
 
 	{MSG_API_SETUP, "API_SETUP", "Settings of the API worker; the first message it gets.", SUP,
 		API, PHASE_START, FD_NEVER,
-		FIELDS(HASH("owner_token_hash"), S("public_url", 1, 300), S("version", 1, 64),
-			S("boot_id", 36, 36), U("max_tunnels", 1000000),
-			U("max_timeout_s", SECONDS), U("default_timeout_s", SECONDS),
-			U("max_connections", 1000000), U("request_rate", 1000000),
-			U("create_rate", 1000000), U("retention_s", SECONDS),
-			U("failure_rate", 1000000), U("max_tokens", 1000000),
-			U("request_log", 1000000), U("max_event_streams", 1000),
-			U("idempotency_answers", 1000000), U("max_api_connections", 1000000),
-			U("head_timeout_ms", MS), U("api_timeout_ms", MS),
-			U("agent_rate", 1000000))},
+		FIELDS(HASH("owner_token_hash"), S("version", 1, 64), S("boot_id", 36, 36),
+			U("max_tunnels", 1000000), U("max_timeout_s", SECONDS),
+			U("default_timeout_s", SECONDS), U("max_connections", 1000000),
+			U("request_rate", 1000000), U("create_rate", 1000000),
+			U("retention_s", SECONDS), U("failure_rate", 1000000),
+			U("max_tokens", 1000000), U("request_log", 1000000),
+			U("max_event_streams", 1000), U("idempotency_answers", 1000000),
+			U("max_api_connections", 1000000), U("head_timeout_ms", MS),
+			U("api_timeout_ms", MS), U("agent_rate", 1000000))},
 	{MSG_SPAWN, "SPAWN",
 		"Starts a tunnel: its settings (CONFIG is made of them), its whole life, and for a tunnel "
 		"that lived before its BOOTTIME deadline (0: none) and counters. Without a backend its agents "
-		"connect to it.",
+		"connect to it. `origin` is empty for the best there is, `port` the one it had, or 0.",
 		API, SUP, PHASE_RUN, FD_NEVER,
 		FIELDS(REQUEST, ID, S("name", 0, 128), S("backend", 0, 300), S("auth", 4, 6),
 			S("prefix", 4, 5), HASH("secret_hash"), B("owner"), U("life_ms", MS),
 			U("deadline_us", INT64_MAX), U("max_connections", COUNT),
 			U("max_requests", COUNT), U("max_bytes", COUNT), U("request_rate", 1000000),
-			X("counters", 0, COUNTERS_N * 10 + 2))},
+			X("counters", 0, COUNTERS_N * 10 + 2), S("origin", 0, 8),
+			U("port", UINT16_MAX))},
 	{MSG_LIVE, "LIVE", "A tunnel that lives: its deadline on CLOCK_BOOTTIME and its counters.",
 		SUP, API, PHASE_RUN, FD_NEVER,
 		FIELDS(ID, U("deadline_us", INT64_MAX), COUNTER_FIELDS)},
@@ -167,8 +171,12 @@ const struct message_type message_types[] = {
 		"The connection of an agent that has been answered 101, for the relay of this tunnel, and what "
 		"has been read behind the request head.",
 		API, SUP, PHASE_RUN, FD_ALWAYS, FIELDS(ID, X("bytes", 0, MESSAGE_HEAD_MAX))},
-	{MSG_SPAWNED, "SPAWNED", "The relay is sealed, inspected and reachable; its deadline.", SUP,
-		API, PHASE_RUN, FD_NEVER, FIELDS(REQUEST, U("deadline_us", INT64_MAX))},
+	{MSG_SPAWNED, "SPAWNED",
+		"The relay is sealed, inspected and reachable; its deadline, the origin that comes first, and its "
+		"own port (0: none).",
+		SUP, API, PHASE_RUN, FD_NEVER,
+		FIELDS(REQUEST, U("deadline_us", INT64_MAX), S("origin", 4, 8),
+			U("port", UINT16_MAX))},
 	{MSG_ENDED_ACK, "ENDED_ACK", "The end of this tunnel is stored.", API, SUP, PHASE_RUN,
 		FD_NEVER, FIELDS(ID)},
 	{MSG_SPAWN_FAILED, "SPAWN_FAILED", "The tunnel was not started: a code and a sentence.",
@@ -209,10 +217,11 @@ const struct message_type message_types[] = {
 
 	{MSG_VISITOR, "VISITOR",
 		"A visitor connection: its peer's address as the gate knows it, what the listener is for that "
-		"it came by (`listener_use`), whether it came by TLS, and the bytes read so far.",
+		"it came by (`listener_use`), whether it came by TLS, the tunnel whose own origin it was sent to "
+		"(empty: none), and the bytes read so far.",
 		GATE, API | RELAY, PHASE_RUN, FD_ALWAYS,
 		FIELDS(X("peer", PEER_SIZE, PEER_SIZE), U("use", LISTENER_USES - 1), B("tls"),
-			X("bytes", 1, MESSAGE_HEAD_MAX))},
+			S("own", 0, TUNNEL_ID_MAX), X("bytes", 1, MESSAGE_HEAD_MAX))},
 };
 
 const size_t message_n_types = ARRAY_SIZE(message_types);

@@ -125,6 +125,8 @@ enum {
 enum listener_use {
 	LISTENER_VISITORS = 0, // the addresses of tunneld itself
 	LISTENER_METRICS = 1,  // all that comes is the API worker's
+	LISTENER_CONTROL = 2,  // the same: the API has an origin of its own there
+	LISTENER_PORT = 3,     // one of port_pool: of one tunnel at a time, or of none
 	LISTENER_USES
 };
 

@@ -3,7 +3,7 @@
 
 #include "tunnel_config.h"
 
-enum { CONFIG_VERSION = 1, CONFIG_VALUES = 12 };
+enum { CONFIG_VERSION = 1, CONFIG_VALUES = 14 };
 
 static const char *const auth_names[] = {
 	[AUTH_BEARER] = "bearer", [AUTH_BASIC] = "basic", [AUTH_NONE] = "none"};
@@ -68,6 +68,8 @@ size_t tunnel_config_encode(const struct tunnel_config *config, uint8_t out[TUNN
 		wire_uint(config->max_requests),
 		wire_uint(config->max_bytes),
 		wire_uint(config->request_rate),
+		wire_str(span_of(tunnel_origin_name(config->origin))),
+		wire_uint(config->port),
 	};
 	return wire_encode(out, TUNNEL_CONFIG_MAX, values, CONFIG_VALUES);
 }
@@ -96,6 +98,15 @@ static int choices_decode(struct tunnel_config *config, const struct wire_value 
 	return config->auth && config->prefix && config->reuse ? 0 : -EBADMSG;
 }
 
+static int origin_decode(struct tunnel_config *config, const struct wire_value *v)
+{
+	if (v[0].kind != WIRE_STR || v[1].kind != WIRE_UINT || v[1].number > UINT16_MAX)
+		return -EBADMSG;
+	config->origin = tunnel_origin_parse(v[0].bytes);
+	config->port = v[1].number;
+	return config->origin != 0 ? 0 : -EBADMSG;
+}
+
 int tunnel_config_decode(struct tunnel_config *config, const void *bytes, size_t n)
 {
 	struct wire_value v[CONFIG_VALUES];
@@ -108,7 +119,7 @@ int tunnel_config_decode(struct tunnel_config *config, const void *bytes, size_t
 		!tunnel_id_ok(span_of(config->id)) ||
 		text_copy(config->name, sizeof config->name, &v[2]) < 0)
 		return -EBADMSG;
-	if (choices_decode(config, v + 3) < 0)
+	if (choices_decode(config, v + 3) < 0 || origin_decode(config, v + 12) < 0)
 		return -EBADMSG;
 	uint64_t *const numbers[] = {&config->life_ms, &config->max_connections,
 		&config->max_requests, &config->max_bytes, &config->request_rate};

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "messages.h"
+#include "origin.h"
 #include "url.h"
 
 enum tunnel_auth { AUTH_BEARER = 1, AUTH_BASIC, AUTH_NONE };
@@ -23,11 +24,13 @@ struct tunnel_config {
 	enum tunnel_auth auth;
 	enum tunnel_prefix prefix;
 	enum backend_reuse reuse;
-	uint64_t life_ms;         // from ready to end
-	uint64_t max_connections; // at once
-	uint64_t max_requests;    // in all, 0: no limit
-	uint64_t max_bytes;       // bodies and relayed bytes of both directions in all, 0: no limit
-	uint64_t request_rate;    // a second, 0: no limit
+	enum tunnel_origin origin; // the one that comes first
+	uint64_t port;             // its own, 0: none
+	uint64_t life_ms;          // from ready to end
+	uint64_t max_connections;  // at once
+	uint64_t max_requests;     // in all, 0: no limit
+	uint64_t max_bytes;    // bodies and relayed bytes of both directions in all, 0: no limit
+	uint64_t request_rate; // a second, 0: no limit
 };
 
 // Whether the tunnel leads to where its agents are, which connect to us: it has no backend then.

@@ -20,6 +20,7 @@ enum {
 struct tunnel {
 	struct route route;
 	struct outlet outlet;
+	uint16_t listener; // its own, 0: none
 };
 
 static void log_line(struct gate *gate, unsigned level, const char *format, ...) PRINTF(3, 4);
@@ -48,6 +49,7 @@ static struct tunnel *tunnel_new(struct gate *gate, struct span id)
 	struct tunnel *tunnel = malloc(sizeof *tunnel);
 	if (tunnel == NULL)
 		return NULL;
+	*tunnel = (struct tunnel){0};
 	outlet_init(&tunnel->outlet, &gate->loop, ROLE_RELAY);
 	if (routes_add(&gate->routes, &tunnel->route, id) < 0) {
 		free(tunnel);
@@ -56,48 +58,92 @@ static struct tunnel *tunnel_new(struct gate *gate, struct span id)
 	return tunnel;
 }
 
+// LISTENER is its own from now on, and no other; 0: none is.
+static void set_listener(struct gate *gate, struct tunnel *tunnel, uint16_t listener)
+{
+	if (tunnel->listener != 0)
+		gate->by_listener[tunnel->listener] = NULL;
+	if (listener != 0 && gate->by_listener[listener] != NULL)
+		gate->by_listener[listener]->listener = 0;
+	if (listener != 0)
+		gate->by_listener[listener] = tunnel;
+	tunnel->listener = listener;
+}
+
 // Visitors still parked get their answer, 410 or 404, from the API worker.
 static void tunnel_free(struct gate *gate, struct tunnel *tunnel)
 {
 	routes_drop(&gate->routes, &tunnel->route);
+	set_listener(gate, tunnel, 0);
 	outlet_deinit(&tunnel->outlet, &gate->api);
 	free(tunnel);
 }
 
+// The tunnel whose own this listener is, if there is one, else the one with this id.
+static struct tunnel *tunnel_look(const struct gate *gate, uint16_t listener, struct span id)
+{
+	return listener != 0 ? gate->by_listener[listener] : tunnel_find(gate, id);
+}
+
 // A tunnel's 201 can reach its first visitor before we have looked at the message that announces
 // the tunnel to us, so what waits on the control channel counts as known.
-static struct tunnel *tunnel_find_now(struct gate *gate, struct span id)
+static struct tunnel *tunnel_look_now(struct gate *gate, uint16_t listener, struct span id)
 {
-	struct tunnel *tunnel = tunnel_find(gate, id);
+	struct tunnel *tunnel = tunnel_look(gate, listener, id);
 	uint64_t before;
 	do {
 		before = gate->messages;
 		if (tunnel != NULL || !ipc_open(&gate->control) || !ipc_drain(&gate->control))
 			return tunnel;
-		tunnel = tunnel_find(gate, id);
+		tunnel = tunnel_look(gate, listener, id);
 	} while (gate->messages != before);
 	return tunnel;
 }
 
 // ---- visitors
 
+static void route_by_path(
+	struct gate *gate, struct visitor *visitor, const struct http_head *request)
+{
+	struct target target = target_of(request->path);
+	struct tunnel *tunnel =
+		target.kind == TARGET_TUNNEL ? tunnel_look_now(gate, 0, target.id) : NULL;
+	if (target.kind == TARGET_BARE)
+		visitor_redirect(visitor, request->path);
+	else
+		outlet_offer(tunnel != NULL ? &tunnel->outlet : &gate->api, visitor);
+}
+
+// On an origin of a tunnel's own everything is the tunnel's, but for our own few paths. ID: of that
+// tunnel, when the listener does not say which it is.
+static void route_to_own(struct gate *gate, struct visitor *visitor,
+	const struct http_head *request, uint16_t listener, struct span id)
+{
+	struct tunnel *tunnel = tunnel_look_now(gate, listener, id);
+	if (tunnel != NULL)
+		id = (struct span){tunnel->route.id, tunnel->route.id_size};
+	visitor_set_own(visitor, id);
+	bool ours = request->path.p[0] != '/' || origin_path_is_ours(request->path);
+	outlet_offer(tunnel != NULL && !ours ? &tunnel->outlet : &gate->api, visitor);
+}
+
 static void route_request(
 	struct gate *gate, struct visitor *visitor, const struct http_head *request)
 {
-	if (visitor->facts.use == LISTENER_METRICS) {
+	enum listener_use use = visitor->facts.use;
+	struct span id = origin_wildcard_id(gate->origins.url[ORIGIN_WILDCARD], request->authority);
+	if (use == LISTENER_METRICS || use == LISTENER_CONTROL)
 		outlet_offer(&gate->api, visitor);
-		return;
-	}
-	struct target target = target_of(request->path);
-	struct tunnel *tunnel =
-		target.kind == TARGET_TUNNEL ? tunnel_find_now(gate, target.id) : NULL;
-	if (target.kind == TARGET_BARE)
-		visitor_redirect(visitor, request->path);
 	else if (request->method == HTTP_CONNECT)
 		visitor_answer(visitor, CODE_BAD_REQUEST,
 			SPAN("CONNECT is not for this server: a tunnel is reached by its path."));
+	else if (use == LISTENER_PORT)
+		route_to_own(
+			gate, visitor, request, visitor->facts.listener, (struct span){NULL, 0});
+	else if (id.n > 0)
+		route_to_own(gate, visitor, request, 0, id);
 	else
-		outlet_offer(tunnel != NULL ? &tunnel->outlet : &gate->api, visitor);
+		route_by_path(gate, visitor, request);
 }
 
 static void on_complete(struct visitors *all, struct visitor *visitor, size_t size)
@@ -167,6 +213,14 @@ static void on_report(struct loop_timer *timer)
 
 // ---- control channel
 
+static int handle_origins(struct ipc_channel *channel, struct ipc_message *message)
+{
+	struct gate *gate = container_of(channel, struct gate, control);
+	gate->messages++;
+	origins_read(&gate->origins, message->fields);
+	return 0;
+}
+
 static int handle_setup(struct ipc_channel *channel, struct ipc_message *message)
 {
 	struct gate *gate = container_of(channel, struct gate, control);
@@ -206,6 +260,7 @@ static int handle_route_add(struct ipc_channel *channel, struct ipc_message *mes
 	while (tunnel == NULL && (tunnel = tunnel_new(gate, id)) == NULL)
 		if (!visitors_shed(&gate->visitors))
 			return -ENOMEM;
+	set_listener(gate, tunnel, (uint16_t)message->fields[1].number);
 	visitors_counted(&gate->visitors);
 	return outlet_connect(&tunnel->outlet, take_fd(&message->fd));
 }
@@ -222,6 +277,7 @@ static int handle_route_drop(struct ipc_channel *channel, struct ipc_message *me
 }
 
 static const struct ipc_handling control_table[] = {
+	{MSG_ORIGINS, handle_origins},
 	{MSG_GATE_SETUP, handle_setup},
 	{MSG_LISTENER, handle_listener},
 	{MSG_ROUTE_ADD, handle_route_add},

@@ -13,6 +13,7 @@
 #pragma once
 
 #include "listener.h"
+#include "origin.h"
 #include "outlet.h"
 #include "routes.h"
 
@@ -36,8 +37,10 @@ struct gate {
 	struct routes routes;
 	struct visitors visitors;
 	struct listeners listeners;
-	struct request_batch batch;  // of the request log
-	uint64_t messages;           // handled on the control channel, ever
+	struct origins origins;
+	struct tunnel *by_listener[LISTENERS_MAX]; // whose own a listener is
+	struct request_batch batch;                // of the request log
+	uint64_t messages;                         // handled on the control channel, ever
 	struct instant stopped_last; // when it was last logged that accepting had to stop
 };
 

@@ -16,6 +16,7 @@ static int hand_over(struct outlet *outlet, const struct visitor *visitor)
 		wire_bin(visitor->facts.peer, PEER_SIZE),
 		wire_uint(visitor->facts.use),
 		wire_bool(visitor->facts.tls),
+		wire_str((struct span){visitor->own, visitor->own_size}),
 		wire_bin(bytes.p, bytes.n),
 	};
 	// The receiver knows gates by no epoch: several share the channel.

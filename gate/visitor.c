@@ -130,6 +130,13 @@ struct span visitor_bytes(const struct visitor *visitor)
 	return visitor->kept ? buf_span(&visitor->bytes) : visitor->first;
 }
 
+void visitor_set_own(struct visitor *visitor, struct span id)
+{
+	assert(id.n <= sizeof visitor->own);
+	memcpy(visitor->own, id.p, id.n);
+	visitor->own_size = (uint8_t)id.n;
+}
+
 void visitor_park(struct visitor *visitor, struct visitor_list *list)
 {
 	struct visitors *all = visitor->all;

@@ -43,11 +43,13 @@ struct visitor {
 	enum visitor_state state;
 	enum answer_form form; // of our answer, should there be one
 	bool to_head;
-	bool kept;         // an object of its own, on the heap
-	struct span first; // bytes read, while in hand and not kept
-	struct buf bytes;  // bytes read, once kept
-	size_t scanned;    // READING: how far http_head_find() has looked
-	size_t drained;    // CLOSING: bytes thrown away
+	uint8_t own_size;
+	char own[TUNNEL_ID_MAX]; // the tunnel whose own origin it was sent to; none while empty
+	bool kept;               // an object of its own, on the heap
+	struct span first;       // bytes read, while in hand and not kept
+	struct buf bytes;        // bytes read, once kept
+	size_t scanned;          // READING: how far http_head_find() has looked
+	size_t drained;          // CLOSING: bytes thrown away
 	struct visitors *all;
 	struct visitor_list *list; // that it waits in
 	TAILQ_ENTRY(visitor) link;
@@ -100,6 +102,9 @@ void visitor_arrive(struct visitors *all, int fd, const struct facts *facts);
 
 // The bytes read so far; valid until the visitor is consumed or parked.
 struct span visitor_bytes(const struct visitor *visitor);
+
+// It was sent to the own origin of tunnel ID.
+void visitor_set_own(struct visitor *visitor, struct span id);
 
 // Puts it at the end of LIST, which belongs to a busy receiver, for at most park_ms; then
 // it is answered CODE_DRAINING. Consumes an unkept VISITOR; it is answered at once when no more may

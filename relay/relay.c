@@ -24,20 +24,6 @@ enum {
 
 // ---- settings
 
-static int public_url_parse(struct relay *relay, struct span url)
-{
-	if (url.n >= sizeof relay->public_text)
-		return -EBADMSG;
-	memcpy(relay->public_text, url.p, url.n);
-	struct span text = {relay->public_text, url.n};
-	relay->public_https = span_starts(text, SPAN("https://"));
-	const char *slashes = memmem(text.p, text.n, "//", 2);
-	if (slashes != NULL)
-		relay->public_host =
-			(struct span){slashes + 2, (size_t)(text.p + text.n - slashes - 2)};
-	return 0;
-}
-
 static void backend_authority(struct relay *relay)
 {
 	if (tunnel_config_pull(&relay->config)) {
@@ -56,10 +42,28 @@ static void backend_authority(struct relay *relay)
 	relay->authority = (struct span){relay->authority_text, authority.n};
 }
 
+static struct origins origins; // of use between both messages of the set-up
+
 static int on_origins(struct ipc_channel *channel, struct ipc_message *message)
 {
 	struct relay *relay = container_of(channel, struct relay, control);
-	return networks_keep(&relay->trusted_proxies, message->fields[0].bytes);
+	origins_read(&origins, message->fields);
+	memcpy(relay->wildcard_url, origins.url[ORIGIN_WILDCARD], sizeof relay->wildcard_url);
+	return networks_keep(&relay->trusted_proxies, message->fields[ORIGINS_TRUSTED].bytes);
+}
+
+// Where this tunnel is found.
+static void find_origins(struct relay *relay)
+{
+	for (enum tunnel_origin i = ORIGIN_PATH; i < ORIGINS; i++) {
+		struct relay_origin *origin = &relay->origins[i];
+		size_t n = origin_url(
+			&origins, i, relay->config.id, (uint16_t)relay->config.port, origin->text);
+		origin->https = span_starts((struct span){origin->text, n}, SPAN("https://"));
+		char *host = n > 0 ? strstr(origin->text, "://") : NULL;
+		if (host != NULL)
+			origin->host = (struct span){host + 3, strcspn(host + 3, "/")};
+	}
 }
 
 static int on_setup(struct ipc_channel *channel, struct ipc_message *message)
@@ -73,18 +77,16 @@ static int on_setup(struct ipc_channel *channel, struct ipc_message *message)
 	relay->head_timeout_ms = (uint32_t)MIN(f[2].number, (uint64_t)UINT32_MAX);
 	relay->idle_timeout_ms = (uint32_t)MIN(f[3].number, (uint64_t)UINT32_MAX);
 	relay->connect_timeout_ms = (uint32_t)MIN(f[4].number, (uint64_t)UINT32_MAX);
-	r = public_url_parse(relay, f[5].bytes);
-	if (r < 0)
-		return r;
-	relay->failures.per_minute = (uint32_t)f[6].number;
+	find_origins(relay);
+	relay->failures.per_minute = (uint32_t)f[5].number;
 	backend_authority(relay);
 	relay->prefix_length = (size_t)snprintf(
 		relay->prefix_text, sizeof relay->prefix_text, "/t/%s", relay->config.id);
 	budget_init(&relay->budget, &relay->config, relay->counters);
 	request_log_init(&relay->log, &relay->loop, &relay->control, &relay->counters->log,
-		(uint32_t)f[7].number);
-	relay->agent_grace_ms = (uint32_t)MIN(f[8].number, (uint64_t)UINT32_MAX);
-	relay->end = (struct instant){(int64_t)f[9].number};
+		(uint32_t)f[6].number);
+	relay->agent_grace_ms = (uint32_t)MIN(f[7].number, (uint64_t)UINT32_MAX);
+	relay->end = (struct instant){(int64_t)f[8].number};
 	agents_end_known(relay);
 	channel->phase = PHASE_RUN;
 	ipc_resume(&relay->visitors);

@@ -35,10 +35,13 @@ struct relay {
 	char authority_text[URL_TEXT_MAX];
 	char prefix_text[3 + TUNNEL_ID_MAX + 1]; // "/t/<id>"
 	size_t prefix_length;
-	struct span public_host; // authority of public_url ...
-	bool public_https;       // ... and whether it is https
-	char public_text[300];
-	struct span trusted_proxies; // networks.h; owned, absent: none
+	struct relay_origin {
+		char text[ORIGIN_URL_MAX]; // its URL; empty: it has none there
+		struct span host;          // the authority in it
+		bool https;
+	} origins[ORIGINS];                     // by enum tunnel_origin
+	char wildcard_url[ORIGIN_TEXT_MAX + 1]; // of struct origins
+	struct span trusted_proxies;            // networks.h; owned, absent: none
 	uint32_t head_timeout_ms, idle_timeout_ms, connect_timeout_ms, agent_grace_ms;
 	struct instant end; // of the tunnel
 

@@ -17,19 +17,38 @@
 // ---- what it asks for
 
 struct route {
-	struct span prefix; // "/t/<id>"
-	struct span rest;   // what follows it: empty or starting with / or ?
+	enum tunnel_origin origin; // on which the request came
+	struct span prefix;        // "/t/<id>"; empty on an origin of the tunnel's own
+	struct span rest;          // what follows it: empty or starting with / or ?
 };
 
-static bool route_find(const struct relay *relay, struct span path, struct route *ret)
+// On which of the tunnel's own origins a request came, if on one. What came by its port has come so
+// whatever it says.
+static enum tunnel_origin own_origin(const struct visitor *visitor, const struct http_head *head)
 {
-	struct span prefix = {relay->prefix_text, relay->prefix_length};
+	const struct relay *relay = visitor->relay;
+	struct span id = origin_wildcard_id(relay->wildcard_url, head->authority);
+	if (visitor->facts.use == LISTENER_PORT)
+		return ORIGIN_PORT;
+	return id.n > 0 && span_eq(id, span_of(relay->config.id)) ? ORIGIN_WILDCARD : 0;
+}
+
+static bool route_find(
+	const struct visitor *visitor, const struct http_head *head, struct route *ret)
+{
+	const struct relay *relay = visitor->relay;
+	struct span path = head->path, prefix = {relay->prefix_text, relay->prefix_length};
+	enum tunnel_origin own = own_origin(visitor, head);
+	if (own != 0) {
+		*ret = (struct route){.origin = own, .prefix = {path.p, 0}, .rest = path};
+		return path.n > 0 && path.p[0] == '/' && !origin_path_is_ours(path);
+	}
 	if (!span_starts(path, prefix))
 		return false;
 	struct span rest = {path.p + prefix.n, path.n - prefix.n};
 	if (rest.n > 0 && rest.p[0] != '/' && rest.p[0] != '?')
 		return false;
-	*ret = (struct route){.prefix = {path.p, prefix.n}, .rest = rest};
+	*ret = (struct route){.origin = ORIGIN_PATH, .prefix = {path.p, prefix.n}, .rest = rest};
 	return true;
 }
 
@@ -209,7 +228,8 @@ static enum step request_route(
 	if (objection.code != CODE_NONE)
 		return refuse_with_rest(visitor, objection.code, span_of(objection.detail), rest);
 
-	bool strip = relay->config.prefix == PREFIX_STRIP;
+	bool strip = relay->config.prefix == PREFIX_STRIP && route.prefix.n > 0;
+	const struct relay_origin *origin = &relay->origins[route.origin];
 	x->upgrade = head->upgrade && x->up.ended && !x->tcp;
 	size_t n = rewrite_request(
 		&(struct rewrite_request){
@@ -219,8 +239,7 @@ static enum step request_route(
 			.authority = relay->authority,
 			.peer = visitor->sender.peer,
 			.https = visitor->sender.tls ||
-				 (relay->public_https &&
-					 span_eq_nocase(head->authority, relay->public_host)),
+				 (origin->https && span_eq_nocase(head->authority, origin->host)),
 			.authorization = access.authorization,
 			.upgrade = x->upgrade,
 		},
@@ -245,7 +264,7 @@ enum step request_begin(struct visitor *visitor, char *bytes, size_t size, struc
 	forwarded_apply(&visitor->sender, &head, relay->trusted_proxies);
 	if (request_log_on(&relay->log))
 		exchange_log_begin(visitor, &head);
-	if (!route_find(relay, head.path, &route))
+	if (!route_find(visitor, &head, &route))
 		return refuse_connection(visitor, CODE_MISDIRECTED, (struct span){NULL, 0});
 	return request_route(visitor, &head, route, rest);
 }

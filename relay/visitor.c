@@ -364,11 +364,11 @@ int visitor_on_message(struct ipc_channel *channel, struct ipc_message *message)
 	if (visitor == NULL)
 		return 0; // no memory: this one is closed, others go on
 	visitor->facts = visitor->sender = facts_read(fields);
-	char *bytes = (char *)(uintptr_t)fields[3].bytes.p;
+	char *bytes = (char *)(uintptr_t)fields[FACTS_BYTES].bytes.p;
 	bool incomplete;
-	enum step step = feed(visitor, bytes, fields[3].bytes.n, &incomplete);
+	enum step step = feed(visitor, bytes, fields[FACTS_BYTES].bytes.n, &incomplete);
 	if (incomplete)
-		step = keep(visitor, bytes, fields[3].bytes.n);
+		step = keep(visitor, bytes, fields[FACTS_BYTES].bytes.n);
 	go_on(visitor, step);
 	return 0;
 }

@@ -51,11 +51,13 @@ static bool is_present(const struct api *api, uint32_t epoch)
 	return child_ready(&api->child) && api->child.process.epoch == epoch;
 }
 
-void api_spawned(struct api *api, uint32_t epoch, uint64_t request, struct instant deadline)
+void api_spawned(struct api *api, const struct tunnel *tunnel)
 {
-	if (is_present(api, epoch))
-		post_or_kill(
-			api, MSG_SPAWNED, -1, wire_uint(request), wire_uint((uint64_t)deadline.us));
+	if (is_present(api, tunnel->request_epoch))
+		post_or_kill(api, MSG_SPAWNED, -1, wire_uint(tunnel->request),
+			wire_uint((uint64_t)tunnel->expiry.due.us),
+			wire_str(span_of(tunnel_origin_name(tunnel->origin))),
+			wire_uint(tunnel->port));
 }
 
 void api_spawn_failed(
@@ -195,6 +197,8 @@ enum {
 	SPAWN_MAX_BYTES,
 	SPAWN_REQUEST_RATE,
 	SPAWN_COUNTERS,
+	SPAWN_ORIGIN,
+	SPAWN_PORT,
 };
 
 // The worker has checked all this for its client; it is checked again in case the worker has been
@@ -210,6 +214,8 @@ static int config_make(
 		.auth = tunnel_auth_parse(f[SPAWN_AUTH].bytes),
 		.prefix = tunnel_prefix_parse(f[SPAWN_PREFIX].bytes),
 		.reuse = options->backend_reuse,
+		.origin = tunnel_origin_parse(f[SPAWN_ORIGIN].bytes),
+		.port = f[SPAWN_PORT].number,
 		.life_ms = MIN(f[SPAWN_LIFE].number, (uint64_t)options->max_timeout * 1000),
 		.max_connections = capped(
 			f[SPAWN_MAX_CONNECTIONS].number, options->max_connections_per_tunnel),
@@ -220,7 +226,8 @@ static int config_make(
 	memcpy(config->id, f[SPAWN_ID].bytes.p, f[SPAWN_ID].bytes.n);
 	if (f[SPAWN_NAME].bytes.n > 0)
 		memcpy(config->name, f[SPAWN_NAME].bytes.p, f[SPAWN_NAME].bytes.n);
-	if (config->auth == 0 || config->prefix == 0)
+	if (config->auth == 0 || config->prefix == 0 ||
+		(config->origin == 0 && f[SPAWN_ORIGIN].bytes.n > 0))
 		return -EBADMSG;
 	if (f[SPAWN_BACKEND].bytes.n == 0)
 		return 0; // a pull tunnel
@@ -455,14 +462,14 @@ static int ready(struct child *child)
 		return r;
 	r = ipc_post(&child->process.control, MSG_API_SETUP, -1,
 		wire_bin(supervisor->owner_token.bytes, SECRET_HASH_SIZE),
-		wire_str(span_of(options->public_url)), wire_str(SPAN(TUNNELD_VERSION)),
-		wire_str(span_of(supervisor->boot_id)), wire_uint(options->max_tunnels),
-		wire_uint(options->max_timeout), wire_uint(options->default_timeout),
-		wire_uint(options->max_connections_per_tunnel), wire_uint(options->request_rate),
-		wire_uint(options->create_rate), wire_uint(options->retention),
-		wire_uint(options->failure_rate), wire_uint(options->max_tokens),
-		wire_uint(request_lines_rate(options)), wire_uint(options->max_event_streams),
-		wire_uint(options->idempotency_answers), wire_uint(options->max_api_connections),
+		wire_str(SPAN(TUNNELD_VERSION)), wire_str(span_of(supervisor->boot_id)),
+		wire_uint(options->max_tunnels), wire_uint(options->max_timeout),
+		wire_uint(options->default_timeout), wire_uint(options->max_connections_per_tunnel),
+		wire_uint(options->request_rate), wire_uint(options->create_rate),
+		wire_uint(options->retention), wire_uint(options->failure_rate),
+		wire_uint(options->max_tokens), wire_uint(request_lines_rate(options)),
+		wire_uint(options->max_event_streams), wire_uint(options->idempotency_answers),
+		wire_uint(options->max_api_connections),
 		wire_uint((uint64_t)options->head_timeout * 1000),
 		wire_uint((uint64_t)options->api_timeout * 1000), wire_uint(options->agent_rate));
 	if (r == IPC_SENT)

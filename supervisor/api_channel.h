@@ -32,8 +32,8 @@ int api_init(struct api *api, struct supervisor *supervisor);
 // Sends what it has to be told and has not been yet.
 void api_tell(struct api *api);
 
-// Answers to the worker of this epoch; nothing happens when that is not the present one.
-void api_spawned(struct api *api, uint32_t epoch, uint64_t request, struct instant deadline);
+// Answers to the worker that asked; nothing happens when that is not the present one.
+void api_spawned(struct api *api, const struct tunnel *tunnel);
 void api_spawn_failed(
 	struct api *api, uint32_t epoch, uint64_t request, enum code code, const char *detail);
 

@@ -10,6 +10,7 @@
 
 #include "gate_channel.h"
 
+#include "origins.h"
 #include "request_lines.h"
 #include "spawn.h"
 #include "supervisor.h"
@@ -74,7 +75,8 @@ static int tell_next(struct gate *gate)
 	// One whose next relay is not there, or not inspected, comes to the end of the list with
 	// that; until then its visitors wait at a channel that leads nowhere.
 	int fd = tunnel->state == TUNNEL_LIVE ? tunnel->visitors_fd : supervisor->gates.dead_end;
-	int r = ipc_post(control, MSG_ROUTE_ADD, fd, wire_str(span_of(tunnel->id)));
+	int r = ipc_post(control, MSG_ROUTE_ADD, fd, wire_str(span_of(tunnel->id)),
+		wire_uint(tunnel->listener));
 	if (r == IPC_SENT)
 		gate->cursor.next = TAILQ_NEXT(tunnel, link);
 	return r;
@@ -187,7 +189,11 @@ static int ready(struct child *child)
 	struct gate *gate = container_of(child, struct gate, child);
 	struct supervisor *supervisor = child->supervisor;
 	struct ipc_channel *control = &child->process.control;
-	int r = ipc_post(control, MSG_GATE_SETUP, -1,
+	int r = origins_send(&child->process);
+
+	if (r != IPC_SENT)
+		return r;
+	r = ipc_post(control, MSG_GATE_SETUP, -1,
 		wire_uint((uint64_t)supervisor->options->head_timeout * 1000),
 		wire_uint(supervisor->options->max_pending),
 		wire_uint(request_lines_rate(supervisor->options)),

@@ -78,6 +78,26 @@ uint16_t listener_port(const struct sockaddr *address)
 	return ntohs(address->sa_family == AF_INET6 ? in6->sin6_port : in->sin_port);
 }
 
+void listener_set_port(struct sockaddr *address, uint16_t port)
+{
+	struct sockaddr_in *in = (void *)address;
+	struct sockaddr_in6 *in6 = (void *)address;
+
+	if (address->sa_family == AF_INET6)
+		in6->sin6_port = htons(port);
+	else
+		in->sin_port = htons(port);
+}
+
+bool listener_is_wildcard(const struct sockaddr *address)
+{
+	const struct sockaddr_in *in = (const void *)address;
+	const struct sockaddr_in6 *in6 = (const void *)address;
+
+	return address->sa_family == AF_INET6 ? IN6_IS_ADDR_UNSPECIFIED(&in6->sin6_addr)
+					      : in->sin_addr.s_addr == htonl(INADDR_ANY);
+}
+
 bool listener_same_host(const struct sockaddr *a, const struct sockaddr *b)
 {
 	const struct sockaddr_in *in = (const void *)a, *other = (const void *)b;

@@ -27,6 +27,10 @@ const char *listener_format(const struct sockaddr *address, char out[LISTENER_TE
 
 // The port of ADDRESS, in host order.
 uint16_t listener_port(const struct sockaddr *address);
+void listener_set_port(struct sockaddr *address, uint16_t port);
+
+// Whether it is 0.0.0.0 or [::].
+bool listener_is_wildcard(const struct sockaddr *address);
 
 // Whether both are the same, ports aside.
 bool listener_same_host(const struct sockaddr *a, const struct sockaddr *b);

@@ -65,23 +65,45 @@ static int open_one(
 	return 0;
 }
 
+static int open_or_explain(struct listeners *l, const struct sockaddr *wanted, bool only_v6,
+	enum listener_use use, const char *key)
+{
+	char text[LISTENER_TEXT_MAX], advice[ADVICE_MAX];
+	int r = open_one(l, wanted, only_v6, use);
+
+	if (r == 0)
+		return 0;
+	advise(wanted, -r, key, advice);
+	log_error("cannot listen on %s: %s%s", listener_format(wanted, text), strerror(-r), advice);
+	return LISTENERS_EXPLAINED;
+}
+
 int listeners_open(struct listeners *listeners, const struct options_addresses *addresses,
 	enum listener_use use, const char *key)
 {
-	for (size_t i = 0; i < addresses->n; i++) {
+	int r = 0;
+
+	for (size_t i = 0; i < addresses->n && r == 0; i++) {
 		const struct sockaddr *wanted = (const void *)&addresses->items[i];
-		char text[LISTENER_TEXT_MAX], advice[ADVICE_MAX];
 		bool only_v6 = wanted->sa_family == AF_INET6 &&
 			       has_v4_twin(addresses, (const void *)wanted);
-		int r = open_one(listeners, wanted, only_v6, use);
-		if (r == 0)
-			continue;
-		advise(wanted, -r, key, advice);
-		log_error("cannot listen on %s: %s%s", listener_format(wanted, text), strerror(-r),
-			advice);
-		return LISTENERS_EXPLAINED;
+		r = open_or_explain(listeners, wanted, only_v6, use, key);
 	}
-	return 0;
+	return r;
+}
+
+int listeners_open_range(struct listeners *listeners, const struct options_range *range,
+	enum listener_use use, const char *key)
+{
+	struct sockaddr_storage address = range->first;
+	int r = 0;
+
+	for (uint32_t port = listener_port((const void *)&address); port <= range->last && r == 0;
+		port++) {
+		listener_set_port((void *)&address, (uint16_t)port);
+		r = open_or_explain(listeners, (const void *)&address, false, use, key);
+	}
+	return r;
 }
 
 // Makes those of RANGE require the header. Returns how many there are.
@@ -122,15 +144,23 @@ int listeners_require_proxy(struct listeners *listeners, const struct options_ra
 void listeners_format(const struct listeners *listeners, char out[LISTENERS_TEXT_MAX])
 {
 	static const char *const leads[LISTENER_USES] = {
-		[LISTENER_VISITORS] = "", [LISTENER_METRICS] = "for metrics "};
+		[LISTENER_VISITORS] = "",
+		[LISTENER_METRICS] = "for metrics ",
+		[LISTENER_CONTROL] = "for the API ",
+		[LISTENER_PORT] = "for single tunnels ",
+	};
 	size_t n = 0;
 
 	for (size_t i = 0; i < listeners->n; i++) {
-		char address[LISTENER_TEXT_MAX];
+		char address[LISTENER_TEXT_MAX], last[sizeof "-65535"] = "";
 		enum listener_use use = listeners->entries[i].use;
 		bool first = i == 0 || use != listeners->entries[i - 1].use;
 		listener_format((const void *)&listeners->addresses[i], address);
-		n += (size_t)snprintf(out + n, LISTENERS_TEXT_MAX - n, "%s%s%s", i == 0 ? "" : ", ",
-			first ? leads[use] : "", address);
+		while (use == LISTENER_PORT && i + 1 < listeners->n &&
+			listeners->entries[i + 1].use == use)
+			snprintf(last, sizeof last, "-%u",
+				listener_port((const void *)&listeners->addresses[++i]));
+		n += (size_t)snprintf(out + n, LISTENERS_TEXT_MAX - n, "%s%s%s%s",
+			n == 0 ? "" : ", ", first ? leads[use] : "", address, last);
 	}
 }

@@ -28,6 +28,10 @@ enum { LISTENERS_EXPLAINED = 1 };
 int listeners_open(struct listeners *listeners, const struct options_addresses *addresses,
 	enum listener_use use, const char *key) WARN_UNUSED;
 
+// The same for each port of RANGE.
+int listeners_open_range(struct listeners *listeners, const struct options_range *range,
+	enum listener_use use, const char *key) WARN_UNUSED;
+
 // Makes those that RANGES name require a PROXY header. Returns 0, or LISTENERS_EXPLAINED when there
 // is an address in them that nobody listens on.
 int listeners_require_proxy(

@@ -6,6 +6,7 @@
 
 #include "options_table.h"
 
+#include "listener.h"
 #include "utf8.h"
 
 #include <arpa/inet.h>
@@ -345,6 +346,17 @@ static char *url_of_listener(const struct sockaddr_storage *address)
 	return url;
 }
 
+// A range written without an address has the one of LISTEN.
+static void complete_range(struct options_range *range, const struct sockaddr_storage *listen)
+{
+	uint16_t port = listener_port((const void *)&range->first);
+
+	if (!range->bare)
+		return;
+	range->first = *listen;
+	listener_set_port((void *)&range->first, port);
+}
+
 // Values that follow from others, and those that must fit together.
 static void complete(struct parse *parse)
 {
@@ -360,6 +372,8 @@ static void complete(struct parse *parse)
 			o->max_timeout);
 	if (parse->n_errors > 0 || parse->failure != 0)
 		return;
+	for (size_t i = 0; i < o->port_pool.n; i++)
+		complete_range(&o->port_pool.items[i], &o->listen.items[0]);
 	if (o->public_url == NULL && (o->public_url = url_of_listener(&o->listen.items[0])) == NULL)
 		parse->failure = -ENOMEM;
 	if (o->api_token_file == NULL &&

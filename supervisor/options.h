@@ -19,6 +19,7 @@ enum {
 	OPTIONS_RULES_MAX = 256,        // entries of backend_allow, and of backend_deny
 	OPTIONS_PATH_MAX = 1024,        // bytes
 	OPTIONS_FILE_MAX = 64 * 1024,   // bytes
+	OPTIONS_POOL_MAX = 4096,        // ports of port_pool
 	OPTIONS_SETTINGS_MAX = 256,     // -o options
 	OPTIONS_ERRORS_MAX = 50,        // reported; the rest is counted
 	OPTIONS_TEXT_MAX = 1024 * 1024, // a cap for buffers of errors and of the effective text
@@ -37,6 +38,7 @@ struct options_addresses {
 struct options_range {
 	struct sockaddr_storage first;
 	uint16_t last;
+	bool bare; // was written without an address
 };
 
 struct options_ranges {
@@ -49,8 +51,8 @@ struct options_rules {
 	size_t n;
 };
 
-// Members are named as their keys. Times are in seconds. Texts are the struct's own; none is NULL
-// after options_parse() but api_token, when it was not given.
+// Members are named as their keys. Times are in seconds. Texts are the struct's own; after
+// options_parse() none is NULL but those that say so, and api_token when it was not given.
 struct options {
 	uint32_t agent_grace;
 	uint32_t agent_rate; // a minute, 0: no limit
@@ -61,6 +63,7 @@ struct options {
 	struct options_rules backend_deny;
 	enum backend_reuse backend_reuse;
 	uint32_t connect_timeout;
+	struct options_addresses control_listen;
 	uint32_t create_rate; // a minute, 0: no limit
 	uint32_t default_timeout;
 	uint32_t failure_rate; // a minute and address, 0: no limit
@@ -81,6 +84,8 @@ struct options {
 	uint32_t max_tunnels;
 	struct options_addresses metrics_listen;
 	uint32_t pending_timeout;
+	struct options_ranges port_pool; // one at most
+	char *port_pool_url;             // with {port} in it; NULL: not given
 	struct options_ranges proxy_protocol;
 	char *public_url; // scheme://host[:port], canonical
 	uint32_t relay_uid_base;
@@ -92,6 +97,7 @@ struct options {
 	char *state_dir;
 	uint32_t stop_timeout;
 	struct options_rules trusted_proxies; // without ports
+	char *wildcard_domain;                // lower case; NULL: none
 };
 
 void options_init(struct options *options);
@@ -99,6 +105,9 @@ void options_init(struct options *options);
 void options_deinit(struct options *options);
 // Wipes and frees the token alone: to be called as soon as its hash is taken.
 void options_forget_token(struct options *options);
+
+// Ports in port_pool.
+size_t options_pool_size(const struct options *options);
 
 enum { OPTIONS_INVALID = 1 };
 

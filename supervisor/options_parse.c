@@ -161,7 +161,7 @@ static void text_clear(void *member)
 	memset(member, 0, sizeof text);
 }
 
-static int text_store(void *member, struct span value)
+int option_text_store(void *member, struct span value)
 {
 	char *copy = strndup(value.p, value.n);
 
@@ -177,7 +177,7 @@ static int text_format(const void *member, const struct option_def *def, struct 
 	const char *value;
 
 	memcpy(&value, member, sizeof value);
-	return buf_add_span(text, span_of(value));
+	return value != NULL ? buf_add_span(text, span_of(value)) : 0;
 }
 
 static int path_set(void *member, const struct option_def *def, struct span value, char *why)
@@ -187,10 +187,10 @@ static int path_set(void *member, const struct option_def *def, struct span valu
 	// A blank must not become the last character: a file could not hold such a value.
 	while (value.n > 1 && value.p[value.n - 1] == '/' && value.p[value.n - 2] != ' ')
 		value.n--;
-	return text_store(member, value);
+	return option_text_store(member, value);
 }
 
-static int url_set(void *member, const struct option_def *def, struct span value, char *why)
+int option_url_set(void *member, const struct option_def *def, struct span value, char *why)
 {
 	char text[URL_TEXT_MAX], excerpt[OPTION_EXCERPT_MAX];
 	struct url url;
@@ -209,7 +209,7 @@ static int url_set(void *member, const struct option_def *def, struct span value
 	size_t n = url_format(&url, text, sizeof text);
 	if (url.port == (http ? 80 : 443))
 		n -= http ? sizeof ":80" - 1 : sizeof ":443" - 1;
-	return text_store(member, (struct span){text, n});
+	return option_text_store(member, (struct span){text, n});
 }
 
 static int secret_set(void *member, const struct option_def *def, struct span value, char *why)
@@ -218,7 +218,7 @@ static int secret_set(void *member, const struct option_def *def, struct span va
 
 	if (token_text_check(value, &wrong) != 0)
 		return option_invalid(why, "%s", wrong);
-	return text_store(member, value);
+	return option_text_store(member, value);
 }
 
 const char *option_address_parse(struct sockaddr_storage *address, struct span text)
@@ -379,12 +379,15 @@ static const struct option_value value_types[] = {
 	[OPTION_DURATION] = {duration_set, number_format, number_clear},
 	[OPTION_WORD] = {word_set, word_format, number_clear},
 	[OPTION_PATH] = {path_set, text_format, text_clear},
-	[OPTION_URL] = {url_set, text_format, text_clear},
+	[OPTION_URL] = {option_url_set, text_format, text_clear},
 	[OPTION_SECRET] = {secret_set, NULL, text_clear},
 	[OPTION_ADDRESSES] = {addresses_set, addresses_format, addresses_clear},
 	[OPTION_RULES] = {rules_set, rules_format, rules_clear},
 	[OPTION_NETWORKS] = {option_networks_set, rules_format, rules_clear},
 	[OPTION_RANGES] = {option_ranges_set, option_ranges_format, option_ranges_clear},
+	[OPTION_POOL] = {option_pool_set, option_ranges_format, option_ranges_clear},
+	[OPTION_POOL_URL] = {option_pool_url_set, text_format, text_clear},
+	[OPTION_DOMAIN] = {option_domain_set, text_format, text_clear},
 };
 
 static void *member_of(struct options *options, const struct option_def *def)
@@ -450,6 +453,9 @@ void option_range(const struct option_def *def, char out[OPTION_RANGE_MAX])
 	case OPTION_ADDRESSES:
 	case OPTION_RULES:
 	case OPTION_NETWORKS:
-	case OPTION_RANGES: return;
+	case OPTION_RANGES:
+	case OPTION_POOL:
+	case OPTION_POOL_URL:
+	case OPTION_DOMAIN: return;
 	}
 }

@@ -54,6 +54,9 @@ static const char *value_word(const struct option_def *def)
 	case OPTION_RULES:
 	case OPTION_NETWORKS: return "network";
 	case OPTION_RANGES: return "address:port";
+	case OPTION_POOL: return "first-last";
+	case OPTION_POOL_URL: return "url";
+	case OPTION_DOMAIN: return "domain";
 	}
 	return "";
 }

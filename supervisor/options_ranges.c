@@ -67,6 +67,11 @@ static const char *range_parse(struct options_range *range, struct span text)
 	return range->last >= first ? NULL : "the last port is below the first";
 }
 
+static size_t range_size(const struct options_range *range)
+{
+	return range->last - listener_port((const void *)&range->first) + 1u;
+}
+
 static int range_add(void *member, struct span item, char *why)
 {
 	struct options_ranges *list = member;
@@ -85,6 +90,33 @@ static int range_add(void *member, struct span item, char *why)
 int option_ranges_set(void *member, const struct option_def *def, struct span value, char *why)
 {
 	return option_each(member, value, range_add, why);
+}
+
+// Where there is no address it is put there when all keys are known.
+int option_pool_set(void *member, const struct option_def *def, struct span value, char *why)
+{
+	struct options_ranges *list = member;
+	struct options_range range;
+	char whole[64], excerpt[OPTION_EXCERPT_MAX];
+	bool bare = memchr(value.p, ':', value.n) == NULL;
+	int n = snprintf(
+		whole, sizeof whole, "%s%.*s", bare ? "0.0.0.0:" : "", (int)value.n, value.p);
+	const char *wrong = "write FIRST-LAST, or ADDRESS:FIRST-LAST";
+
+	if (n > 0 && (size_t)n < sizeof whole)
+		wrong = range_parse(&range, (struct span){whole, (size_t)n});
+	if (wrong == NULL && range_size(&range) > OPTIONS_POOL_MAX)
+		wrong = "more than 4096 ports";
+	if (wrong != NULL)
+		return option_invalid(why, "'%s': %s", option_excerpt(value, excerpt), wrong);
+	range.bare = bare;
+	*list = (struct options_ranges){.items = {range}, .n = 1};
+	return 0;
+}
+
+size_t options_pool_size(const struct options *options)
+{
+	return options->port_pool.n > 0 ? range_size(&options->port_pool.items[0]) : 0;
 }
 
 int option_ranges_format(const void *member, const struct option_def *def, struct buf *text)

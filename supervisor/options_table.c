@@ -131,6 +131,17 @@ const struct option_def option_table[OPTION_KEYS] = {
 		.manual = "Visitors get status 504 after it.\n",
 	},
 	{
+		KEY(control_listen),
+		.type = OPTION_ADDRESSES,
+		.computed = "empty, the API is served where visitors come",
+		.help = "addresses for the API, as an origin of its own (list)",
+		.manual = "Written as\n"
+			  ".Cm listen .\n"
+			  "There is no tunnel on them.\n"
+			  "When there is one, what needs a token is answered on the addresses for\n"
+			  "visitors with status 404.\n",
+	},
+	{
 		KEY(create_rate),
 		.type = OPTION_NUMBER,
 		.fallback = "600",
@@ -369,6 +380,35 @@ const struct option_def option_table[OPTION_KEYS] = {
 		.manual = "Visitors get status 503 after it.\n",
 	},
 	{
+		KEY(port_pool),
+		.type = OPTION_POOL,
+		.computed = "empty, tunnels have no ports of their own",
+		.help = "ports that tunnels get as their own, as 9000-9099",
+		.manual =
+			"Each tunnel gets one while there is a free one, and is found at its root: for\n"
+			"browsers it is a web origin of its own then.\n"
+			"The ports are those of the first address in\n"
+			".Cm listen ,\n"
+			"or of another one as in\n"
+			".Ql 10.0.0.1:9000-9099 ;\n"
+			"4096 at most.\n"
+			"A port is given again a minute after its tunnel has ended, at the earliest.\n"
+			"Browsers keep cookies for a host name, whatever the port: let each port have\n"
+			"a name of its own by\n"
+			".Cm port_pool_url\n"
+			"where that is possible.\n",
+	},
+	{
+		KEY(port_pool_url),
+		.type = OPTION_POOL_URL,
+		.computed = "the host of public_url, or the address in port_pool",
+		.help = "where visitors reach a port of port_pool: a URL with {port} in it",
+		.manual =
+			"Set it when visitors come by other names or through a gateway, for example\n"
+			".Ql https://app-{port}.gateway.example .\n"
+			"It has no slash at its end.\n",
+	},
+	{
 		KEY(proxy_protocol),
 		.type = OPTION_RANGES,
 		.computed = "empty, none does",
@@ -506,6 +546,23 @@ const struct option_def option_table[OPTION_KEYS] = {
 			"names.\n"
 			"From everybody else both are ignored.\n"
 			"A proxy listed here has to add to the field, or replace it.\n",
+	},
+	{
+		KEY(wildcard_domain),
+		.type = OPTION_DOMAIN,
+		.computed = "empty, tunnels have no names of their own",
+		.help = "domain below which each tunnel has a name of its own, as t.example.org",
+		.manual =
+			"A tunnel is found at the root of\n"
+			".Ql ID.t.example.org\n"
+			"then, on every address in\n"
+			".Cm listen ,\n"
+			"with the scheme and port of\n"
+			".Cm public_url .\n"
+			"All names below the domain have to lead there: a wildcard record, and with TLS\n"
+			"a wildcard certificate.\n"
+			"Nothing else may be served below it, and it is best a domain that sets no\n"
+			"cookies.\n",
 	},
 };
 

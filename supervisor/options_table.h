@@ -18,9 +18,12 @@ enum option_type {
 	OPTION_RULES,     // struct options_rules
 	OPTION_NETWORKS,  // the same, without ports
 	OPTION_RANGES,    // struct options_ranges
+	OPTION_POOL,      // the same, of one at most, which can do without an address
+	OPTION_POOL_URL,  // char *, like OPTION_URL but with {port} in it
+	OPTION_DOMAIN,    // char *
 };
 
-enum { OPTION_KEYS = 41, OPTION_WORDS_MAX = 3, OPTION_NAME_MAX = 31 };
+enum { OPTION_KEYS = 45, OPTION_WORDS_MAX = 3, OPTION_NAME_MAX = 31 };
 
 struct option_def {
 	const char *name;

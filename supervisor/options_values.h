@@ -27,6 +27,11 @@ const char *option_address_parse(struct sockaddr_storage *address, struct span t
 // Adds one rule to a struct options_rules.
 int option_rule_add(void *member, struct span item, char *why);
 
+// Puts a copy of VALUE into a member for text.
+int option_text_store(void *member, struct span value);
+
+int option_url_set(void *member, const struct option_def *def, struct span value, char *why);
+
 // ---- options_ranges.c: of networks, and of addresses with several ports
 
 int option_networks_set(void *member, const struct option_def *def, struct span value, char *why);
@@ -34,3 +39,10 @@ int option_networks_set(void *member, const struct option_def *def, struct span 
 int option_ranges_set(void *member, const struct option_def *def, struct span value, char *why);
 int option_ranges_format(const void *member, const struct option_def *def, struct buf *text);
 void option_ranges_clear(void *member);
+
+int option_pool_set(void *member, const struct option_def *def, struct span value, char *why);
+
+// ---- options_origins.c
+
+int option_pool_url_set(void *member, const struct option_def *def, struct span value, char *why);
+int option_domain_set(void *member, const struct option_def *def, struct span value, char *why);

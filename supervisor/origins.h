@@ -6,7 +6,12 @@
 
 #pragma once
 
+#include "options.h"
+#include "origin.h"
 #include "process.h"
+
+// Where OPTIONS say that tunnels are found.
+void origins_of(const struct options *options, struct origins *origins);
 
 // Returns what ipc_send() does.
 int origins_send(struct process *process);

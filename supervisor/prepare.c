@@ -40,7 +40,8 @@ uint64_t prepare_descriptors(uint64_t n_tunnels, uint64_t n_gates)
 static int raise_descriptors(struct preparation *p)
 {
 	const uint64_t wanted =
-		prepare_descriptors(p->options->max_tunnels, gates_count(p->options));
+		prepare_descriptors(p->options->max_tunnels, gates_count(p->options)) +
+		options_pool_size(p->options);
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
@@ -198,6 +199,12 @@ static int open_listeners(struct preparation *p)
 		r = listeners_open(
 			listeners, &options->metrics_listen, LISTENER_METRICS, "metrics_listen");
 	if (r == 0)
+		r = listeners_open(
+			listeners, &options->control_listen, LISTENER_CONTROL, "control_listen");
+	if (r == 0 && options->port_pool.n > 0)
+		r = listeners_open_range(
+			listeners, &options->port_pool.items[0], LISTENER_PORT, "port_pool");
+	if (r == 0)
 		r = listeners_require_proxy(listeners, &options->proxy_protocol);
 	if (r != 0)
 		return r == LISTENERS_EXPLAINED ? STEP_EXPLAINED : r;
@@ -209,7 +216,7 @@ static int open_listeners(struct preparation *p)
 		.listeners = listeners->addresses,
 		.n_listeners = listeners->n,
 	};
-	return 0;
+	return ports_init(&p->supervisor->ports, listeners);
 }
 
 // ---- privileges

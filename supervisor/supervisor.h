@@ -12,6 +12,7 @@
 #include "listeners.h"
 #include "options.h"
 #include "policy.h"
+#include "ports.h"
 #include "program.h"
 #include "resolve.h"
 #include "secret.h"
@@ -33,6 +34,7 @@ struct supervisor {
 	char boot_id[BOOT_ID_SIZE];
 	struct policy policy;
 	struct listeners listeners;
+	struct ports ports;
 	struct program programs[ROLES]; // not of ROLE_SUPERVISOR
 	bool separate;                  // children have uids and folders of their own
 	struct uids uids;               // if so

@@ -4,6 +4,7 @@
 #include "tunnel.h"
 
 #include "agents.h"
+#include "origins.h"
 #include "prepare.h"
 #include "relay_channel.h"
 #include "supervisor.h"
@@ -55,15 +56,24 @@ void tunnel_free(struct tunnel *tunnel)
 	free(tunnel);
 }
 
+static void give_port(struct tunnel *tunnel)
+{
+	if (tunnel->listener != 0)
+		ports_give(&tunnel->supervisor->ports, tunnel->listener, tunnel->port);
+	tunnel->listener = 0;
+}
+
 void tunnel_ended(struct tunnel *tunnel)
 {
 	struct supervisor *supervisor = tunnel->supervisor;
 
 	if (tunnel->reason == END_NONE) {
+		give_port(tunnel);
 		tunnel_free(tunnel); // the API worker knows from SPAWN_FAILED
 		return;
 	}
 	tunnel->state = TUNNEL_ENDED;
+	give_port(tunnel);
 	if (tunnel->lived)
 		gates_route_drop(&supervisor->gates, tunnel->id);
 	free(tunnel->config);
@@ -225,6 +235,26 @@ static int copy_settings(struct tunnel *tunnel, const struct tunnel_spawn *spawn
 	return 0;
 }
 
+// Chooses the origins of a tunnel that asks for those in its CONFIG, and takes a port for it: the
+// one it had, else any. One that asks for another origin needs none. Without a free port a tunnel
+// that lived before goes on without one, as it does without all the server has no longer; false: a
+// new one, which wants a port, gets none.
+static bool take_origin(struct supervisor *supervisor, struct tunnel_spawn *spawn)
+{
+	struct tunnel_config *config = &spawn->config;
+	uint16_t had = (uint16_t)config->port, port = 0;
+	struct origins origins;
+
+	if (config->origin == 0 || config->origin == ORIGIN_PORT || had != 0)
+		spawn->listener = ports_take(&supervisor->ports, had, &port);
+	if (config->origin == ORIGIN_PORT && spawn->listener == 0 && had == 0)
+		return false;
+	origins_of(supervisor->options, &origins);
+	config->port = port;
+	config->origin = origin_best(&origins, config->origin, port);
+	return true;
+}
+
 static struct tunnel *tunnel_new(struct supervisor *supervisor, const struct tunnel_spawn *spawn)
 {
 	struct tunnel *tunnel = calloc(1, sizeof *tunnel);
@@ -245,6 +275,9 @@ static struct tunnel *tunnel_new(struct supervisor *supervisor, const struct tun
 		.relay = {.exit = {.fd = -1}, .control = {.watch = {.fd = -1}}},
 		.visitors_fd = -1,
 		.expiry = {.expired = on_expired},
+		.origin = spawn->config.origin,
+		.listener = spawn->listener,
+		.port = (uint16_t)spawn->config.port,
 	};
 	TAILQ_INIT(&tunnel->agents);
 	if (copy_settings(tunnel, spawn) == 0)
@@ -262,11 +295,12 @@ static bool has_descriptors(const struct supervisor *supervisor)
 	struct rlimit limit;
 
 	return getrlimit(RLIMIT_NOFILE, &limit) < 0 ||
-	       prepare_descriptors(tunnels->n - tunnels->n_over + 1, supervisor->gates.n) <=
+	       prepare_descriptors(tunnels->n - tunnels->n_over + 1, supervisor->gates.n) +
+			       supervisor->ports.n <=
 		       limit.rlim_cur;
 }
 
-void tunnel_create(struct supervisor *supervisor, const struct tunnel_spawn *spawn)
+void tunnel_create(struct supervisor *supervisor, struct tunnel_spawn *spawn)
 {
 	struct tunnels *tunnels = &supervisor->tunnels;
 	const uint64_t max = supervisor->options->max_tunnels;
@@ -283,9 +317,14 @@ void tunnel_create(struct supervisor *supervisor, const struct tunnel_spawn *spa
 	} else if (!has_descriptors(supervisor)) {
 		why = "the server has no descriptors for another tunnel (RLIMIT_NOFILE)";
 		code = CODE_DRAINING;
+	} else if (!take_origin(supervisor, spawn)) {
+		why = "every port of port_pool is taken, or rests for a minute after its last tunnel";
 	} else if ((tunnel = tunnel_new(supervisor, spawn)) == NULL) {
 		why = "out of memory";
 		code = CODE_INTERNAL;
+		if (spawn->listener != 0)
+			ports_give(
+				&supervisor->ports, spawn->listener, (uint16_t)spawn->config.port);
 	}
 	if (why != NULL) {
 		api_spawn_failed(&supervisor->api, spawn->epoch, spawn->request, code, why);

@@ -61,7 +61,9 @@ struct tunnel {
 	// Settings. CONFIG is NULL once the tunnel has ended.
 	uint8_t *config;
 	size_t config_size;
-	bool config_due; // the relay has an older one
+	bool config_due;           // the relay has an older one
+	enum tunnel_origin origin; // the one that comes first
+	uint16_t listener, port;   // its own: number of the listener and of the port; 0: none
 	struct secret_hash secret_hash;
 	uint64_t life_ms;     // from its beginning, in whatever boot that was, to its end
 	uint64_t deadline_us; // asked for by SPAWN, 0: none
@@ -103,6 +105,7 @@ struct tunnel_spawn {
 	struct tunnel_config config;
 	struct secret_hash secret_hash;
 	bool owner;
+	uint16_t listener; // its own, 0: none; tunnel_create() finds it
 	uint64_t deadline_us;
 	uint64_t counters[COUNTERS_N];
 	uint64_t request;
@@ -111,7 +114,7 @@ struct tunnel_spawn {
 
 // Makes a tunnel and starts it on its way; the answer to the API worker, SPAWNED or SPAWN_FAILED,
 // follows now or later.
-void tunnel_create(struct supervisor *supervisor, const struct tunnel_spawn *spawn);
+void tunnel_create(struct supervisor *supervisor, struct tunnel_spawn *spawn);
 
 // Ends it: kills the relay at once. What else there is to do follows when that has been reaped. The
 // first reason counts.

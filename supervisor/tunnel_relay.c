@@ -258,8 +258,7 @@ static int set_up(struct tunnel *tunnel, struct instant end)
 		wire_uint((uint64_t)options->head_timeout * 1000),
 		wire_uint((uint64_t)options->idle_timeout * 1000),
 		wire_uint((uint64_t)options->connect_timeout * 1000),
-		wire_str(span_of(options->public_url)), wire_uint(options->failure_rate),
-		wire_uint(request_lines_rate(options)),
+		wire_uint(options->failure_rate), wire_uint(request_lines_rate(options)),
 		wire_uint((uint64_t)options->agent_grace * 1000), wire_uint((uint64_t)end.us));
 }
 
@@ -311,7 +310,6 @@ int tunnel_on_ready(struct ipc_channel *channel, struct ipc_message *message)
 	gates_route_add(&supervisor->gates);
 	agents_go_on(tunnel);
 	if (first)
-		api_spawned(&supervisor->api, tunnel->request_epoch, tunnel->request,
-			tunnel->expiry.due);
+		api_spawned(&supervisor->api, tunnel);
 	return 0;
 }

@@ -82,7 +82,7 @@ static void check_verdict(const char *value, size_t n)
 	char right[COOKIE_TEXT_SIZE];
 	secret_hash_make(&hash, SPAN("another"));
 	CHECK(cookie_check((struct span){value, n}, ID, &hash, 1, &known) != COOKIE_RIGHT);
-	cookie_make(right, ID, &hash, 1800000000);
+	cookie_make(right, ID, &hash, 1800000000, n % 2 == 0);
 	int size = snprintf(text, sizeof text, "%.*s;%s;%.*s", (int)n, value, right, (int)n, value);
 	CHECK(size > 0 && (size_t)size < sizeof text);
 	CHECK(cookie_check((struct span){text, (size_t)size}, ID, &hash, 1, &known) ==

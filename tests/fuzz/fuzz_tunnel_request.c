@@ -10,7 +10,11 @@
 
 #include <jansson.h>
 
+static const struct origins origins = {
+	.url = {[ORIGIN_PATH] = "http://a", [ORIGIN_PORT] = "http://a:{port}"}};
+
 static const struct tunnel_bounds bounds = {
+	.origins = &origins,
 	.default_timeout_s = 3600,
 	.max_timeout_s = 86400,
 	.max_connections = 1000,

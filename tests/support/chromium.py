@@ -13,14 +13,16 @@ FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--disable-dev-shm-usage", "--no-proxy-server", "--disable-default-apps", "--disable-extensions",
-    # It asks nobody but us.
-    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
 ]
+# It asks nobody but us.
+NOBODY = "MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"
 STAY = "--remote-debugging-port=0"  # without it a headless browser may leave once the page is loaded
 
 
-def command(folder, *arguments):
-    return ["chromium", *FLAGS, f"--user-data-dir={folder}/profile", *arguments]
+def command(folder, *arguments, hosts=()):
+    """HOSTS: rules for names that are to lead somewhere, as "MAP a.example 127.0.0.1:80"."""
+    rules = " , ".join([*hosts, NOBODY])
+    return ["chromium", *FLAGS, f"--host-resolver-rules={rules}", f"--user-data-dir={folder}/profile", *arguments]
 
 
 def environment(folder):

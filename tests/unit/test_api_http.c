@@ -119,7 +119,7 @@ static void run_for(int64_t ms)
 static void serve(int fd, struct span bytes)
 {
 	static const struct facts unknown;
-	connection_serve(&set, fd, &unknown, bytes);
+	connection_serve(&set, fd, &unknown, SPAN(""), bytes);
 	connection = TAILQ_LAST(&set.all, connection_list);
 	assert_non_null(connection);
 }

@@ -45,13 +45,14 @@ static enum cookie_verdict check(const char *value)
 static void its_text(void **state)
 {
 	char text[COOKIE_TEXT_SIZE];
-	size_t n = cookie_make(text, ID, &hash, EXPIRY);
+	size_t n = cookie_make(text, ID, &hash, EXPIRY, false);
 	assert_string_equal(text, RIGHT);
 	assert_int_equal(n, strlen(text));
 	char longest[TUNNEL_ID_MAX + 1];
 	memset(longest, 'a', TUNNEL_ID_MAX);
 	longest[TUNNEL_ID_MAX] = '\0';
-	assert_int_equal(cookie_make(text, longest, &hash, 999999999999), COOKIE_TEXT_SIZE - 1);
+	assert_int_equal(
+		cookie_make(text, longest, &hash, 999999999999, true), COOKIE_TEXT_SIZE - 1);
 	assert_int_equal(
 		cookie_check((struct span){text, strlen(text)}, longest, &hash, NOW, KNOWN),
 		COOKIE_RIGHT);
@@ -102,7 +103,7 @@ static void what_is_known(void **state)
 	struct cookie_known known = {0};
 	char other[COOKIE_TEXT_SIZE], wrong[] = RIGHT;
 	wrong[sizeof wrong - 2] ^= 1;
-	cookie_make(other, ID, &hash, EXPIRY + 1);
+	cookie_make(other, ID, &hash, EXPIRY + 1, false);
 	assert_int_equal(cookie_check(span_of(wrong), ID, &hash, NOW, &known), COOKIE_WRONG);
 	assert_int_equal(known.expiry, 0);
 	for (int i = 0; i < 2; i++) {
@@ -133,7 +134,14 @@ static void found_among_others(void **state)
 		{"tunneld_" ID "x=1", COOKIE_ABSENT},
 		{"tunneld_" ID " =", COOKIE_ABSENT},
 		{"TUNNELD_" ID "=1", COOKIE_ABSENT},
-		{"__Host-" RIGHT, COOKIE_ABSENT},
+		{"__Host-", COOKIE_ABSENT},
+		{"__Host-tunneld_" ID, COOKIE_ABSENT},
+		{"__host-" RIGHT, COOKIE_ABSENT},
+		{"__Host-__Host-" RIGHT, COOKIE_ABSENT},
+		{"__Secure-" RIGHT, COOKIE_ABSENT},
+		{"__Host-tunneld_" ID "=1", COOKIE_WRONG},
+		{"__Host-" RIGHT, COOKIE_RIGHT},
+		{"tunneld_" ID "=junk; __Host-" RIGHT, COOKIE_RIGHT},
 		{"=" RIGHT, COOKIE_ABSENT},
 		{"a=\"" RIGHT "\"", COOKIE_ABSENT},
 		{"a=b, " RIGHT, COOKIE_ABSENT},

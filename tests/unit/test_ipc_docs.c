@@ -36,8 +36,7 @@ static const struct group {
 } groups[] = {
 	{SUP | CHILDREN, "Every child to the supervisor"},
 	{SUP | 1 << ROLE_GATE | 1 << ROLE_API | 1 << ROLE_RELAY,
-		"Who answers requests to the supervisor"},
-	{SUP | 1 << ROLE_API | 1 << ROLE_RELAY, "Supervisor and who answers requests"},
+		"Who answers requests, and the supervisor"},
 	{SUP | 1 << ROLE_GATE, "Supervisor and gates"},
 	{SUP | 1 << ROLE_RELAY, "Supervisor and relays"},
 	{SUP | 1 << ROLE_API, "Supervisor and API worker"},

@@ -302,7 +302,7 @@ static void check_all(const char *key, const char *const *good, const char *cons
 	}
 }
 
-static void test_proxies(void **state)
+static void test_origins_and_proxies(void **state)
 {
 	check_all("proxy_protocol",
 		(const char *const[]){"127.0.0.1:80", "127.0.0.1:80", "127.0.0.1:80-80",
@@ -311,6 +311,21 @@ static void test_proxies(void **state)
 		(const char *const[]){"80", "80-90", "127.0.0.1", "127.0.0.1:80-", "127.0.0.1:-80",
 			"127.0.0.1:80-79", "127.0.0.1:80-65536", "127.0.0.1:80-99999999999",
 			"127.0.0.1:80-8x", "127.0.0.1:80-90-99", "localhost:80", NULL});
+	check_all("port_pool",
+		(const char *const[]){"9000-9001", "127.0.0.1:9000-9001", "[::1]:9000-9009",
+			"[::1]:9000-9009", "10.0.0.1:9000", "10.0.0.1:9000", "", "", NULL},
+		(const char *const[]){"9000-8999", "9000-13096", "x-y", "-1", "0-9", "a:1-2",
+			"127.0.0.1:1-2,127.0.0.1:4-5", NULL});
+	check_all("port_pool_url",
+		(const char *const[]){"https://app-{port}.gw.example",
+			"https://app-{port}.gw.example", "http://127.0.0.1:{port}",
+			"http://127.0.0.1:{port}", "", "", NULL},
+		(const char *const[]){"https://app.gw.example", NULL});
+	check_all("wildcard_domain",
+		(const char *const[]){"t.example.org", "t.example.org", "T.Example.ORG.",
+			"t.example.org", "localhost", "localhost", "", "", NULL},
+		(const char *const[]){".example.org", "*.example.org", "example.org:80",
+			"http://example.org", "127.0.0.1", "a b", "example.org/", NULL});
 	check_all("trusted_proxies",
 		(const char *const[]){"10.0.0.1", "10.0.0.1/32", "10.0.0.0/8, fd00::/8",
 			"10.0.0.0/8,fd00::/8", "", "", NULL},
@@ -423,7 +438,7 @@ int main(void)
 		cmocka_unit_test(test_words),
 		cmocka_unit_test(test_paths),
 		cmocka_unit_test(test_public_url),
-		cmocka_unit_test(test_proxies),
+		cmocka_unit_test(test_origins_and_proxies),
 		cmocka_unit_test(test_listen),
 		cmocka_unit_test(test_lists_at_their_limits),
 		cmocka_unit_test(test_rules),

@@ -27,6 +27,8 @@ static struct tunnel_config example(void)
 		.max_requests = 0,
 		.max_bytes = UINT64_MAX,
 		.request_rate = 7,
+		.origin = ORIGIN_PORT,
+		.port = 9000,
 	};
 	const char *why;
 	assert_int_equal(url_parse(&config.backend, SPAN("http://[::1]:3000"), &why), 0);
@@ -49,6 +51,8 @@ static void assert_same(const struct tunnel_config *a, const struct tunnel_confi
 	assert_int_equal(a->max_requests, b->max_requests);
 	assert_int_equal(a->max_bytes, b->max_bytes);
 	assert_int_equal(a->request_rate, b->request_rate);
+	assert_int_equal(a->origin, b->origin);
+	assert_int_equal(a->port, b->port);
 }
 
 static void test_both_ways(void **state)
@@ -86,7 +90,7 @@ static void test_the_longest_fits(void **state)
 }
 
 // Settings as values, to be spoilt one at a time.
-enum { VALUES = 12 };
+enum { VALUES = 14 };
 
 static void example_values(struct wire_value values[VALUES])
 {
@@ -103,6 +107,8 @@ static void example_values(struct wire_value values[VALUES])
 		wire_uint(3),
 		wire_uint(4),
 		wire_uint(5),
+		wire_str(SPAN("path")),
+		wire_uint(0),
 	};
 	memcpy(values, good, sizeof good);
 }
@@ -138,6 +144,11 @@ static void test_refuses_other_values(void **state)
 		{6, {.kind = WIRE_UINT, .number = 1}},
 		{7, {.kind = WIRE_BOOL, .number = 1}},
 		{11, {.kind = WIRE_STR, .bytes = SPAN_INIT("5")}},
+		{12, {.kind = WIRE_STR, .bytes = SPAN_INIT("")}},
+		{12, {.kind = WIRE_STR, .bytes = SPAN_INIT("Port")}},
+		{12, {.kind = WIRE_UINT, .number = 1}},
+		{13, {.kind = WIRE_UINT, .number = 65536}},
+		{13, {.kind = WIRE_STR, .bytes = SPAN_INIT("80")}},
 	};
 	struct wire_value values[VALUES + 1];
 	example_values(values);
@@ -204,10 +215,11 @@ static void test_canonical(void **state)
 		if (decode_values(values, VALUES) != -EBADMSG)
 			fail_msg("%s is another spelling and was taken", backends[i]);
 	}
-	// 5 as 0xcd 0x00 0x05: not the shortest form.
+	// The port as 0xcd 0x00 0x05: not the shortest form.
 	uint8_t bytes[TUNNEL_CONFIG_MAX];
 	struct tunnel_config config;
 	example_values(values);
+	values[VALUES - 1] = wire_uint(5);
 	size_t n = wire_encode(bytes, sizeof bytes, values, VALUES);
 	assert_int_equal(bytes[n - 1], 5);
 	memcpy(bytes + n - 1, "\xcd\0\5", 3);

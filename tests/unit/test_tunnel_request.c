@@ -12,8 +12,13 @@
 #include <jansson.h>
 #include <stdio.h>
 
-static const struct tunnel_bounds bounds = {
-	.default_timeout_s = 3600, .max_timeout_s = 86400, .max_connections = 100};
+static const struct origins origins = {
+	.url = {[ORIGIN_PATH] = "http://a", [ORIGIN_PORT] = "http://a:{port}"}};
+
+static const struct tunnel_bounds bounds = {.origins = &origins,
+	.default_timeout_s = 3600,
+	.max_timeout_s = 86400,
+	.max_connections = 100};
 
 static struct tunnel_request request;
 static struct buf said;
@@ -217,7 +222,7 @@ static void values_of_each_member(void **state)
 		{"auth", {"\"\"", "\"BEARER\"", "\"magic\"", "1", "null", "[\"none\"]",
 				 "\"none\\u0000\""}},
 		{"prefix", {"\"\"", "\"drop\"", "true", "null"}},
-		{"origin", {"\"port\"", "\"wildcard\"", "1", "null"}},
+		{"origin", {"\"wildcard\"", "\"Path\"", "\"\"", "1", "null"}},
 		{"name", {"1", "null", "[]", "\"a\\nb\"", "\"\\u0000\"", "\"\\u007f\"",
 				 "\"\\u0085\"", "\"\xc2\x9f\""}},
 		{"limits", {"1", "null", "[]", "\"x\""}},
@@ -255,8 +260,10 @@ static void limits(void **state)
 
 static void no_tunnel_outlives_its_token(void **state)
 {
-	const struct tunnel_bounds ending = {
-		.default_timeout_s = 3600, .max_timeout_s = 86400, .token_left_s = 90};
+	const struct tunnel_bounds ending = {.origins = &origins,
+		.default_timeout_s = 3600,
+		.max_timeout_s = 86400,
+		.token_left_s = 90};
 	buf_reset(&said);
 	assert_int_equal(
 		tunnel_request_parse(&request, SPAN("{\"backend\":\"http://h\"}"), &ending, &said),
@@ -272,8 +279,10 @@ static void no_tunnel_outlives_its_token(void **state)
 
 static void the_servers_own_limits_are_the_most(void **state)
 {
-	const struct tunnel_bounds narrow = {
-		.default_timeout_s = 60, .max_timeout_s = 60, .request_rate = 5};
+	const struct tunnel_bounds narrow = {.origins = &origins,
+		.default_timeout_s = 60,
+		.max_timeout_s = 60,
+		.request_rate = 5};
 	buf_reset(&said);
 	struct span body = SPAN("{\"backend\":\"http://h\",\"limits\":{\"request_rate\":6}}");
 	assert_int_equal(tunnel_request_parse(&request, body, &narrow, &said), 2);

@@ -71,7 +71,8 @@ class Spawn:
     """The fields of a SPAWN by name."""
 
     NAMES = ("request", "id", "name", "backend", "auth", "prefix", "secret_hash", "owner", "life_ms",
-             "deadline_us", "max_connections", "max_requests", "max_bytes", "request_rate", "counters")
+             "deadline_us", "max_connections", "max_requests", "max_bytes", "request_rate", "counters",
+             "origin", "port")
 
     def __init__(self, message):
         assert len(message.fields) == len(self.NAMES), message
@@ -99,14 +100,16 @@ class Stage:
     """A worker that is set up and in agreement with its supervisor."""
 
     SETTINGS = {
-        "public_url": URL, "version": "1.2.3", "boot_id": BOOT, "max_tunnels": 1000,
+        "version": "1.2.3", "boot_id": BOOT, "max_tunnels": 1000,
         "max_timeout": 86400, "default_timeout": 3600, "max_connections": 1000, "request_rate": 0,
         "create_rate": 0, "retention": 86400, "failure_rate": 0, "max_tokens": 100,
         "request_log": 0, "max_event_streams": 8, "idempotency_answers": 100,
         "max_api_connections": 256, "head_timeout": 10_000, "api_timeout": 10_000,
         "agent_rate": 0}
 
-    def __init__(self, folder, live=(), ended=(), ready=True, **settings):
+    ORIGINS = {"trusted": b"", "path": URL, "port": "", "wildcard": "", "control": False}
+
+    def __init__(self, folder, live=(), ended=(), ready=True, origins=(), **settings):
         self.folder = folder
         self.listener = listener(defer=False)
         sending, receiving = one_way()
@@ -114,12 +117,14 @@ class Stage:
         self.worker = Child("api", {4: receiving}, folder=folder)
         self.clients = []
         self.setup = self.SETTINGS | settings
+        self.origins = self.ORIGINS | dict(origins)
         self.worker.ready()
         if ready:
             self.start(live, ended)
 
     def set_up(self):
         token = hashlib.sha256(TOKEN.encode()).digest()
+        self.worker.send(MSG.ORIGINS, *self.origins.values())
         self.worker.send(MSG.API_SETUP, token, *self.setup.values())
 
     def start(self, live=(), ended=()):
@@ -153,7 +158,7 @@ class Stage:
 
     def spawned(self, spawn, seconds=None):
         deadline = boottime_us(spawn.life_ms / 1000 if seconds is None else seconds)
-        self.worker.send(MSG.SPAWNED, spawn.request, deadline)
+        self.worker.send(MSG.SPAWNED, spawn.request, deadline, "path", 0)
         return deadline
 
     def active(self, spawn):
@@ -199,7 +204,7 @@ class Stage:
             while b"\r\n\r\n" not in (data := client.accepted.recv(48 * 1024, socket.MSG_PEEK)):
                 pass
             client.accepted.recv(len(data))
-        self.gate.send(MSG.VISITOR, PEER, 0, False, data, fd=client.accepted)
+        self.gate.send(MSG.VISITOR, PEER, 0, False, "", data, fd=client.accepted)
         client.accepted.close()
         return client
 

@@ -9,7 +9,7 @@
 #     with Child("relay", {4: receiving, 5: counters}) as relay:
 #         relay.ready()                                  # sealed; READY has been checked
 #         relay.send(MSG.RELAY_SETUP, config, hash, 10000, 75000, 5000, "http://h/", 0)
-#         visitors.send(MSG.VISITOR, peer, 0, False, head, fd=sock)
+#         visitors.send(MSG.VISITOR, peer, 0, False, "", head, fd=sock)
 #         dial = relay.expect(MSG.DIAL)                  # LOG lines on the way are kept in .logged
 #         relay.send(MSG.DIALED, dial.fields[0], 1, fd=backend)
 #

@@ -30,7 +30,7 @@ class Taken:
     """A visitor as a relay or the API worker receives it."""
 
     def __init__(self, message):
-        peer, use, self.tls, self.bytes = message.fields
+        peer, use, self.tls, self.own, self.bytes = message.fields
         self.use = USE(use)
         self.peer = (ipaddress.IPv6Address(peer[:16]), int.from_bytes(peer[16:], "big"))
         self.sock = message.take_socket()
@@ -54,11 +54,12 @@ class Taken:
 class Stage:
     """A gate that is set up and accepts."""
 
-    def __init__(self, head_timeout=10, max_pending=1024, defer=True, descriptors=None):
+    def __init__(self, head_timeout=10, max_pending=1024, defer=True, descriptors=None, wildcard=""):
         sending, receiving = one_way()
         self.api = Channel(receiving)
         self.gate = Child("gate", {4: sending}, descriptors=descriptors)
         self.reached = self.gate.ready()
+        self.gate.send(MSG.ORIGINS, b"", "http://example.org", "", wildcard, False)
         self.gate.send(MSG.GATE_SETUP, round(head_timeout * 1000), max_pending, 0, 256, 5000)
         self.listener = listener(defer=defer)
         self.gate.send(MSG.LISTENER, 0, USE.VISITORS, False, fd=self.listener)
@@ -77,11 +78,11 @@ class Stage:
     def log(self):
         return self.gate.log()
 
-    def relay(self, tunnel):
+    def relay(self, tunnel, listener=0):
         """A live route; returns where its relay receives visitors."""
         sending, receiving = one_way()
         with sending:
-            self.gate.send(MSG.ROUTE_ADD, tunnel, fd=sending)
+            self.gate.send(MSG.ROUTE_ADD, tunnel, listener, fd=sending)
         self.relays.append(Channel(receiving))
         return self.relays[-1]
 

@@ -14,7 +14,7 @@ import time
 
 import msgpack
 
-from child import MSG, Channel, Child, one_way
+from child import MSG, USE, Channel, Child, one_way
 
 ID = "t-abcdefghijklmnopqrstuvwxyz"
 SECRET = "the-secret-of-this-test"
@@ -28,9 +28,9 @@ PAIRING = threading.Lock()
 
 
 def config(backend="http://service.test:8000", auth="none", prefix="strip", reuse="visitor",
-           connections=100, requests=0, size=0, rate=0):
+           connections=100, requests=0, size=0, rate=0, origin="path", port=0):
     return msgpack.packb([1, ID, "", backend, auth, prefix, reuse, 3600_000, connections, requests,
-                          size, rate])
+                          size, rate, origin, port])
 
 
 def end_after(seconds):
@@ -66,19 +66,21 @@ class Relay(Child):
             self.setup(**settings)
 
     def setup(self, head_ms=10_000, idle_ms=75_000, connect_ms=5_000, failure_rate=0, request_log=0,
-              grace_ms=10_000, life_s=3600, **settings):
+              grace_ms=10_000, life_s=3600, trusted=b"", urls=("http://tunnels.test:8080", "", ""),
+              **settings):
+        self.send(MSG.ORIGINS, trusted, *urls, False)
         self.send(MSG.RELAY_SETUP, config(**settings), hashlib.sha256(SECRET.encode()).digest(),
-                  head_ms, idle_ms, connect_ms, "http://tunnels.test:8080", failure_rate, request_log,
+                  head_ms, idle_ms, connect_ms, failure_rate, request_log,
                   grace_ms, end_after(life_s))
 
     def close(self):
         self.gates.close()
         super().close()
 
-    def visit(self, data, peer=PEER):
+    def visit(self, data, peer=PEER, use=USE.VISITORS, tls=False):
         """A visitor whose gate has read DATA; returns the visitor's end."""
         client, server = tcp_pair()
-        self.gates.send(MSG.VISITOR, peer, 0, False, data, fd=server, epoch=0)
+        self.gates.send(MSG.VISITOR, peer, use, tls, "", data, fd=server, epoch=0)
         server.close()
         return client
 

@@ -133,7 +133,7 @@ class Played(Channel):
 class Gate(Played):
     def setup(self, routes=(), listeners=1):
         """What every new gate is sent, with these tunnels first; returns the listening sockets."""
-        self.expect(MSG.GATE_SETUP)
+        self.settings(MSG.GATE_SETUP)
         added = [self.expect(MSG.ROUTE_ADD).fields[0] for _ in routes]
         assert sorted(added) == sorted(routes)
         return [self.expect(MSG.LISTENER).take_socket() for _ in range(listeners)]
@@ -212,13 +212,14 @@ class Worker(Played):
             "request": Worker._request, "id": id_, "name": "", "backend": backend, "auth": "none",
             "prefix": "strip", "secret_hash": HASH, "owner": True, "life_ms": 60000,
             "deadline_us": 0, "max_connections": 0, "max_requests": 0, "max_bytes": 0,
-            "request_rate": 0, "counters": b""} | changes
+            "request_rate": 0, "counters": b"", "origin": "", "port": 0} | changes
         self.send(MSG.SPAWN, *fields.values())
         return Worker._request, id_
 
     def spawned(self, spawn):
-        """Waits for SPAWNED; returns the deadline."""
+        """Waits for SPAWNED; returns the deadline. Where the tunnel is found is kept in `found`."""
         answer = self.expect(MSG.SPAWNED)
+        self.found = answer.fields[2:]
         assert answer.fields[0] == spawn[0], f"answer to another: {answer}"
         return answer.fields[1]
 

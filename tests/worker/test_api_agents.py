@@ -78,7 +78,7 @@ def test_only_the_hash_of_the_agent_token_is_kept(folder):
 
 
 def test_a_secure_server_has_a_secure_address_for_agents(folder):
-    with Stage(folder, public_url="https://tunnels.example/") as stage:
+    with Stage(folder, origins={"path": "https://tunnels.example"}) as stage:
         made = pull(stage)
         assert made["agent"]["url"] == f"wss://tunnels.example/_api/tunnels/{made['id']}/agent"
 

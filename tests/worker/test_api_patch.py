@@ -252,7 +252,7 @@ def test_a_restored_tunnel_keeps_its_new_end_and_its_whole_life(folder, boot):
         again = stage.spawn()
         assert 300_000 <= again.life_ms < 305_000
         assert 295e6 < again.deadline_us - boottime_us() < 300e6
-        stage.worker.send(MSG.SPAWNED, again.request, again.deadline_us)
+        stage.worker.send(MSG.SPAWNED, again.request, again.deadline_us, "path", 0)
         client, request = ask(stage, tunnel, 30)
         extended(stage, request, 30)
         assert answered(client)["timeout"] == 30
@@ -269,7 +269,7 @@ def test_a_tunnel_that_is_being_restored_is_waited_for(folder):
         again = stage.spawn()
         client, request = ask(stage, tunnel)
         stage.worker.send(MSG.EXTEND_FAILED, request, code("conflict"), "the tunnel is starting")
-        stage.worker.send(MSG.SPAWNED, again.request, again.deadline_us)
+        stage.worker.send(MSG.SPAWNED, again.request, again.deadline_us, "path", 0)
         asked = stage.expect(MSG.EXTEND)
         assert asked.fields[0] != request
         extended(stage, asked.fields[0], 300)

@@ -67,7 +67,7 @@ def test_same_boot(folder, finish):
             assert getattr(again, name) == getattr(first, name), name
         assert msgpack.unpackb(again.counters) == [0] * 7
         shown = stage.show(first.id)
-        stage.worker.send(MSG.SPAWNED, again.request, deadline)
+        stage.worker.send(MSG.SPAWNED, again.request, deadline, "path", 0)
         assert stage.show(first.id)["expires_at"] == shown["expires_at"]
         assert stage.worker.silent(0.2)
         assert stage.state(first.id) == "active"
@@ -79,7 +79,7 @@ def test_the_end_that_was_told_does_not_jitter(folder, finish):
     told = rows(folder, "SELECT expires_at FROM tunnels")[0]["expires_at"]
     with Stage(folder) as stage:
         again = stage.spawn()
-        stage.worker.send(MSG.SPAWNED, again.request, again.deadline_us + 1_200_000)
+        stage.worker.send(MSG.SPAWNED, again.request, again.deadline_us + 1_200_000, "path", 0)
         stage.stop()
     (row,) = rows(folder, "SELECT expires_at, deadline_us FROM tunnels")
     assert row == {"expires_at": told, "deadline_us": again.deadline_us + 1_200_000}
@@ -100,7 +100,7 @@ def test_other_boot(folder, finish):
         assert 99e6 < spawns[smaller].deadline_us - now <= 100e6
         assert 198e6 < spawns[larger].deadline_us - now <= 200e6
         for spawn in spawns.values():
-            stage.worker.send(MSG.SPAWNED, spawn.request, spawn.deadline_us)
+            stage.worker.send(MSG.SPAWNED, spawn.request, spawn.deadline_us, "path", 0)
         assert stage.worker.silent(0.2)
         assert set(stage.ids()) == {smaller, larger}
         assert stage.state(over) == "expired"
@@ -132,7 +132,7 @@ def test_ends_nobody_stored(folder, finish):
             seen.append(stage.worker.recv())
         assert first not in [m.fields[1] for m in seen if m.type == MSG.SPAWN]
         for spawn in [m for m in seen if m.type == MSG.SPAWN]:
-            stage.worker.send(MSG.SPAWNED, spawn.fields[0], boottime_us(60))
+            stage.worker.send(MSG.SPAWNED, spawn.fields[0], boottime_us(60), "path", 0)
         assert stage.state(first) == "exhausted"
         assert stage.state(second) == "revoked"
 

@@ -275,7 +275,7 @@ def test_no_tunnel_outlives_its_token(stage):
     client, spawn = ask(stage, token)
     assert 97000 <= spawn.life_ms <= 101000, "the default is shortened"
     assert abs(spawn.deadline_us - boottime_us(end - time.time())) < 1e6
-    stage.worker.send(MSG.SPAWNED, spawn.request, spawn.deadline_us)
+    stage.worker.send(MSG.SPAWNED, spawn.request, spawn.deadline_us, "path", 0)
     assert until(json.loads(client.answer().body)["expires_at"]) <= end
     said = problem(stage.call("POST", "/_api/tunnels", BACKEND | {"timeout": 102},
                               token=token["token"]), 422, "invalid")
@@ -387,7 +387,7 @@ def test_the_end_of_a_token_in_the_middle_of_a_request(stage):
 def test_a_token_ends_by_itself(stage, folder):
     token, longer = make(stage, life=1), make(stage, life=100)
     client, spawn = ask(stage, token)
-    stage.worker.send(MSG.SPAWNED, spawn.request, boottime_us(60))  # a supervisor that is late
+    stage.worker.send(MSG.SPAWNED, spawn.request, boottime_us(60), "path", 0)  # a supervisor that is late
     assert client.answer().status == 201
     kept = tunnel(stage, longer)
     end = stage.expect(MSG.END, seconds=5)

@@ -291,7 +291,7 @@ def test_descriptors_that_are_no_visitors(stage):
     assert stage.works()
     before = stage.worker.descriptors()
     for fd in (listening, unconnected, datagram, read_end, write_end, file):
-        stage.gate.send(MSG.VISITOR, PEER, 0, False, HEALTH, fd=fd)
+        stage.gate.send(MSG.VISITOR, PEER, 0, False, "", HEALTH, fd=fd)
     assert stage.works()
     for thing in (listening, unconnected, datagram, other):
         thing.close()
@@ -308,10 +308,10 @@ def logged(stage):
 
 def test_messages_a_gate_may_not_send(stage):
     client = stage.client()
-    stage.gate.send(MSG.VISITOR, PEER, 0, False, HEALTH)  # no descriptor
-    stage.gate.send(MSG.VISITOR, PEER, 0, False, HEALTH, fds=[client.accepted, client.accepted])
-    stage.gate.send(MSG.VISITOR, PEER[:-1], 0, False, HEALTH, fd=client.accepted)
-    stage.gate.send(MSG.VISITOR, PEER, 0, False, b"", fd=client.accepted)
+    stage.gate.send(MSG.VISITOR, PEER, 0, False, "", HEALTH)  # no descriptor
+    stage.gate.send(MSG.VISITOR, PEER, 0, False, "", HEALTH, fds=[client.accepted, client.accepted])
+    stage.gate.send(MSG.VISITOR, PEER[:-1], 0, False, "", HEALTH, fd=client.accepted)
+    stage.gate.send(MSG.VISITOR, PEER, 0, False, "", b"", fd=client.accepted)
     stage.gate.send(MSG.PAGE, "t-" + "a" * 26, code("internal"), False, 0, fd=client.accepted)
     stage.gate.send(MSG.STOP)
     stage.gate.send(200, 1, 2)
@@ -324,7 +324,7 @@ def test_messages_a_gate_may_not_send(stage):
 # ---- a supervisor nobody should have
 
 @pytest.mark.parametrize("message", [
-    (MSG.VISITOR, PEER, 0, False, HEALTH), (MSG.API_SETUP,), (MSG.SPAWNED, 1), (MSG.READY, 0), (MSG.SPAWN_FAILED, 1, 99, ""),
+    (MSG.VISITOR, PEER, 0, False, "", HEALTH), (MSG.API_SETUP,), (MSG.SPAWNED, 1), (MSG.READY, 0), (MSG.SPAWN_FAILED, 1, 99, ""),
     (77,)])
 def test_the_worker_ends_when_its_supervisor_breaks_the_rules(folder, message):
     with Stage(folder) as stage:
@@ -347,7 +347,7 @@ def test_the_worker_does_not_outlive_its_supervisor(folder):
 
 
 def test_answers_nobody_asked_for_are_dropped(stage):
-    stage.worker.send(MSG.SPAWNED, 12345, 1)
+    stage.worker.send(MSG.SPAWNED, 12345, 1, "path", 0)
     stage.worker.send(MSG.SPAWN_FAILED, 12346, code("internal"), "x")
     stage.worker.send(MSG.COUNTERS, 12347, *[0] * 7)
     stage.worker.send(MSG.LIVE_DONE)

@@ -410,3 +410,101 @@ def test_without_a_proxy_header_nobody_gets_in(stage):
     with other:
         problem(stage.visitor(get("/"), to=other), 400, "bad_request")
     assert stage.still_works()
+
+
+# Origins of tunnels
+
+OWN = "http://{id}.t.example:8080"
+
+
+@pytest.fixture
+def wildcard():
+    with Stage(wildcard=OWN) as stage:
+        yield stage
+
+
+def at(host, path):
+    return f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
+
+
+@pytest.mark.parametrize("path", ["/", "/a", f"/t/{B}/", f"/{B}", "/t/", "/_apis", "/healthz"])
+def test_on_its_host_all_is_the_tunnels(wildcard, path):
+    relay, other = wildcard.relay(A), wildcard.relay(B)
+    wildcard.visitor(at(f"{A}.t.example:8080", path))
+    with wildcard.take(relay) as taken:
+        assert (taken.own, taken.use) == (A, USE.VISITORS)
+    assert other.silent(0.05)
+
+
+@pytest.mark.parametrize("path", ["/_api", "/_api/tunnels", f"/_t/{A}/login", f"/_t/{B}/login"])
+def test_but_for_our_own_paths(wildcard, path):
+    relay = wildcard.relay(A)
+    wildcard.visitor(at(f"{A}.t.example", path))
+    with wildcard.take(wildcard.api) as taken:
+        assert taken.own == A
+    assert relay.silent(0.05)
+
+
+def test_a_host_without_a_tunnel(wildcard):
+    wildcard.visitor(at(f"{B}.t.example", "/"))
+    with wildcard.take(wildcard.api) as taken:
+        assert taken.own == B
+
+
+@pytest.mark.parametrize("host", ["t.example", "www.t.example", f"a.{A}.t.example", f"{A}.example"])
+def test_on_other_hosts_the_path_decides(wildcard, host):
+    relay = wildcard.relay(A)
+    wildcard.visitor(at(host, "/"))
+    with wildcard.take(wildcard.api) as taken:
+        assert taken.own == ""
+    wildcard.visitor(at(host, f"/t/{A}/"))
+    with wildcard.take(relay) as taken:
+        assert taken.own == ""
+
+
+def test_a_port_of_its_own(stage):
+    other = listener()
+    stage.gate.send(MSG.LISTENER, 9, USE.PORT, False, fd=other)
+    with other:
+        stage.visitor(get("/"), to=other)
+        with stage.take(stage.api) as taken:
+            assert (taken.own, taken.use) == ("", USE.PORT)
+        relay = stage.relay(A, listener=9)
+        for path in ("/", f"/t/{B}/"):
+            stage.visitor(get(path), to=other)
+            with stage.take(relay) as taken:
+                assert (taken.own, taken.use) == (A, USE.PORT)
+        stage.visitor(get("/_api/tunnels"), to=other)
+        with stage.take(stage.api) as taken:
+            assert taken.own == A
+        stage.visitor(get(f"/t/{A}/"))  # the path leads there as well
+        with stage.take(relay) as taken:
+            assert (taken.own, taken.use) == ("", USE.VISITORS)
+        # The next tunnel gets it.
+        stage.gate.send(MSG.ROUTE_DROP, A)
+        following = stage.relay(B, listener=9)
+        stage.visitor(get("/"), to=other)
+        with stage.take(following) as taken:
+            assert taken.own == B
+
+
+def test_a_new_relay_keeps_the_port(stage):
+    other = listener()
+    stage.gate.send(MSG.LISTENER, 9, USE.PORT, False, fd=other)
+    stage.relay(A, listener=9)
+    again = stage.relay(A, listener=9)
+    with other:
+        stage.visitor(get("/"), to=other)
+        with stage.take(again) as taken:
+            assert taken.own == A
+
+
+@pytest.mark.parametrize("path", ["/", "/_api/tunnels", f"/t/{A}/", f"/{A}"])
+def test_a_listener_for_the_api(stage, path):
+    relay, other = stage.relay(A), listener()
+    stage.gate.send(MSG.LISTENER, 9, USE.CONTROL, False, fd=other)
+    with other:
+        stage.visitor(get(path), to=other)
+        with stage.take(stage.api) as taken:
+            assert (taken.own, taken.use) == ("", USE.CONTROL)
+    assert relay.silent(0.05)

@@ -276,7 +276,7 @@ def test_two_gates_share_a_listener(stage):
         sending, receiving = one_way()
         both = Channel(receiving)
         for gate in (stage.gate, other.gate):
-            gate.send(MSG.ROUTE_ADD, A, fd=sending)
+            gate.send(MSG.ROUTE_ADD, A, 0, fd=sending)
         sending.close()
         assert stage.still_works()
         other.gate.send(MSG.LISTENER, 1, USE.VISITORS, False, fd=stage.listener)

@@ -57,6 +57,7 @@ def refusal(relay, *fields, peer=PEER):
     ([f"Cookie: {RIGHT}", THEIRS], THEIRS),
     ([f"Cookie: {RIGHT}", "Authorization: Basic eDp5"], "Authorization: Basic eDp5"),
     ([f"Cookie: {RIGHT}", BEARER], None),
+    ([f"Cookie: __Host-{RIGHT}"], None),
     ([f"Cookie: {WRONG}", BEARER], None),
     ([f"Cookie: {WRONG}", OWN], None),
     ([f"Cookie: {WRONG}", OWN, THEIRS], THEIRS),
@@ -77,7 +78,7 @@ def test_what_opens_the_tunnel(fields, authorization):
     ([f"Cookie: {OTHER}", "Authorization: Bearer wrong"], "auth_failed"),
     ([f"Cookie: {OTHER}"], "auth_required"),
     (["Cookie: a=b"], "auth_required"),
-    ([f"Cookie: __Host-{RIGHT}"], "auth_required"),
+    ([f"Cookie: __Secure-{RIGHT}"], "auth_required"),
     ([f"Cookie: {RIGHT}", "X-Tunnel-Authorization: Bearer wrong"], "auth_failed"),
     ([f"Cookie: {RIGHT}", BEARER, "X-Tunnel-Authorization: Bearer wrong"], "auth_failed"),
 ))

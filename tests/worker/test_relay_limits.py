@@ -273,20 +273,20 @@ def test_bad_gate_messages_are_dropped_and_others_served(relay):
     client, server = tcp_pair()
     for data, fds in (
             (b"garbage", ()),
-            (msgpack.packb([MSG.VISITOR, 0, PEER, 0, False, b"x"]), ()),                     # no descriptor
-            (msgpack.packb([MSG.VISITOR, 0, PEER, 0, False, b"x"]), (server, server)),       # two
-            (msgpack.packb([MSG.VISITOR, 0, PEER[:-1], 0, False, b"x"]), (server,)),         # short peer
-            (msgpack.packb([MSG.VISITOR, 0, PEER, 0, False, b"x", 1]), (server,)),           # one field more
-            (msgpack.packb([MSG.VISITOR, 0, PEER, 0, False, b"x" * (48 * 1024 + 1)]), (server,)),
+            (msgpack.packb([MSG.VISITOR, 0, PEER, 0, False, "", b"x"]), ()),                     # no descriptor
+            (msgpack.packb([MSG.VISITOR, 0, PEER, 0, False, "", b"x"]), (server, server)),       # two
+            (msgpack.packb([MSG.VISITOR, 0, PEER[:-1], 0, False, "", b"x"]), (server,)),         # short peer
+            (msgpack.packb([MSG.VISITOR, 0, PEER, 0, False, "", b"x", 1]), (server,)),           # one field more
+            (msgpack.packb([MSG.VISITOR, 0, PEER, 0, False, "", b"x" * (48 * 1024 + 1)]), (server,)),
             (msgpack.packb([99, 0]), ()),
             (msgpack.packb([MSG.RELAY_SETUP, 0, b"", b"", 1, 1, 1, ""]), ()),
             (msgpack.packb([[[1]], 0]), ())):
         relay.gates.raw(data, fds)
     listening = socket.create_server(("127.0.0.1", 0))
-    relay.gates.send(MSG.VISITOR, PEER, 0, False, get(), fd=listening, epoch=0)
-    relay.gates.send(MSG.VISITOR, PEER, 0, False, get(), fd=socket.socket(), epoch=0)
+    relay.gates.send(MSG.VISITOR, PEER, 0, False, "", get(), fd=listening, epoch=0)
+    relay.gates.send(MSG.VISITOR, PEER, 0, False, "", get(), fd=socket.socket(), epoch=0)
     pipe = os.pipe()
-    relay.gates.send(MSG.VISITOR, PEER, 0, False, get(), fd=pipe[0], epoch=0)
+    relay.gates.send(MSG.VISITOR, PEER, 0, False, "", get(), fd=pipe[0], epoch=0)
     os.close(pipe[0])
     os.close(pipe[1])
     visitor = relay.visit(get("/good"))

@@ -60,18 +60,18 @@ class TestLife:
             worker, server.url(), name="my app", auth="basic", prefix="keep", life_ms=7000,
             max_connections=3, max_requests=4, max_bytes=5, request_rate=6)
         assert relay.config == [1, id_, "my app", server.url(), "basic", "keep", "visitor", 7000,
-                                3, 4, 5, 6]
+                                3, 4, 5, 6, "path", 0]
 
     def test_limits_of_the_operator(self, server):
         with Stage("api", "relay", max_timeout="10s", default_timeout="5s", request_rate=50,
                    max_connections_per_tunnel=20) as stage:
             worker = stage.worker()
             relay, _ = stage.tunnel(worker, server.url(), life_ms=10**9)
-            assert relay.config[7:] == [10_000, 20, 0, 0, 50]
+            assert relay.config[7:12] == [10_000, 20, 0, 0, 50]
             relay, _ = stage.tunnel(worker, server.url(), max_connections=21, request_rate=51)
-            assert relay.config[7:] == [10_000, 20, 0, 0, 50]
+            assert relay.config[7:12] == [10_000, 20, 0, 0, 50]
             relay, _ = stage.tunnel(worker, server.url(), max_connections=1, request_rate=1)
-            assert relay.config[7:] == [10_000, 1, 0, 0, 1]
+            assert relay.config[7:12] == [10_000, 1, 0, 0, 1]
 
     def test_deadline_of_a_restored_tunnel(self, relays, server):
         worker = relays.worker()
@@ -251,7 +251,7 @@ class TestRelayProcess:
             gate = stage.child("gate").ready()
             gate.setup(routes=[id_, other])
             successor.ready()
-            assert gate.expect(MSG.ROUTE_ADD).fields == [id_]
+            assert gate.expect(MSG.ROUTE_ADD).fields == [id_, 0]
 
     def test_visitors_of_a_new_gate_wait_for_the_next_relay(self, server):
         with Stage("api", "relay", "gate", gates=1) as stage:

@@ -80,7 +80,7 @@ ANYBODY = {
 OF_A_RELAY = {
     "of_a_worker": lambda c: c.send(MSG.END, 0, tunnel_id(), REVOKED),
     "spawns": lambda c: c.send(MSG.SPAWN, 1, tunnel_id(), "", "http://127.0.0.1", "none", "strip",
-                               HASH, True, 1000, 0, 0, 0, 0, 0, b""),
+                               HASH, True, 1000, 0, 0, 0, 0, 0, b"", "", 0),
     "page_without_descriptor": lambda c: c.send(MSG.PAGE_OUT, 3, False, 0),
     "page_with_two": lambda c: c.send(MSG.PAGE_OUT, 3, False, 0, fds=[0, 0]),
     "dial_with_descriptor": lambda c: c.send(MSG.DIAL, 1, 0, fd=0),
@@ -429,7 +429,7 @@ class TestGate:
         first.setup()
         stage.child("gate").be_real()
         _, id_ = stage.tunnel(worker, server.url())
-        assert first.expect(MSG.ROUTE_ADD).fields == [id_]
+        assert first.expect(MSG.ROUTE_ADD).fields == [id_, 0]
         assert stage.visit(id_) == 200
         yield first, id_
         assert stage.visit(id_) == 200
@@ -460,7 +460,7 @@ class TestGate:
         gate, id_ = pair
         (worker,) = [played for played in stage._all if played.role == "api"]
         _, second = stage.tunnel(worker, server.url())
-        assert gate.expect(MSG.ROUTE_ADD).fields == [second]
+        assert gate.expect(MSG.ROUTE_ADD).fields == [second, 0]
         worker.end(second)
         worker.ended(second, REVOKED)
         assert gate.expect(MSG.ROUTE_DROP).fields == [second]

@@ -45,12 +45,12 @@ class TestStart:
                    max_connections_per_tunnel=8, request_rate=9, create_rate=10, failure_rate=11,
                    max_event_streams=12, max_tokens=13, idempotency_answers=14, agent_rate=15,
                    public_url="https://tunnels.example.org") as stage:
-            settings = stage.worker().told
+            worker = stage.worker()
             with open("/proc/sys/kernel/random/boot_id") as file:
                 boot_id = file.read().strip()
-            assert settings[1] == "https://tunnels.example.org"
-            assert settings[3:] == [boot_id, 7, 50, 40, 8, 9, 10, 30, 11, 13, 0, 12, 14, 256, 10_000,
-                                    10_000, 15]
+            assert worker.origins[1:] == ["https://tunnels.example.org", "", "", False]
+            assert worker.told[2:] == [boot_id, 7, 50, 40, 8, 9, 10, 30, 11, 13, 0, 12, 14, 256, 10_000,
+                                       10_000, 15]
 
     def test_whose_word_is_taken(self):
         with Stage("api", trusted_proxies="10.0.0.0/8,fd00::/8") as stage:
@@ -74,7 +74,7 @@ class TestStart:
 
     def test_public_url_by_default(self):
         with Stage("api") as stage:
-            assert stage.worker().told[1] == f"http://127.0.0.1:{stage.port}"
+            assert stage.worker().origins[1] == f"http://127.0.0.1:{stage.port}"
 
     def test_several_listeners(self, server):
         ports = [daemon.free_port() for _ in range(2)]
