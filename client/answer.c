@@ -83,10 +83,14 @@ static enum answer_event next_in_head(struct answer *answer, struct span *in)
 // Takes at most LIMIT body bytes.
 static enum answer_event take_data(struct span *in, struct span *data, uint64_t limit)
 {
-	*data = (struct span){in->p, (size_t)MIN((uint64_t)in->n, limit)};
-	in->p += data->n;
-	in->n -= data->n;
-	return data->n > 0 ? ANSWER_DATA : ANSWER_MORE;
+	size_t n = (size_t)MIN((uint64_t)in->n, limit);
+
+	if (n == 0) // IN may be absent
+		return ANSWER_MORE;
+	*data = (struct span){in->p, n};
+	in->p += n;
+	in->n -= n;
+	return ANSWER_DATA;
 }
 
 static enum answer_event next_chunk(struct answer *answer, struct span *in, struct span *data)

@@ -139,6 +139,17 @@ class Terminal:
             pass
         return self.process.wait(10)
 
+    def interrupt(self, seconds=20):
+        """Types Ctrl-C and reads to the end. Returns the exit status. readpassphrase(3) does not notice a
+        signal that comes between its question and its read(), so it is typed again."""
+        deadline = time.monotonic() + seconds
+        while True:
+            self.type("\x03")
+            while select.select([self._master], [], [], 0.5)[0]:
+                if not self._read(deadline):
+                    return self.process.wait(10)
+            assert time.monotonic() < deadline, f"it goes on:\n{self.shown}"
+
     def _read(self, deadline):
         ready, _, _ = select.select([self._master], [], [], max(0, deadline - time.monotonic()))
         assert ready, f"nothing more is shown:\n{self.shown}"

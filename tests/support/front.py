@@ -4,10 +4,10 @@
 # What may stand between the tunnel command and a server: a TLS front with a certificate of the
 # test's own authority, and an HTTP proxy that knows CONNECT.
 
+import select
 import socket
 import ssl
 import subprocess
-import threading
 
 from . import wire
 from .backend import TcpBackend
@@ -38,28 +38,26 @@ class Authority:
         return path
 
 
-def _pump(source, sink):
-    try:
-        while piece := source.recv(65536):
-            sink.sendall(piece)
-        if isinstance(sink, ssl.SSLSocket):
-            sink.unwrap()  # a clean end: close_notify
-        else:
-            sink.shutdown(socket.SHUT_WR)
-    except (OSError, ValueError):
-        for end in (source, sink):
-            try:
-                end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+def _end(sink):
+    if isinstance(sink, ssl.SSLSocket):
+        sink.unwrap()  # close_notify
+    else:
+        sink.shutdown(socket.SHUT_WR)
 
 
 def _join(a, b):
-    """Copies both ways until both have ended."""
-    other = threading.Thread(target=_pump, args=(a, b), daemon=True)
-    other.start()
-    _pump(b, a)
-    other.join(20)
+    """Copies both ways until both have ended or one is cut. In one thread: TLS needs that."""
+    others = {a: b, b: a}
+    try:
+        while others:
+            waiting = [end for end in others if isinstance(end, ssl.SSLSocket) and end.pending()]
+            for end in waiting or select.select(list(others), [], [])[0]:
+                if piece := end.recv(65536):
+                    others[end].sendall(piece)
+                else:
+                    _end(others.pop(end))
+    except (OSError, ValueError):
+        pass
 
 
 class TlsFront(TcpBackend):

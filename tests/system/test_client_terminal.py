@@ -91,8 +91,7 @@ def test_login_asks_and_does_not_show(tunnel, daemon):
         terminal.read_until(f"Server [http://127.0.0.1:{daemon.port}]: ")
         terminal.type("\n")
         terminal.read_until("Token (is not shown): ")
-        terminal.type("\x03")
-        terminal.finish()
+        terminal.interrupt()
     tunnel.good("ls", **bare)
 
 
@@ -101,8 +100,7 @@ def test_the_terminal_echoes_again_after_an_interrupted_login(tunnel, daemon):
     with Terminal(["bash", "-c", f"trap : INT; {script}"], tunnel.environment | {"TUNNEL_TOKEN": ""}, tunnel.home,
                   80) as terminal:
         terminal.read_until("Token (is not shown): ")
-        terminal.type("\x03")
-        terminal.finish()
+        terminal.interrupt()
         assert re.search(r"(?<!-)\becho\b", terminal.shown), terminal.shown
 
 
