@@ -121,7 +121,8 @@ struct mux {
 	uint32_t data_left;
 	struct buf message; // any other message, or the head of a DATA, as far as it is here
 
-	int failed; // a negative errno, sticky: nothing more can be sent
+	int failed;       // a negative errno, sticky: nothing more can be sent
+	uint64_t written; // bytes that `write` has taken, in all
 	struct buf out;
 	struct mux_stream **table; // by the low bits of the id
 	uint32_t table_size;

@@ -50,6 +50,7 @@ static ssize_t write_with_gathered(struct mux *mux, const struct iovec *pieces, 
 	ssize_t sent = mux->handlers->write(mux, all + first, n + 1 - first);
 	if (sent < 0)
 		return fail(mux, (int)sent);
+	mux->written += (uint64_t)sent;
 	size_t of_gathered = MIN((size_t)sent, gathered.n);
 	if (of_gathered > 0)
 		buf_consume(&mux->out, of_gathered);

@@ -93,6 +93,20 @@ struct span channel_host(const struct backend *backend)
 	return span_of(channel_of_stream(&backend->stream)->agent->host);
 }
 
+void channel_begin(struct backend *backend)
+{
+	struct channel *channel = channel_of_stream(&backend->stream);
+	if (!channel_is(backend) || channel->agent == NULL)
+		return;
+	const struct mux *mux = &channel->agent->mux;
+	channel->start = mux->written + buf_len(&mux->out);
+}
+
+bool channel_unsent(const struct backend *backend)
+{
+	return channel_is(backend) && channel_of_stream(&backend->stream)->unsent;
+}
+
 // One that is idle is of no use any more.
 void channel_retire(struct mux_stream *stream)
 {
@@ -285,6 +299,9 @@ void channel_on_reset(struct mux_stream *stream, enum mux_reset code)
 {
 	struct channel *channel = channel_of(stream);
 	struct stream *s = &channel->backend.stream;
+	if (channel->agent != NULL)
+		channel->unsent =
+			code == MUX_RESET_GONE && channel->agent->mux.written <= channel->start;
 	detach(channel);
 	channel->code = (int)code;
 	s->broken |= !channel->fin; // else all there was to come has come

@@ -19,8 +19,10 @@ struct channel {
 	struct span piece;   // bytes being delivered right now, not taken yet
 	struct buf received; // bytes of earlier deliveries, not taken yet
 	size_t lent;         // of them, given out by the last take
-	bool fin;            // the agent's end sends no more
-	int code;            // of a RESET, enum mux_reset; -1: none
+	uint64_t start; // of what its request was sent behind, in bytes of the agent's connection
+	bool unsent;    // the connection ended before the request was written to it
+	bool fin;       // the agent's end sends no more
+	int code;       // of a RESET, enum mux_reset; -1: none
 };
 
 // Opens a stream on AGENT for VISITOR. Returns 0 with *RET set, MUX_FULL when the agent takes no
@@ -36,6 +38,11 @@ struct span channel_host(const struct backend *backend);
 
 // Why the agent gave up this backend connection, enum mux_reset; -1: it has not, or it is a socket.
 int channel_code(const struct backend *backend);
+
+// A request begins here. Nothing is done to a socket.
+void channel_begin(struct backend *backend);
+// Whether the connection ended before anything of the request that began last was written to it.
+bool channel_unsent(const struct backend *backend);
 
 // The agent's connection is to be given up: the channel carries its request to the end, and no
 // other.

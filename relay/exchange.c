@@ -75,6 +75,7 @@ static enum step up_step(struct visitor *visitor, const struct flow_start *start
 enum step exchange_begin(struct visitor *visitor, const struct flow_start *start)
 {
 	visitor->state = VISITOR_EXCHANGE;
+	channel_begin(visitor->backend);
 	return up_step(visitor, start);
 }
 
@@ -221,7 +222,8 @@ static enum step no_answer(struct visitor *visitor)
 	int code = channel_code(visitor->backend);
 	bool nothing = buf_len(&visitor->backend->stream.in) == 0 && x->interim == 0;
 	bool lost = code == MUX_RESET_GONE || code == MUX_RESET_STREAMS;
-	bool again = nothing && buf_len(&x->head) > 0 &&
+	bool may = x->safe || channel_unsent(visitor->backend);
+	bool again = nothing && may && buf_len(&x->head) > 0 &&
 		     (lost ? x->resent < RESENT_MAX : visitor->backend->used && x->resent == 0);
 	visitor->backend = backend_free(visitor->backend);
 	if (!again)

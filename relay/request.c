@@ -158,7 +158,8 @@ static enum step forward(struct visitor *visitor, struct span head, struct span 
 	bool at_hand = !x->tcp && backend_at_hand(visitor) != NULL;
 	// Kept where it may have to be sent later, or again: a connection that was idle may be
 	// closed by the backend just now.
-	if ((!at_hand || (x->safe && x->up.ended)) && buf_add_span(&x->head, head) < 0)
+	bool may_repeat = x->up.ended && (x->safe || (at_hand && channel_is(visitor->backend)));
+	if ((!at_hand || may_repeat) && buf_add_span(&x->head, head) < 0)
 		return visitor_drop(visitor);
 	if (at_hand)
 		return exchange_begin(visitor, &(struct flow_start){.lead = head, .rest = rest});
@@ -318,8 +319,8 @@ static enum step connected(struct visitor *visitor)
 	buf_init(&x->head, RELAY_HEAD_OUT);
 	enum step step = exchange_begin(visitor, &(struct flow_start){.lead = lead});
 	// An agent's connection may end at any time.
-	bool again = step != STEP_GONE && visitor->state == VISITOR_EXCHANGE && x->safe &&
-		     x->up.ended && channel_is(visitor->backend);
+	bool again = step != STEP_GONE && visitor->state == VISITOR_EXCHANGE && x->up.ended &&
+		     channel_is(visitor->backend);
 	if (again)
 		x->head = head;
 	else

@@ -5,7 +5,6 @@
 # in the log; the relay lives, and an honest agent beside it serves on.
 
 import resource
-import socket
 import struct
 import threading
 import time
@@ -190,8 +189,7 @@ def test_floods(relay):
 
 def test_an_agent_that_never_reads(relay):
     """Its requests wait, those of others do not; what waits for it is bounded."""
-    with Agent(relay, "deaf") as deaf:
-        deaf.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    with Agent(relay, "deaf", narrow=True):
         wait_until(lambda: relay.counter("agents") == 1, "it is there")
         visitors = [relay.visit(get(f"/{i}", f"Content-Length: {1 << 30}\r\n", "PUT")) for i in range(8)]
         senders = [threading.Thread(target=send_until_stuck, args=(v,), daemon=True) for v in visitors]

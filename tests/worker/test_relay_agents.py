@@ -214,6 +214,31 @@ def test_what_may_not_be_repeated_is_not(relay):
     assert answer.startswith("HTTP/1.1 502 ") and "may have reached the service" in " ".join(answer.split())
 
 
+def test_what_was_never_sent_is(relay):
+    """An agent that has stopped reading and then dies has not seen what was queued for it."""
+    deaf = Agent(relay, narrow=True)
+    wait_until(lambda: relay.counter("agents") == 1, "it is there")
+    idle = relay.visit(get("/idle"))
+    uploads = [relay.visit(get("/up", f"Content-Length: {1 << 30}\r\n", "PUT")) for _ in range(4)]
+    for upload in uploads:
+        upload.settimeout(0.5)
+        with contextlib.suppress(TimeoutError):
+            while True:
+                upload.sendall(bytes(1 << 20))
+    visitors = [relay.visit(get(f"/{i}", method="DELETE")) for i in range(3)]
+    wait_until(lambda: relay.counter("requests") == 8, "all are there")
+    reset(deaf.sock)
+    with Agent(relay).greeted() as agent:
+        paths = set()
+        for _ in range(4):
+            stream, _, data = agent.opened()
+            agent.answer(stream)
+            paths.add(data.split(b" HTTP")[0])
+        assert paths == {b"GET /idle", b"DELETE /0", b"DELETE /1", b"DELETE /2"}
+        for visitor in (idle, *visitors):
+            assert read_head(visitor)[0][0] == "HTTP/1.1 200 OK"
+
+
 def test_an_answer_that_has_begun_is_cut(relay):
     agent = Agent(relay).greeted()
     visitor = relay.visit(get())
