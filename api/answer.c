@@ -3,6 +3,7 @@
 
 #include "answer.h"
 
+#include "evidence.h"
 #include "failures.h"
 #include "handshake.h"
 #include "http_date.h"
@@ -126,6 +127,8 @@ void answer_problem_full(struct connection *c, struct problem *problem)
 	CLEANUP(buf_reset) struct buf fields;
 	buf_init(&fields, FIELDS_MAX);
 	int r = buf_add_span(&fields, problem->fields);
+	if (r == 0 && c->open)
+		r = buf_printf(&fields, EVIDENCE_FIELDS);
 	if (r == 0)
 		r = buf_printf(&fields, "X-Content-Type-Options: nosniff\r\n");
 	problem->fields = buf_span(&fields);

@@ -82,6 +82,7 @@ struct connection {
 	bool to_head;
 	bool privileged; // it is not given up for others; see connection_prefer()
 	bool scoped;
+	bool open; // pages of any origin may read the answer
 	// For the request log.
 	struct request_line *line; // NULL: none
 	enum code code;            // of an error it was answered with

@@ -18,6 +18,7 @@ static void end_free(struct ends *ends, struct end *end)
 {
 	TAILQ_REMOVE(&ends->queue, end, link);
 	ends->n--;
+	free(end->receipt);
 	free(end);
 }
 
@@ -27,6 +28,8 @@ void ends_deinit(struct ends *ends)
 	loop_timer_clear(&ends->worker->loop, &ends->retry);
 	while (!TAILQ_EMPTY(&ends->queue))
 		end_free(ends, TAILQ_FIRST(&ends->queue));
+	free(ends->signed_last);
+	ends->signed_last = NULL;
 }
 
 // The supervisor remembers it, and tells all ends again when it is asked what lives.
@@ -38,6 +41,30 @@ static void ask_again(struct ends *ends, struct span id)
 		ends->n < ENDS_MAX ? "out of memory" : "too many wait for the database");
 	deletions_done(ends->worker, text, true);
 	sync_soon(ends->worker);
+}
+
+void ends_add_receipt(struct ends *ends, struct span id, const struct wire_value *fields)
+{
+	struct receipt *receipt = calloc(1, sizeof *receipt);
+	free(ends->signed_last);
+	ends->signed_last = receipt;
+	memset(ends->signed_id, 0, sizeof ends->signed_id);
+	memcpy(ends->signed_id, id.p, MIN(id.n, sizeof ends->signed_id - 1));
+	if (receipt == NULL)
+		return;
+	receipt->n = fields[0].bytes.n;
+	memcpy(receipt->statement, fields[0].bytes.p, receipt->n);
+	memcpy(receipt->signature, fields[1].bytes.p, sizeof receipt->signature);
+	memcpy(receipt->instance.bytes, fields[2].bytes.p, SECRET_HASH_SIZE);
+}
+
+static struct receipt *take_receipt(struct ends *ends, struct span id)
+{
+	struct receipt *receipt = ends->signed_last;
+	if (receipt == NULL || !span_eq(span_of(ends->signed_id), id))
+		return NULL;
+	ends->signed_last = NULL;
+	return receipt;
 }
 
 void ends_add(struct ends *ends, struct span id, enum end_reason reason,
@@ -52,6 +79,7 @@ void ends_add(struct ends *ends, struct span id, enum end_reason reason,
 	end->reason = reason;
 	end->at = wall_now();
 	end->counters = *counters;
+	end->receipt = take_receipt(ends, id);
 	TAILQ_INSERT_TAIL(&ends->queue, end, link);
 	ends->n++;
 	if (ends->retry.place == 0)
@@ -77,6 +105,16 @@ static struct store_cause cause_of(const struct ends *ends, const struct end *en
 	}
 }
 
+// What certifies the key of a receipt, if that is the instance's of now.
+static struct span certificate_of(const struct ends *ends, const struct secret_hash *instance)
+{
+	const struct evidence *evidence = &ends->worker->evidence;
+	if (evidence->certificate.document == NULL ||
+		!secret_hash_equal(&evidence->certificate.instance, instance))
+		return (struct span){NULL, 0};
+	return evidence_tail(evidence);
+}
+
 // Stores the first ends of the queue, *N of them, as one. Returns 0 or a negative errno.
 static int store_batch(struct ends *ends, size_t *n)
 {
@@ -92,11 +130,14 @@ static int store_batch(struct ends *ends, size_t *n)
 			break;
 		r = store_tunnel_end(store, end->id, tunnel_state_of_end(end->reason), end->at,
 			&end->counters, cause_of(ends, end));
+		end->changed = r == 0;
+		if (r >= 0 && r != STORE_NONE && end->receipt != NULL)
+			r = store_receipt_add(store, end->id, end->receipt,
+				certificate_of(ends, &end->receipt->instance));
 		if (r < 0) {
 			store_rollback(store);
 			return r;
 		}
-		end->changed = r == 0;
 		++*n;
 	}
 	return store_commit(store);

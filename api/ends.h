@@ -27,19 +27,26 @@ struct end {
 	enum end_reason reason;
 	int64_t at; // seconds since the epoch
 	struct tunnel_counters counters;
-	bool changed; // the database said something else before
+	struct receipt *receipt; // owned; NULL: none
+	bool changed;            // the database said something else before
 };
 
 struct ends {
 	struct worker *worker;
 	TAILQ_HEAD(, end) queue;
 	size_t n;
+	// The receipt that was told last, for the end that is told next.
+	char signed_id[TUNNEL_ID_MAX + 1];
+	struct receipt *signed_last; // owned; NULL: none
 	struct loop_task task;
 	struct loop_timer retry;
 };
 
 void ends_init(struct ends *ends, struct worker *worker);
 void ends_deinit(struct ends *ends);
+
+// The receipt of tunnel ID, whose end is told next. FIELDS: statement, signature and instance.
+void ends_add_receipt(struct ends *ends, struct span id, const struct wire_value *fields);
 
 void ends_add(struct ends *ends, struct span id, enum end_reason reason,
 	const struct tunnel_counters *counters);

@@ -48,6 +48,13 @@ void handle_front(struct worker *worker, struct connection *connection, struct r
 // The description of the API, api/openapi.json.
 extern const struct span openapi_document;
 
+// handlers_evidence.c
+void handle_attestation(
+	struct worker *worker, struct connection *connection, struct request *request);
+void handle_tunnel_attestation(
+	struct worker *worker, struct connection *connection, struct request *request);
+void handle_receipt(struct worker *worker, struct connection *connection, struct request *request);
+
 // handlers_login.c
 void handle_login(struct worker *worker, struct connection *connection, struct request *request);
 void handle_login_form(

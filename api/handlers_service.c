@@ -33,6 +33,10 @@ void handle_ready(struct worker *worker, struct connection *connection, struct r
 	if (!worker->sync.done)
 		answer_problem(connection, CODE_DRAINING,
 			"The supervisor has not said yet which tunnels live.");
+	else if (worker->settings.attestation == WORKER_ATTESTATION_REQUIRE &&
+		 !worker->evidence.certificate.quoted)
+		answer_problem(connection, CODE_DRAINING,
+			"There is no quote of this machine yet (attestation = require).");
 	else if (!store_writable(worker->store))
 		answer_problem(connection, CODE_DRAINING, "The database cannot be written to.");
 	else

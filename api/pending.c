@@ -45,6 +45,8 @@ static bool answers(enum message answer, enum message asked)
 	case MSG_SPAWN_FAILED: return asked == MSG_SPAWN;
 	case MSG_EXTENDED:
 	case MSG_EXTEND_FAILED: return asked == MSG_EXTEND;
+	case MSG_STATEMENT: return asked == MSG_STATEMENT_GET;
+	case MSG_FRESH_QUOTE: return asked == MSG_FRESH_GET;
 	case MSG_METRICS: return asked == MSG_METRICS_GET;
 	case MSG_COUNTERS: return asked == MSG_COUNTERS_GET;
 	default: return false;

@@ -23,6 +23,10 @@ static const struct route routes[] = {
 	{HTTP_GET, "/_api/tokens/{id}", ROUTE_OWNER, handle_token_show},
 	{HTTP_DELETE, "/_api/tokens/{id}", ROUTE_OWNER, handle_token_delete},
 	{HTTP_GET, "/_api/events", ROUTE_TOKEN, handle_events},
+	{HTTP_GET, "/_api/attestation", ROUTE_PUBLIC, handle_attestation, .open = true},
+	{HTTP_GET, "/_api/tunnels/{id}/attestation", ROUTE_PUBLIC, handle_tunnel_attestation,
+		.open = true},
+	{HTTP_GET, "/_api/tunnels/{id}/receipt", ROUTE_PUBLIC, handle_receipt},
 	{HTTP_GET, "/_api/version", ROUTE_PUBLIC, handle_version},
 	{HTTP_GET, "/_api/openapi.json", ROUTE_PUBLIC, handle_openapi},
 	{HTTP_GET, "/healthz", ROUTE_PUBLIC, handle_health},
@@ -86,9 +90,13 @@ static void format_methods(struct span path, char *out, size_t size)
 
 static void answer_wrong_method(struct connection *connection, const struct request *request)
 {
-	char methods[64], allow[128], detail[128];
+	char methods[64], allow[192], detail[128];
 	format_methods(request->path, methods, sizeof methods);
-	int n = snprintf(allow, sizeof allow, "Allow: %s\r\n", methods);
+	const char *open = connection->open && request->head.method == HTTP_OPTIONS
+				   ? "Access-Control-Allow-Origin: *\r\n"
+				     "Access-Control-Allow-Methods: GET, HEAD\r\n"
+				   : "";
+	int n = snprintf(allow, sizeof allow, "Allow: %s\r\n%s", methods, open);
 	struct span fields = {allow, (size_t)n};
 	if (request->head.method == HTTP_OPTIONS) {
 		answer_empty(connection, 204, fields);
@@ -230,6 +238,7 @@ static void begin(struct connection *connection, struct request *request)
 		if (!matches(routes[i].path, request->path, &request->id))
 			continue;
 		known = true;
+		connection->open |= routes[i].open;
 		if (serves(&routes[i], method))
 			request->route = &routes[i];
 	}

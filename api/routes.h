@@ -22,6 +22,7 @@ struct route {
 	enum route_access access;
 	void (*handle)(
 		struct worker *worker, struct connection *connection, struct request *request);
+	bool open; // pages of any origin may read the answers
 };
 
 // Answers what stands against the caller. OUTCOME: of access.h. Returns whether nothing does.

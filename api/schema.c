@@ -103,7 +103,22 @@ static const char step_6[] =
 	// The tunnel's own port; 0: none.
 	"ALTER TABLE tunnels ADD COLUMN port INTEGER NOT NULL DEFAULT 0;";
 
-static const char *const steps[] = {step_1, step_2, step_3, step_4, step_5, step_6};
+static const char step_7[] =
+	// What was signed at the end of a tunnel, and the evidence for the key it was signed with,
+	// once for all receipts of an instance.
+	"CREATE TABLE certificates("
+	"  instance BLOB PRIMARY KEY CHECK(length(instance) = 32),"
+	"  document TEXT NOT NULL"
+	") STRICT;"
+	"CREATE TABLE receipts("
+	"  tunnel TEXT PRIMARY KEY REFERENCES tunnels(id) ON DELETE CASCADE,"
+	"  statement BLOB NOT NULL,"
+	"  signature BLOB NOT NULL CHECK(length(signature) = 64),"
+	"  instance BLOB NOT NULL CHECK(length(instance) = 32)"
+	") STRICT;"
+	"CREATE INDEX receipts_by_instance ON receipts(instance);";
+
+static const char *const steps[] = {step_1, step_2, step_3, step_4, step_5, step_6, step_7};
 
 const struct schema schema_tunneld = {steps, ARRAY_SIZE(steps)};
 

@@ -11,7 +11,9 @@
 
 #pragma once
 
+#include "buf.h"
 #include "clock.h"
+#include "receipt.h"
 #include "schema.h"
 #include "token.h"
 #include "tunnel.h"
@@ -85,6 +87,21 @@ int store_tunnels_count(struct store *store, const char *token, uint64_t *ret);
 typedef bool (*store_each)(const struct tunnel *tunnel, void *arg);
 int store_tunnels_list(struct store *store, const char *token, enum tunnel_state state,
 	int64_t before, unsigned limit, store_each each, void *arg);
+
+// ---- receipts (store_receipts.c)
+
+// Adds the receipt of a tunnel, unless it has one, with the CERTIFICATE of its instance (absent:
+// not known), unless that is there.
+int store_receipt_add(struct store *store, const char *tunnel, const struct receipt *receipt,
+	struct span certificate);
+
+// There is a better certificate of an instance: receipts of it get that.
+int store_certificate_update(
+	struct store *store, const struct secret_hash *instance, struct span certificate);
+
+// The receipt of a tunnel, and the certificate appended (nothing when it is not known). STORE_NONE.
+int store_receipt_get(
+	struct store *store, const char *tunnel, struct receipt *receipt, struct buf *certificate);
 
 // ---- scoped tokens (store_tokens.c), audited like tunnels
 

@@ -113,6 +113,8 @@ int store_purge(struct store *store, int64_t now, int64_t ended_by, bool *more)
 			&found);
 	if (r == 0)
 		r = purge(store, SQL_PURGE_AUDIT_ROWS, STORE_AUDIT_ROWS, &found);
+	if (r == 0)
+		r = store_run(store, store_statement(store, SQL_PURGE_CERTIFICATES));
 	*more = found;
 	return store_scope_end(store, own, r);
 }

@@ -89,6 +89,13 @@ const char *const store_sql[STATEMENTS] = {
 	[SQL_PURGE_AUDIT_ROWS] = "DELETE FROM audit WHERE seq <="
 				 " (SELECT max(seq) FROM audit) - ? AND seq IN"
 				 " (SELECT seq FROM audit ORDER BY seq LIMIT ?)",
+	[SQL_PURGE_CERTIFICATES] = "DELETE FROM certificates WHERE instance NOT IN"
+				   " (SELECT instance FROM receipts)",
+	[SQL_RECEIPT_ADD] = "INSERT OR IGNORE INTO receipts VALUES(?, ?, ?, ?)",
+	[SQL_RECEIPT_GET] = "SELECT statement, signature, instance, document FROM receipts"
+			    " LEFT JOIN certificates USING(instance) WHERE tunnel = ?",
+	[SQL_CERTIFICATE_PUT] = "INSERT OR IGNORE INTO certificates VALUES(?, ?)",
+	[SQL_CERTIFICATE_UPDATE] = "UPDATE certificates SET document = ? WHERE instance = ?",
 	[SQL_TOKEN_ADD] = "INSERT INTO tokens(id, name, hash, quota, created_at, expires_at)"
 			  " VALUES(?, ?, ?, ?, ?, ?)",
 	[SQL_TOKEN_REMOVE] = "DELETE FROM tokens WHERE id = ?",

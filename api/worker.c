@@ -144,6 +144,7 @@ static void read_settings(struct settings *settings, const struct wire_value *fi
 	settings->max_event_streams = fields[13].number;
 	settings->idempotency_answers = fields[14].number;
 	settings->agent_rate = fields[18].number;
+	settings->attestation = (enum worker_attestation)fields[19].number;
 }
 
 static void on_farewell_over(struct loop_timer *timer)
@@ -215,6 +216,29 @@ static int on_ended(struct ipc_channel *channel, struct ipc_message *message)
 	return 0;
 }
 
+static int on_receipt(struct ipc_channel *channel, struct ipc_message *message)
+{
+	struct worker *worker = container_of(channel, struct worker, control);
+	ends_add_receipt(&worker->ends, message->fields[0].bytes, message->fields + 1);
+	return 0;
+}
+
+static int on_certificate(struct ipc_channel *channel, struct ipc_message *message)
+{
+	struct worker *worker = container_of(channel, struct worker, control);
+	struct evidence *evidence = &worker->evidence;
+	bool changed;
+	int r = evidence_on_certificate(evidence, message, &changed);
+	if (r < 0 || !changed || !evidence->certificate.quoted)
+		return r;
+	// Receipts may have been stored before there was a quote.
+	r = store_certificate_update(
+		worker->store, &evidence->certificate.instance, evidence_tail(evidence));
+	if (r < 0)
+		worker_log_store(worker, "storing a certificate", r);
+	return 0;
+}
+
 static int on_stop(struct ipc_channel *channel, struct ipc_message *message)
 {
 	struct worker *worker = container_of(channel, struct worker, control);
@@ -245,9 +269,13 @@ static const struct ipc_handling control_table[] = {
 	{MSG_EXTEND_FAILED, on_answer},
 	{MSG_COUNTERS, on_answer},
 	{MSG_METRICS, on_answer},
+	{MSG_STATEMENT, on_answer},
+	{MSG_FRESH_QUOTE, on_answer},
 	{MSG_LIVE, sync_on_live},
 	{MSG_LIVE_DONE, sync_on_live_done},
 	{MSG_ENDED, on_ended},
+	{MSG_RECEIPT, on_receipt},
+	{MSG_CERTIFICATE, on_certificate},
 	{MSG_PAGE, on_page},
 	{MSG_STOP, on_stop},
 };
@@ -388,6 +416,7 @@ static void worker_deinit(struct worker *worker)
 	idempotency_deinit(&worker->idempotency);
 	ends_deinit(&worker->ends);
 	events_deinit(&worker->events);
+	evidence_deinit(&worker->evidence);
 	failures_deinit(&worker->failures);
 	store_free(worker->store);
 	ipc_deinit(&worker->gates);

@@ -11,6 +11,7 @@
 #include "deletion.h"
 #include "ends.h"
 #include "events.h"
+#include "evidence.h"
 #include "extension.h"
 #include "failures.h"
 #include "idempotency.h"
@@ -63,6 +64,11 @@ struct settings {
 	struct span trusted_proxies; // networks.h; owned, absent: none
 	struct origins origins;
 	bool control; // the API has listeners of its own
+	enum worker_attestation {
+		WORKER_ATTESTATION_AUTO = 1,
+		WORKER_ATTESTATION_REQUIRE,
+		WORKER_ATTESTATION_OFF
+	} attestation;
 };
 
 struct worker {
@@ -80,6 +86,7 @@ struct worker {
 	struct deletion_list deletions;
 	struct extension_list extensions;
 	struct events events;
+	struct evidence evidence;
 	struct ends ends;
 	struct restores restores;
 	struct revocations revocations;

@@ -15,6 +15,7 @@
 #define API   (1 << ROLE_API)
 #define RELAY (1 << ROLE_RELAY)
 #define RES   (1 << ROLE_RESOLVER)
+#define ATT   (1 << ROLE_ATTESTOR)
 
 #define U(name, most)                    \
 	{                                \
@@ -33,13 +34,14 @@
 		name, WIRE_BIN, most, least \
 	}
 
-#define ID       S("tunnel", 3, TUNNEL_ID_MAX)
-#define REQUEST  U("request", UINT64_MAX)
-#define HASH(nm) X(nm, SECRET_HASH_SIZE, SECRET_HASH_SIZE)
-#define COUNT    UINT64_MAX
-#define U32      UINT32_MAX
-#define SECONDS  0x7fffffff
-#define MS       (SECONDS * 1000ull)
+#define ID         S("tunnel", 3, TUNNEL_ID_MAX)
+#define REQUEST    U("request", UINT64_MAX)
+#define HASH(nm)   X(nm, SECRET_HASH_SIZE, SECRET_HASH_SIZE)
+#define DIGEST(nm) X(nm, 32, 32)
+#define COUNT      UINT64_MAX
+#define U32        UINT32_MAX
+#define SECONDS    0x7fffffff
+#define MS         (SECONDS * 1000ull)
 #define COUNTER_FIELDS                                                                         \
 	U("connections", COUNT), U("open", COUNT), U("requests", COUNT), U("bytes_in", COUNT), \
 		U("bytes_out", COUNT), U("last_activity", COUNT), U("agents", COUNT)
@@ -53,9 +55,10 @@
 const struct message_type message_types[] = {
 	{MSG_READY, "READY",
 		"The child has sealed itself; what it reached, as bits of `seal_reached`.",
-		GATE | API | RELAY | RES, SUP, PHASE_START, FD_NEVER, FIELDS(U("reached", 31))},
+		GATE | API | RELAY | RES | ATT, SUP, PHASE_START, FD_NEVER,
+		FIELDS(U("reached", 31))},
 	{MSG_LOG, "LOG", "A line for the log: level 0 error, 1 warning, 2 information, 3 debug.",
-		GATE | API | RELAY | RES, SUP, PHASE_START | PHASE_RUN, FD_NEVER,
+		GATE | API | RELAY | RES | ATT, SUP, PHASE_START | PHASE_RUN, FD_NEVER,
 		FIELDS(U("level", 3), S("text", 1, 1024))},
 
 	{MSG_REQUESTS, "REQUESTS",
@@ -138,7 +141,7 @@ const struct message_type message_types[] = {
 			U("max_tokens", 1000000), U("request_log", 1000000),
 			U("max_event_streams", 1000), U("idempotency_answers", 1000000),
 			U("max_api_connections", 1000000), U("head_timeout_ms", MS),
-			U("api_timeout_ms", MS), U("agent_rate", 1000000))},
+			U("api_timeout_ms", MS), U("agent_rate", 1000000), U("attestation", 3))},
 	{MSG_SPAWN, "SPAWN",
 		"Starts a tunnel: its settings (CONFIG is made of them), its whole life, and for a tunnel "
 		"that lived before its BOOTTIME deadline (0: none) and counters. Without a backend its agents "
@@ -215,6 +218,80 @@ const struct message_type message_types[] = {
 	{MSG_RESOLVE_FAILED, "RESOLVE_FAILED", "The look-up failed; why, for people.", RES, SUP,
 		PHASE_RUN, FD_NEVER, FIELDS(S("why", 1, 256))},
 
+	{MSG_ATTEST_SETUP, "ATTEST_SETUP",
+		"What the attestor is to state about this instance; the first message it gets.",
+		SUP, ATT, PHASE_START, FD_NEVER,
+		FIELDS(S("version", 1, 64), S("commit", 1, 80), S("tree_sha256", 64, 64),
+			DIGEST("config_sha256"), U("started_at", INT64_MAX),
+			U("started_us", INT64_MAX), U("fresh_rate", 1000000),
+			X("components", 1, 16384))},
+	{MSG_TLS_KEYS, "TLS_KEYS",
+		"The TLS keys of this instance, all of them: with the first of these, and each that "
+		"follows, there is an instance statement anew.",
+		SUP, ATT, PHASE_RUN, FD_NEVER, FIELDS(X("keys", 0, 16384))},
+	{MSG_GUEST_WANTED, "GUEST_WANTED", "Asks for a connection to the guest service.", ATT, SUP,
+		PHASE_RUN, FD_NEVER, NO_FIELDS},
+	{MSG_GUEST, "GUEST",
+		"A connection to the guest service; `old`: one that speaks the API from before dstack 0.4.",
+		SUP, ATT, PHASE_RUN, FD_ALWAYS, FIELDS(B("old"))},
+	{MSG_GUEST_FAILED, "GUEST_FAILED", "There is no guest service, or nobody accepts there.",
+		SUP, ATT, PHASE_RUN, FD_NEVER, NO_FIELDS},
+	{MSG_CERTIFIED, "CERTIFIED",
+		"A piece of the document that certifies the instance key, from `offset` on, of `size` bytes "
+		"in all; from `tail` on it is the end of other documents. `instance` is the SHA-256 of the "
+		"instance statement, `quoted` whether there is a quote.",
+		ATT, SUP, PHASE_RUN, FD_NEVER,
+		FIELDS(U("offset", CERTIFICATE_MAX), U("size", CERTIFICATE_MAX),
+			U("tail", CERTIFICATE_MAX), B("quoted"), DIGEST("instance"),
+			X("piece", 1, CERTIFICATE_PIECE_MAX))},
+	{MSG_STATE, "STATE",
+		"Has something signed about a tunnel: with a nonce a statement for `asker`, an API worker; "
+		"with the reason of its end (`end_reason`) a receipt.",
+		SUP, ATT, PHASE_RUN, FD_NEVER,
+		FIELDS(REQUEST, U("asker", U32), X("nonce", 0, NONCE_MAX),
+			U("reason", END_REASONS - 1), U("age_ms", INT64_MAX), X("config", 1, 4096),
+			U("uid", U32), U("seccomp", 2), B("no_new_privs"), U("capabilities", COUNT),
+			B("landlock"), COUNTER_FIELDS)},
+	{MSG_STATED, "STATED", "The answer to STATE: what was signed, and the signature.", ATT, SUP,
+		PHASE_RUN, FD_NEVER,
+		FIELDS(REQUEST, U("asker", U32), ID, X("statement", 1, STATEMENT_MAX),
+			X("signature", 64, 64), DIGEST("instance"))},
+	{MSG_FRESH, "FRESH", "Asks for a quote about a nonce, for `asker`, an API worker.", SUP,
+		ATT, PHASE_RUN, FD_NEVER,
+		FIELDS(REQUEST, U("asker", U32), X("nonce", NONCE_MIN, NONCE_MAX))},
+	{MSG_QUOTED, "QUOTED", "The answer to FRESH: a document, or a code and a sentence.", ATT,
+		SUP, PHASE_RUN, FD_NEVER,
+		FIELDS(REQUEST, U("asker", U32), U("code", CODES - 1), U("retry_after", SECONDS),
+			S("detail", 0, 128), X("document", 0, FRESH_MAX))},
+
+	{MSG_STATEMENT_GET, "STATEMENT_GET", "Asks for a statement about a tunnel that lives.", API,
+		SUP, PHASE_RUN, FD_NEVER, FIELDS(REQUEST, ID, X("nonce", NONCE_MIN, NONCE_MAX))},
+	{MSG_STATEMENT, "STATEMENT",
+		"The answer to STATEMENT_GET: what was signed, or a code (not `none`).", SUP, API,
+		PHASE_RUN, FD_NEVER,
+		FIELDS(REQUEST, U("code", CODES - 1), X("statement", 0, STATEMENT_MAX),
+			X("signature", 0, 64))},
+	{MSG_FRESH_GET, "FRESH_GET", "Asks for a quote about a nonce.", API, SUP, PHASE_RUN,
+		FD_NEVER, FIELDS(REQUEST, X("nonce", NONCE_MIN, NONCE_MAX))},
+	{MSG_FRESH_QUOTE, "FRESH_QUOTE",
+		"The answer to FRESH_GET: a document, or a code (not `none`) and a sentence.", SUP,
+		API, PHASE_RUN, FD_NEVER,
+		FIELDS(REQUEST, U("code", CODES - 1), U("retry_after", SECONDS),
+			S("detail", 0, 128), X("document", 0, FRESH_MAX))},
+	{MSG_CERTIFICATE, "CERTIFICATE",
+		"A piece of what CERTIFIED says, as it says it: told to each worker, and again when it has "
+		"changed.",
+		SUP, API, PHASE_RUN, FD_NEVER,
+		FIELDS(U("offset", CERTIFICATE_MAX), U("size", CERTIFICATE_MAX),
+			U("tail", CERTIFICATE_MAX), B("quoted"), DIGEST("instance"),
+			X("piece", 1, CERTIFICATE_PIECE_MAX))},
+	{MSG_RECEIPT, "RECEIPT",
+		"What was signed at the end of a tunnel, and the instance statement (its SHA-256) that "
+		"certifies the key. Comes right before its ENDED.",
+		SUP, API, PHASE_RUN, FD_NEVER,
+		FIELDS(ID, X("statement", 1, STATEMENT_MAX), X("signature", 64, 64),
+			DIGEST("instance"))},
+
 	{MSG_VISITOR, "VISITOR",
 		"A visitor connection: its peer's address as the gate knows it, what the listener is for that "
 		"it came by (`listener_use`), whether it came by TLS, the tunnel whose own origin it was sent to "
@@ -226,7 +303,7 @@ const struct message_type message_types[] = {
 
 const size_t message_n_types = ARRAY_SIZE(message_types);
 
-enum { MESSAGE_LAST = MSG_VISITOR };
+enum { MESSAGE_LAST = 127 };
 
 const struct message_type *message_find(uint64_t type)
 {

@@ -4,13 +4,21 @@
 // Every message that crosses between our processes, as one table: who sends it to whom, in which
 // phase, with which fields, and whether a descriptor travels along. docs/ipc.md explains them; a
 // test keeps page and table equal. Messages to the supervisor have odd numbers, its own even ones,
-// those between other processes start at 64.
+// those between other processes are 64 to 99.
 
 #pragma once
 
 #include "wire.h"
 
-enum ipc_role { ROLE_SUPERVISOR, ROLE_GATE, ROLE_API, ROLE_RELAY, ROLE_RESOLVER, ROLES };
+enum ipc_role {
+	ROLE_SUPERVISOR,
+	ROLE_GATE,
+	ROLE_API,
+	ROLE_RELAY,
+	ROLE_RESOLVER,
+	ROLE_ATTESTOR,
+	ROLES
+};
 
 // Phases of a channel as its receiver sees them; a message is accepted in those its row names.
 enum ipc_phase {
@@ -72,6 +80,26 @@ enum message {
 	// supervisor and whoever reads requests
 	MSG_ORIGINS = 60,
 
+	// supervisor and attestor
+	MSG_ATTEST_SETUP = 100,
+	MSG_GUEST_WANTED = 101,
+	MSG_TLS_KEYS = 102,
+	MSG_CERTIFIED = 103,
+	MSG_GUEST = 104,
+	MSG_STATED = 105,
+	MSG_GUEST_FAILED = 106,
+	MSG_QUOTED = 107,
+	MSG_STATE = 108,
+	MSG_FRESH = 110,
+
+	// supervisor and API worker, about evidence
+	MSG_STATEMENT_GET = 109,
+	MSG_FRESH_GET = 111,
+	MSG_CERTIFICATE = 112,
+	MSG_STATEMENT = 114,
+	MSG_FRESH_QUOTE = 116,
+	MSG_RECEIPT = 118,
+
 	// gates to API worker and to relays
 	MSG_VISITOR = 64,
 };
@@ -119,6 +147,15 @@ enum {
 	PEER_SIZE = 18,               // IPv6 or mapped IPv4 address, then port, big endian
 	ADDRESSES_MAX = 16,           // of one name
 	LISTENERS_MAX = 8192,         // of one tunneld; their numbers are below
+
+	// Evidence: bytes of a statement, of an answer with a fresh quote, of the whole certificate
+	// and what a message holds of it.
+	STATEMENT_MAX = 8192,
+	FRESH_MAX = 48 * 1024,
+	CERTIFICATE_MAX = 1 << 20,
+	CERTIFICATE_PIECE_MAX = 32 * 1024,
+	NONCE_MIN = 16,
+	NONCE_MAX = 64,
 };
 
 // What a listener is for.

@@ -38,6 +38,11 @@ const char *tunnel_prefix_name(enum tunnel_prefix prefix)
 	return prefix_names[prefix];
 }
 
+const char *backend_reuse_name(enum backend_reuse reuse)
+{
+	return reuse_names[reuse];
+}
+
 bool tunnel_id_ok(struct span id)
 {
 	enum { ID_LEAST = 2 + 20 }; // 96 bits need 20 characters of base32

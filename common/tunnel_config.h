@@ -53,3 +53,4 @@ enum tunnel_auth tunnel_auth_parse(struct span text);
 enum tunnel_prefix tunnel_prefix_parse(struct span text);
 const char *tunnel_auth_name(enum tunnel_auth auth);
 const char *tunnel_prefix_name(enum tunnel_prefix prefix);
+const char *backend_reuse_name(enum backend_reuse reuse);

@@ -79,6 +79,22 @@ void api_page(struct api *api, const struct tunnel *tunnel, int fd, const struct
 		fields[2]);
 }
 
+void api_statement(struct api *api, uint32_t epoch, uint64_t request, enum code code,
+	struct span statement, struct span signature)
+{
+	if (is_present(api, epoch))
+		post_or_kill(api, MSG_STATEMENT, -1, wire_uint(request), wire_uint(code),
+			wire_bin(statement.p, statement.n), wire_bin(signature.p, signature.n));
+}
+
+void api_fresh_quote(
+	struct api *api, uint32_t epoch, uint64_t request, const struct wire_value *fields)
+{
+	if (is_present(api, epoch))
+		post_or_kill(api, MSG_FRESH_QUOTE, -1, wire_uint(request), fields[0], fields[1],
+			fields[2], fields[3]);
+}
+
 static void put_counters(struct wire_value *fields, const uint64_t counters[COUNTERS_N])
 {
 	for (size_t i = 0; i < COUNTERS_N; i++)
@@ -111,12 +127,45 @@ static void tell_end(struct api *api, struct span id, enum end_reason reason,
 	send_or_kill(api, MSG_ENDED, -1, fields, ARRAY_SIZE(fields));
 }
 
+static void tell_receipt(struct api *api, const struct tunnel *tunnel)
+{
+	const struct tunnel_receipt *receipt = tunnel->receipt;
+
+	if (receipt != NULL)
+		post_or_kill(api, MSG_RECEIPT, -1, wire_str(span_of(tunnel->id)),
+			wire_bin(receipt->statement, receipt->n),
+			wire_bin(receipt->signature, sizeof receipt->signature),
+			wire_bin(receipt->instance, sizeof receipt->instance));
+}
+
+static void tell_certificate(struct api *api, const struct attest_certificate *certificate)
+{
+	size_t n = MIN(certificate->size - api->certificate_told, (size_t)CERTIFICATE_PIECE_MAX);
+
+	post_or_kill(api, MSG_CERTIFICATE, -1, wire_uint(api->certificate_told),
+		wire_uint(certificate->size), wire_uint(certificate->tail),
+		wire_bool(certificate->quoted),
+		wire_bin(certificate->instance, sizeof certificate->instance),
+		wire_bin(certificate->bytes + api->certificate_told, n));
+	api->certificate_told += n;
+}
+
+void api_certificate_changed(struct api *api)
+{
+	api->certificate_told = 0;
+	api_tell(api);
+}
+
 // Tells one thing. Returns whether there was one.
 static bool tell_next(struct api *api)
 {
+	const struct attest_certificate *certificate = &api->child.supervisor->attest.certificate;
 	struct tunnel *living = api->living.next, *ended = api->ended.next;
 
-	if (api->phase == API_SNAPSHOT && living != NULL) {
+	// First, since receipts refer to it.
+	if (api->certificate_told < certificate->size)
+		tell_certificate(api, certificate);
+	else if (api->phase == API_SNAPSHOT && living != NULL) {
 		api->living.next = TAILQ_NEXT(living, link);
 		tell_living(api, living);
 	} else if (api->phase == API_SNAPSHOT) {
@@ -125,6 +174,7 @@ static bool tell_next(struct api *api)
 		tunnels_cursor_start(&api->child.supervisor->tunnels, &api->ended, LIST_ENDED);
 	} else if (api->phase == API_INFORMED && ended != NULL) {
 		api->ended.next = TAILQ_NEXT(ended, link);
+		tell_receipt(api, ended);
 		tell_end(api, span_of(ended->id), ended->reason, ended->counters);
 	} else if (api->child.supervisor->stopping && !api->told_to_stop) {
 		send_or_kill(api, MSG_STOP, -1, NULL, 0);
@@ -281,8 +331,10 @@ static int on_end(struct ipc_channel *channel, struct ipc_message *message)
 		tunnel_end(tunnel, reason);
 	else if (tunnel->reason == END_NONE)
 		tunnel->reason = reason;
-	else if (tunnel->state == TUNNEL_ENDED)
+	else if (tunnel->state == TUNNEL_ENDED) {
+		tell_receipt(api, tunnel);
 		tell_end(api, id, tunnel->reason, tunnel->counters);
+	}
 	return 0;
 }
 
@@ -343,6 +395,40 @@ static int on_counters_get(struct ipc_channel *channel, struct ipc_message *mess
 	return 0;
 }
 
+static int on_statement_get(struct ipc_channel *channel, struct ipc_message *message)
+{
+	struct api *api = api_of(channel);
+	struct supervisor *supervisor = api->child.supervisor;
+	const struct wire_value *f = message->fields;
+	const struct tunnel *tunnel = tunnels_find(&supervisor->tunnels, f[1].bytes);
+	enum code code = CODE_DRAINING; // starting, or between two relays
+
+	if (tunnel == NULL)
+		code = CODE_TUNNEL_UNKNOWN;
+	else if (tunnel_over(tunnel))
+		code = CODE_TUNNEL_OVER;
+	else if (tunnel->state == TUNNEL_LIVE)
+		code = attest_statement(
+			&supervisor->attest, tunnel, message->epoch, f[0].number, f[2].bytes);
+	if (code != CODE_NONE)
+		api_statement(api, message->epoch, f[0].number, code, SPAN(""), SPAN(""));
+	return 0;
+}
+
+static int on_fresh_get(struct ipc_channel *channel, struct ipc_message *message)
+{
+	struct api *api = api_of(channel);
+	const struct wire_value *f = message->fields;
+	enum code code = attest_fresh(
+		&api->child.supervisor->attest, message->epoch, f[0].number, f[1].bytes);
+	const struct wire_value fields[] = {
+		wire_uint(code), wire_uint(0), wire_str(SPAN("")), wire_bin("", 0)};
+
+	if (code != CODE_NONE)
+		api_fresh_quote(api, message->epoch, f[0].number, fields);
+	return 0;
+}
+
 static int on_metrics_get(struct ipc_channel *channel, struct ipc_message *message)
 {
 	struct api *api = api_of(channel);
@@ -395,6 +481,8 @@ static const struct ipc_handling handling[] = {
 	{MSG_STOPPED, on_stopped},
 	{MSG_METRICS_GET, on_metrics_get},
 	{MSG_AGENT_IN, agents_on_message},
+	{MSG_STATEMENT_GET, on_statement_get},
+	{MSG_FRESH_GET, on_fresh_get},
 };
 
 static const struct ipc_handlers handlers = {
@@ -471,7 +559,9 @@ static int ready(struct child *child)
 		wire_uint(options->max_event_streams), wire_uint(options->idempotency_answers),
 		wire_uint(options->max_api_connections),
 		wire_uint((uint64_t)options->head_timeout * 1000),
-		wire_uint((uint64_t)options->api_timeout * 1000), wire_uint(options->agent_rate));
+		wire_uint((uint64_t)options->api_timeout * 1000), wire_uint(options->agent_rate),
+		wire_uint(options->attestation));
+	api->certificate_told = 0;
 	if (r == IPC_SENT)
 		snapshot_start(api);
 	return r;

@@ -23,6 +23,7 @@ struct api {
 	} phase;
 	uint32_t snapshot; // number of the one it is being told
 	bool told_to_stop;
+	size_t certificate_told; // bytes of it that the worker has
 	struct tunnels_cursor living, ended;
 };
 
@@ -36,6 +37,17 @@ void api_tell(struct api *api);
 void api_spawned(struct api *api, const struct tunnel *tunnel);
 void api_spawn_failed(
 	struct api *api, uint32_t epoch, uint64_t request, enum code code, const char *detail);
+
+// The same for STATEMENT_GET: what was signed or, with another CODE than CODE_NONE, why nothing
+// was.
+void api_statement(struct api *api, uint32_t epoch, uint64_t request, enum code code,
+	struct span statement, struct span signature);
+// The same for FRESH_GET: FIELDS are code, retry_after, detail and document.
+void api_fresh_quote(
+	struct api *api, uint32_t epoch, uint64_t request, const struct wire_value *fields);
+
+// There is another certificate: the worker is told.
+void api_certificate_changed(struct api *api);
 
 // Passes a visitor connection on: FIELDS are code, to_head and retry_after of the relay's PAGE_OUT.
 // FD is borrowed. When the worker is away or behind, the visitor has to do without its page.

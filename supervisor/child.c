@@ -96,7 +96,7 @@ int child_on_ready(struct ipc_channel *channel, struct ipc_message *message)
 	struct process *process = container_of(channel, struct process, control);
 	struct child *child = container_of(process, struct child, process);
 
-	if (!process_inspect(process, message->fields[0].number)) {
+	if (!process_inspect(process, message->fields[0].number, NULL)) {
 		process_kill(process);
 		return 0;
 	}

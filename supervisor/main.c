@@ -73,7 +73,7 @@ int main(int argc, char **argv)
 	if (command.check)
 		return check(&options);
 	log_init(options.log_format, LOG_INFO);
-	if (supervisor_init(&supervisor, &options) < 0)
+	if (supervisor_init(&supervisor, &options, &source_built) < 0)
 		return EXIT_FAILURE;
 	return supervisor_run(&supervisor);
 }

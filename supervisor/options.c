@@ -13,8 +13,10 @@
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/un.h>
 
-#define ENV_PREFIX "TUNNELD_"
+#define ENV_PREFIX         "TUNNELD_"
+#define SIMULATOR_VARIABLE "DSTACK_SIMULATOR_ENDPOINT"
 
 enum source { FROM_DEFAULT, FROM_FILE, FROM_ENVIRONMENT, FROM_COMMAND };
 
@@ -357,6 +359,51 @@ static void complete_range(struct options_range *range, const struct sockaddr_st
 	listener_set_port((void *)&range->first, port);
 }
 
+// The value of the environment variable NAME, or NULL.
+static const char *variable(const struct parse *parse, const char *name)
+{
+	char *const *environment = parse->input->environment;
+	size_t n = strlen(name);
+
+	for (; environment != NULL && *environment != NULL; environment++)
+		if (strncmp(*environment, name, n) == 0 && (*environment)[n] == '=')
+			return *environment + n + 1;
+	return NULL;
+}
+
+// Where the guest service is: the setting, else what every client of it obeys, else nothing.
+// Whoever is on the way to an http address could forge quotes' event logs, and have quotes made for
+// himself.
+static void complete_dstack_socket(struct parse *parse)
+{
+	const struct option_def *def = option_find(SPAN("dstack_socket"));
+	const struct place simulator = {
+		.source = FROM_ENVIRONMENT, .variable = SPAN(SIMULATOR_VARIABLE)};
+	const struct place *place = &parse->set_at[def - option_table];
+	char **path = &parse->options->dstack_socket;
+
+	if (*path == NULL) {
+		const char *value = variable(parse, SIMULATOR_VARIABLE);
+		place = &simulator;
+		*path = strdup(value != NULL ? value : "");
+		if (*path == NULL)
+			keep_failure(parse, -ENOMEM);
+	}
+	if (*path == NULL || (*path)[0] == '\0')
+		return;
+	if ((*path)[0] != '/')
+		complain(parse, place, def,
+			"write the absolute path of a Unix socket: addresses with http:// are refused");
+	else if (strlen(*path) >= sizeof((struct sockaddr_un *)0)->sun_path)
+		complain(parse, place, def, "the path of a Unix socket has at most 107 bytes");
+}
+
+static void complete_text(struct parse *parse, char **text)
+{
+	if (*text == NULL && (*text = strdup("")) == NULL)
+		keep_failure(parse, -ENOMEM);
+}
+
 // Values that follow from others, and those that must fit together.
 static void complete(struct parse *parse)
 {
@@ -370,6 +417,8 @@ static void complete(struct parse *parse)
 		complain(parse, place, option_find(SPAN("default_timeout")),
 			"%u seconds are more than max_timeout, %u seconds", o->default_timeout,
 			o->max_timeout);
+	complete_dstack_socket(parse);
+	complete_text(parse, &o->collateral);
 	if (parse->n_errors > 0 || parse->failure != 0)
 		return;
 	for (size_t i = 0; i < o->port_pool.n; i++)

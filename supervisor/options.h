@@ -25,6 +25,7 @@ enum {
 	OPTIONS_TEXT_MAX = 1024 * 1024, // a cap for buffers of errors and of the effective text
 };
 
+enum attestation { ATTESTATION_AUTO = 1, ATTESTATION_REQUIRE, ATTESTATION_OFF };
 enum sandbox_mode { SANDBOX_REQUIRE = 1, SANDBOX_BEST_EFFORT };
 enum request_log_mode { REQUEST_LOG_NO = 1, REQUEST_LOG_YES, REQUEST_LOG_ADDRESSES };
 enum log_format { LOG_FORMAT_TEXT = 1, LOG_FORMAT_LOGFMT, LOG_FORMAT_JSON };
@@ -59,14 +60,18 @@ struct options {
 	uint32_t api_timeout;
 	char *api_token;
 	char *api_token_file;
+	enum attestation attestation;
 	struct options_rules backend_allow;
 	struct options_rules backend_deny;
 	enum backend_reuse backend_reuse;
+	char *collateral; // empty: none
 	uint32_t connect_timeout;
 	struct options_addresses control_listen;
 	uint32_t create_rate; // a minute, 0: no limit
 	uint32_t default_timeout;
+	char *dstack_socket;   // absolute path, empty: the usual places
 	uint32_t failure_rate; // a minute and address, 0: no limit
+	uint32_t fresh_rate;   // a minute, 0: none
 	uint32_t gates;        // 0: one per core
 	uint32_t head_timeout;
 	uint32_t idempotency_answers;

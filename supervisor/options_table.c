@@ -72,6 +72,26 @@ const struct option_def option_table[OPTION_KEYS] = {
 			  "If there is no such file, a new random token is written to it.\n",
 	},
 	{
+		KEY(attestation),
+		.type = OPTION_WORD,
+		.fallback = "auto",
+		.words = {{"auto", ATTESTATION_AUTO}, {"require", ATTESTATION_REQUIRE},
+			{"off", ATTESTATION_OFF}},
+		.help = "whether there is evidence of what runs here",
+		.manual =
+			"With\n"
+			".Ql auto\n"
+			"statements and receipts are signed on every machine; what makes them worth\n"
+			"something is a quote of the hardware, where there is one.\n"
+			"With\n"
+			".Ql require\n"
+			".Ql /readyz\n"
+			"has status 503 until there is a quote.\n"
+			"With\n"
+			".Ql off\n"
+			"there is no attestor process, no evidence and no receipts.\n",
+	},
+	{
 		KEY(backend_allow),
 		.type = OPTION_RULES,
 		.computed = "empty, they may have none",
@@ -122,6 +142,16 @@ const struct option_def option_table[OPTION_KEYS] = {
 			"up its answers then mixes up visitors.\n",
 	},
 	{
+		KEY(collateral),
+		.type = OPTION_PATH,
+		.computed = "empty, there is none",
+		.help = "file with Intel's collateral, to be passed on with the evidence",
+		.manual = "A JSON object of TCB info, QE identity and revocation lists with their\n"
+			  "chains, at most 512 KiB, in the form that verifiers read.\n"
+			  "It is passed on as it is, and read once, at the start.\n"
+			  "Without it verifiers get it elsewhere.\n",
+	},
+	{
 		KEY(connect_timeout),
 		.type = OPTION_DURATION,
 		.fallback = "5s",
@@ -163,6 +193,23 @@ const struct option_def option_table[OPTION_KEYS] = {
 			"If only that is set, and to less than the default here, both are the same.\n",
 	},
 	{
+		KEY(dstack_socket),
+		.type = OPTION_PATH,
+		.computed = "$DSTACK_SIMULATOR_ENDPOINT, else the usual places",
+		.help = "Unix socket of the dstack guest service, which makes quotes",
+		.manual =
+			"Unless set, the first of these that is there:\n"
+			".Pa /var/run/dstack.sock ,\n"
+			".Pa /run/dstack.sock ,\n"
+			".Pa /var/run/dstack/dstack.sock ,\n"
+			".Pa /run/dstack/dstack.sock ,\n"
+			"and the same with\n"
+			".Pa tappd.sock ,\n"
+			"which speaks the API from before dstack 0.4.\n"
+			"It is an absolute path; an address with http:// is refused, since whoever is\n"
+			"on the way there could forge what it says.\n",
+	},
+	{
 		KEY(failure_rate),
 		.type = OPTION_NUMBER,
 		.fallback = "30",
@@ -173,6 +220,18 @@ const struct option_def option_table[OPTION_KEYS] = {
 			  "A right one is never refused for it.\n"
 			  "Of an IPv6 address its /64 counts.\n"
 			  "Each tunnel counts by itself, and so does the API, with the logins.\n",
+	},
+	{
+		KEY(fresh_rate),
+		.type = OPTION_NUMBER,
+		.fallback = "10",
+		.max = 600,
+		.unit = "quotes a minute",
+		.help = "quotes made a minute for visitors who ask with fresh=1; 0: none",
+		.manual =
+			"A quote takes the machine up to some seconds, and there is one at a time.\n"
+			"Beyond the rate, and when four others wait, the answer has status 429.\n"
+			"Statements signed with a nonce alone are not limited by it.\n",
 	},
 	{
 		KEY(gates),
@@ -566,6 +625,7 @@ const struct option_def option_table[OPTION_KEYS] = {
 	},
 };
 
+static_assert(sizeof(enum attestation) == sizeof(uint32_t), "words are stored as uint32_t");
 static_assert(sizeof(enum backend_reuse) == sizeof(uint32_t), "words are stored as uint32_t");
 static_assert(sizeof(enum sandbox_mode) == sizeof(uint32_t), "words are stored as uint32_t");
 static_assert(sizeof(enum request_log_mode) == sizeof(uint32_t), "words are stored as uint32_t");

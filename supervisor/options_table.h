@@ -23,7 +23,7 @@ enum option_type {
 	OPTION_DOMAIN,    // char *
 };
 
-enum { OPTION_KEYS = 45, OPTION_WORDS_MAX = 3, OPTION_NAME_MAX = 31 };
+enum { OPTION_KEYS = 49, OPTION_WORDS_MAX = 3, OPTION_NAME_MAX = 31 };
 
 struct option_def {
 	const char *name;

@@ -4,6 +4,7 @@
 #include "prepare.h"
 
 #include "caps.h"
+#include "collateral.h"
 #include "log.h"
 #include "state_dir.h"
 #include "supervisor.h"
@@ -11,11 +12,13 @@
 #include "void_dir.h"
 
 #include <api_filter_hash.h>
+#include <attest_filter_hash.h>
 #include <fcntl.h>
 #include <gate_filter_hash.h>
 #include <inttypes.h>
 #include <relay_filter_hash.h>
 #include <resolve_filter_hash.h>
+#include <sha2.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
@@ -152,6 +155,7 @@ static int load_programs(struct preparation *p)
 		[ROLE_API] = {"tunneld-api", API_FILTER_SHA256},
 		[ROLE_RELAY] = {"tunneld-relay", RELAY_FILTER_SHA256},
 		[ROLE_RESOLVER] = {"tunneld-resolve", RESOLVE_FILTER_SHA256},
+		[ROLE_ATTESTOR] = {"tunneld-attest", ATTEST_FILTER_SHA256},
 	};
 	CLEANUP(close_p) int dir_fd = program_dir_open(NULL);
 
@@ -167,9 +171,61 @@ static int load_programs(struct preparation *p)
 				roles[role].name, strerror(-r));
 			return STEP_EXPLAINED;
 		}
+		program->filter = roles[role].filter;
 		log_info("%s sha256=%s seccomp_sha256=%s", program->name, program->sha256,
 			roles[role].filter);
 	}
+	return 0;
+}
+
+// ---- what the evidence is about
+
+static int collect_components(struct preparation *p)
+{
+	struct supervisor *supervisor = p->supervisor;
+	struct components *components = &supervisor->components;
+
+	if (p->options->attestation == ATTESTATION_OFF)
+		return 0;
+	int r = components_add_file(components, "/proc/self/exe", "tunneld");
+	for (size_t role = 0; role < ROLES && r == 0; role++) {
+		const struct program *program = &supervisor->programs[role];
+		if (program->name != NULL)
+			r = components_add(
+				components, program->name, program->sha256, program->filter);
+	}
+	for (size_t role = 0; role < ROLES && r == 0; role++)
+		if (supervisor->programs[role].name != NULL)
+			r = components_add_libraries(components, &supervisor->programs[role]);
+	return r;
+}
+
+static int hash_settings(struct preparation *p)
+{
+	CLEANUP(buf_reset) struct buf text;
+	SHA2_CTX hash;
+
+	buf_init(&text, OPTIONS_TEXT_MAX);
+	int r = options_effective(p->options, &text);
+	if (r < 0)
+		return r;
+	SHA256Init(&hash);
+	SHA256Update(&hash, (const uint8_t *)buf_span(&text).p, buf_len(&text));
+	SHA256Final(p->supervisor->config_sha256, &hash);
+	return 0;
+}
+
+// A copy, so that the attestor opens no file and each of them gets the same.
+static int load_collateral(struct preparation *p)
+{
+	const char *path = p->options->collateral;
+	int r = collateral_load(path);
+
+	if (r < 0) {
+		log_error("collateral %s cannot be read: %s", path, strerror(-r));
+		return STEP_EXPLAINED;
+	}
+	p->supervisor->collateral_fd = r;
 	return 0;
 }
 
@@ -250,6 +306,9 @@ int prepare(struct supervisor *supervisor, struct options *options)
 		{"token", take_token},
 		{"listeners", open_listeners},
 		{"programs", load_programs},
+		{"components", collect_components},
+		{"settings", hash_settings},
+		{"collateral", load_collateral},
 		{"boot id", read_boot_id},
 		{"privileges", drop_privileges},
 	};

@@ -3,7 +3,6 @@
 
 #include "process.h"
 
-#include "inspect.h"
 #include "seal.h"
 #include "spawn.h"
 #include "supervisor.h"
@@ -25,6 +24,7 @@ const char *process_role_name(enum ipc_role role)
 		[ROLE_API] = "api",
 		[ROLE_RELAY] = "relay",
 		[ROLE_RESOLVER] = "resolver",
+		[ROLE_ATTESTOR] = "attestor",
 	};
 	return names[role];
 }
@@ -211,7 +211,7 @@ int process_start(struct process *process, struct supervisor *supervisor,
 
 // ---- inspection
 
-bool process_inspect(struct process *process, uint64_t reached)
+bool process_inspect(struct process *process, uint64_t reached, struct inspect_report *seen)
 {
 	const struct inspect_required required = {.uid = process->uid, .gid = (gid_t)process->uid};
 	struct inspect_report report;
@@ -228,5 +228,7 @@ bool process_inspect(struct process *process, uint64_t reached)
 	process_log(process, lacks != 0 ? LOG_WARNING : LOG_INFO, "sealed: %s landlock=%s%s", text,
 		reached & SEAL_LANDLOCK ? "yes" : "no",
 		refused ? "; refused, because sandbox = require" : "");
+	if (seen != NULL && !refused)
+		*seen = report;
 	return !refused;
 }

@@ -8,6 +8,7 @@
 
 #pragma once
 
+#include "inspect.h"
 #include "ipc.h"
 #include "log.h"
 
@@ -62,8 +63,8 @@ static inline bool process_alive(const struct process *process)
 void process_kill(struct process *process);
 
 // Whether the child, which says it is ready, is seen from outside to be sealed as this
-// configuration demands. Logs what was found.
-bool process_inspect(struct process *process, uint64_t reached);
+// configuration demands. Logs what was found, and writes it to REPORT (may be NULL) when it is.
+bool process_inspect(struct process *process, uint64_t reached, struct inspect_report *report);
 
 // A line about this process.
 void process_log(struct process *process, enum log_level level, const char *format, ...)

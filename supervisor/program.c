@@ -61,7 +61,8 @@ static int memory_file_seal(int fd)
 	return 0;
 }
 
-static int copy_and_hash(struct program *program, int from, int to)
+// Copies into TO unless that is -1.
+static int copy_and_hash(int from, int to, uint64_t *size, char sha256[65])
 {
 	char bytes[32 * 1024];
 	SHA2_CTX hash;
@@ -77,16 +78,23 @@ static int copy_and_hash(struct program *program, int from, int to)
 			return -errno;
 		if (n == 0)
 			break;
-		program->size += (uint64_t)n;
-		if (program->size > PROGRAM_SIZE_MAX)
+		*size += (uint64_t)n;
+		if (*size > PROGRAM_SIZE_MAX)
 			return -EFBIG;
 		SHA256Update(&hash, (const uint8_t *)bytes, (size_t)n);
-		r = file_write(to, bytes, (size_t)n);
+		r = to >= 0 ? file_write(to, bytes, (size_t)n) : 0;
 		if (r < 0)
 			return r;
 	}
-	SHA256End(&hash, program->sha256);
+	SHA256End(&hash, sha256);
 	return 0;
+}
+
+int program_hash(int fd, char sha256[65])
+{
+	uint64_t size = 0;
+
+	return copy_and_hash(fd, -1, &size, sha256);
 }
 
 int program_load(struct program *program, int dir_fd, const char *name)
@@ -105,7 +113,7 @@ int program_load(struct program *program, int dir_fd, const char *name)
 	to = memory_file(name);
 	if (to < 0)
 		return to;
-	r = copy_and_hash(program, from, to);
+	r = copy_and_hash(from, to, &program->size, program->sha256);
 	if (r == 0)
 		r = memory_file_seal(to);
 	if (r == 0)

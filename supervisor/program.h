@@ -14,8 +14,12 @@ struct program {
 	const char *name; // "tunneld-relay", borrowed
 	int fd;           // memfd, close-on-exec, sealed against every change
 	uint64_t size;
-	char sha256[65]; // of its bytes, lower-case hex
+	char sha256[65];    // of its bytes, lower-case hex
+	const char *filter; // the same of its seccomp filter, borrowed; set by whoever knows it
 };
+
+// Writes the SHA-256 of what can be read from FD. Returns 0 or a negative errno.
+int program_hash(int fd, char sha256[65]);
 
 // Opens the folder PATH, or with NULL the one that holds the running program. Returns a descriptor
 // (O_PATH, close-on-exec) or a negative errno.

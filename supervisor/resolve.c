@@ -101,7 +101,7 @@ static int on_ready(struct ipc_channel *channel, struct ipc_message *message)
 	channel->phase = PHASE_RUN;
 	if (process->asker == NULL)
 		return 0;
-	if (!process_inspect(&process->process, message->fields[0].number)) {
+	if (!process_inspect(&process->process, message->fields[0].number, NULL)) {
 		process_kill(&process->process);
 		return 0;
 	}

@@ -79,6 +79,7 @@ static void stop(struct supervisor *supervisor, int status)
 	supervisor->stopping = true;
 	loop->status = status;
 	gates_kill(&supervisor->gates);
+	process_kill(&supervisor->attest.child.process);
 	tunnels_each(&supervisor->tunnels, kill_relay);
 	api_stop(&supervisor->api);
 	supervisor->stop_timer.expired = on_stop_timer;
@@ -138,16 +139,22 @@ static int init_parts(struct supervisor *supervisor)
 	if (r < 0)
 		return r;
 	resolver_init(&supervisor->resolver, supervisor);
+	attest_init(&supervisor->attest, supervisor);
 	r = api_init(&supervisor->api, supervisor);
 	if (r == 0)
 		r = gates_init(&supervisor->gates, supervisor, gates_count(supervisor->options));
 	return r;
 }
 
-int supervisor_init(struct supervisor *supervisor, struct options *options)
+int supervisor_init(
+	struct supervisor *supervisor, struct options *options, const struct source *source)
 {
 	*supervisor = (struct supervisor){
 		.options = options,
+		.source = source,
+		.started_at = wall_now(),
+		.started_on = instant_now(),
+		.collateral_fd = -1,
 		.void_fd = -1,
 		.state_dir_fd = -1,
 		.state_fd = -1,
@@ -171,6 +178,7 @@ int supervisor_run(struct supervisor *supervisor)
 {
 	gates_start(&supervisor->gates);
 	child_start(&supervisor->api.child);
+	attest_start(&supervisor->attest);
 	int r = loop_run(&supervisor->loop);
 	if (r < 0) {
 		log_error("cannot go on: epoll: %s", strerror(-r));

@@ -7,6 +7,8 @@
 #pragma once
 
 #include "api_channel.h"
+#include "attest_channel.h"
+#include "components.h"
 #include "expiry.h"
 #include "gate_channel.h"
 #include "listeners.h"
@@ -31,6 +33,12 @@ struct supervisor {
 
 	// Made at start, the same until the end.
 	struct secret_hash owner_token;
+	const struct source *source; // this program was made from, borrowed
+	int64_t started_at;          // seconds since the epoch
+	struct instant started_on;
+	uint8_t config_sha256[32];    // of options_effective()
+	struct components components; // what runs
+	int collateral_fd;            // sealed memory file with the content of `collateral`
 	char boot_id[BOOT_ID_SIZE];
 	struct policy policy;
 	struct listeners listeners;
@@ -55,13 +63,15 @@ struct supervisor {
 	struct gates gates;
 	struct api api;
 	unsigned n_agents; // whose connections wait for a relay
+	struct attest attest;
 	struct tally tally;
 };
 
 // Everything up to the start of children; what is wrong is logged. OPTIONS is borrowed; a token in
-// it is wiped. There is one supervisor in a process, and it lasts as long as that. Returns 0 or a
-// negative errno.
-int supervisor_init(struct supervisor *supervisor, struct options *options);
+// it is wiped. SOURCE is borrowed. There is one supervisor in a process, and it lasts as long as
+// that. Returns 0 or a negative errno.
+int supervisor_init(
+	struct supervisor *supervisor, struct options *options, const struct source *source);
 
 // Starts the children and runs until told to stop. Returns the exit status.
 int supervisor_run(struct supervisor *supervisor);

@@ -63,6 +63,7 @@ static enum metrics_state state_of(const struct tunnel *tunnel)
 	switch (tunnel->state) {
 	case TUNNEL_LIVE: return METRICS_ACTIVE;
 	case TUNNEL_ENDING:
+	case TUNNEL_SIGNING:
 	case TUNNEL_ENDED: return METRICS_ENDING;
 	case TUNNEL_RESOLVING:
 	case TUNNEL_QUEUED:
@@ -120,6 +121,7 @@ static void add_processes(struct metrics *m, const struct supervisor *supervisor
 	m->processes[ROLE_SUPERVISOR] = 1;
 	m->processes[ROLE_API] = process_alive(&supervisor->api.child.process);
 	m->processes[ROLE_RESOLVER] = supervisor->resolver.running;
+	m->processes[ROLE_ATTESTOR] = process_alive(&supervisor->attest.child.process);
 	m->descriptors[ROLE_SUPERVISOR] = count_descriptors(limit.rlim_cur) +
 					  (supervisor->state_fd >= 0); // O_PATH: none to poll()
 	m->descriptors_max[ROLE_SUPERVISOR] = limit.rlim_cur;

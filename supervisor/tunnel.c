@@ -52,6 +52,7 @@ void tunnel_free(struct tunnel *tunnel)
 	tunnels_remove(tunnels, tunnel);
 	explicit_bzero(&tunnel->secret_hash, sizeof tunnel->secret_hash);
 	free(tunnel->config);
+	free(tunnel->receipt);
 	free(tunnel->host);
 	free(tunnel);
 }
@@ -63,6 +64,59 @@ static void give_port(struct tunnel *tunnel)
 	tunnel->listener = 0;
 }
 
+// All is known about the end: the API worker may be told.
+static void tell_end(struct tunnel *tunnel)
+{
+	struct supervisor *supervisor = tunnel->supervisor;
+
+	loop_timer_clear(&supervisor->loop, &tunnel->timer);
+	tunnel->state = TUNNEL_ENDED;
+	free(tunnel->config);
+	tunnel->config = NULL;
+	tunnels_move(&supervisor->tunnels, tunnel, LIST_ENDED);
+	api_tell(&supervisor->api);
+}
+
+static void on_receipt_late(struct loop_timer *timer)
+{
+	struct tunnel *tunnel = container_of(timer, struct tunnel, timer);
+
+	tunnel_log(tunnel, LOG_WARNING, "its end was not signed within %d ms", ATTEST_RECEIPT_MS);
+	tell_end(tunnel);
+}
+
+void tunnel_signed(
+	struct tunnel *tunnel, struct span statement, struct span signature, struct span instance)
+{
+	struct tunnel_receipt *receipt = malloc(sizeof *receipt + statement.n);
+
+	assert(tunnel->state == TUNNEL_SIGNING && tunnel->receipt == NULL);
+	if (receipt != NULL) {
+		receipt->n = statement.n;
+		memcpy(receipt->signature, signature.p, sizeof receipt->signature);
+		memcpy(receipt->instance, instance.p, sizeof receipt->instance);
+		memcpy(receipt->statement, statement.p, statement.n);
+	}
+	tunnel->receipt = receipt;
+	tell_end(tunnel);
+}
+
+// Has its receipt signed. Returns false when it can have none.
+static bool sign(struct tunnel *tunnel)
+{
+	struct supervisor *supervisor = tunnel->supervisor;
+	struct instant due = instant_add_ms(instant_now(), ATTEST_RECEIPT_MS);
+
+	tunnel->timer.expired = on_receipt_late;
+	if (!tunnel->lived || supervisor->options->attestation == ATTESTATION_OFF ||
+		loop_timer_set(&supervisor->loop, &tunnel->timer, due) < 0)
+		return false;
+	tunnel->state = TUNNEL_SIGNING;
+	tunnels_move(&supervisor->tunnels, tunnel, LIST_SIGNING);
+	attest_tell(&supervisor->attest);
+	return true;
+}
+
 void tunnel_ended(struct tunnel *tunnel)
 {
 	struct supervisor *supervisor = tunnel->supervisor;
@@ -72,16 +126,13 @@ void tunnel_ended(struct tunnel *tunnel)
 		tunnel_free(tunnel); // the API worker knows from SPAWN_FAILED
 		return;
 	}
-	tunnel->state = TUNNEL_ENDED;
 	give_port(tunnel);
-	if (tunnel->lived)
+	if (tunnel->lived) {
 		gates_route_drop(&supervisor->gates, tunnel->id);
-	free(tunnel->config);
-	tunnel->config = NULL;
-	if (tunnel->lived)
 		tunnel_log(tunnel, LOG_INFO, "%s", end_reason_name(tunnel->reason));
-	tunnels_move(&supervisor->tunnels, tunnel, LIST_ENDED);
-	api_tell(&supervisor->api);
+	}
+	if (!sign(tunnel))
+		tell_end(tunnel);
 }
 
 void tunnel_end(struct tunnel *tunnel, enum end_reason reason)

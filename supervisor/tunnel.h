@@ -26,6 +26,7 @@ enum tunnel_state {
 	TUNNEL_LIVE,
 	TUNNEL_CRASHED, // waits a little before it gets the next relay
 	TUNNEL_ENDING,  // relay killed, not reaped
+	TUNNEL_SIGNING, // relay reaped; waits for its receipt
 	TUNNEL_ENDED,   // waits for the API worker's acknowledgement
 	TUNNEL_STATES
 };
@@ -44,7 +45,15 @@ enum {
 enum { COUNTER_OPEN = 1, COUNTER_AGENTS = 6 };
 
 // Which list of struct tunnels a tunnel is in.
-enum tunnel_list { LIST_NONE, LIST_LIVING, LIST_ENDED, LISTS };
+enum tunnel_list { LIST_NONE, LIST_LIVING, LIST_SIGNING, LIST_ENDED, LISTS };
+
+// What was signed when it ended.
+struct tunnel_receipt {
+	uint8_t signature[64];
+	uint8_t instance[32]; // SHA-256 of the instance statement that certifies the key
+	size_t n;
+	char statement[];
+};
 
 struct tunnel {
 	struct supervisor *supervisor;
@@ -58,7 +67,7 @@ struct tunnel {
 	enum tunnel_state state;
 	bool lived; // has been live: the API worker was told SPAWNED
 
-	// Settings. CONFIG is NULL once the tunnel has ended.
+	// Settings. CONFIG is NULL once the tunnel has ended and its receipt is signed.
 	uint8_t *config;
 	size_t config_size;
 	bool config_due;           // the relay has an older one
@@ -85,7 +94,9 @@ struct tunnel {
 
 	// Relay.
 	struct process relay;
-	bool starting;         // counted among those on their way to READY
+	struct inspect_report relay_report; // what was seen of the last one that was sealed
+	bool relay_landlock;                // its word
+	bool starting;                      // counted among those on their way to READY
 	int visitors_fd;       // sending end of the channel from the gates, a spare; -1: none
 	struct counters *page; // shared by the relay, read-only here; NULL: none
 	uint64_t counters[COUNTERS_N]; // as last seen, and what the next relay starts from
@@ -97,7 +108,8 @@ struct tunnel {
 	// End.
 	struct expiry_item expiry;
 	enum end_reason reason;
-	uint32_t told; // the snapshot it has been part of
+	struct tunnel_receipt *receipt; // NULL: none
+	uint32_t told;                  // the snapshot it has been part of
 };
 
 // What SPAWN asks for, validated and capped.
@@ -134,12 +146,17 @@ void tunnel_fail(struct tunnel *tunnel, enum code code, const char *format, ...)
 // Frees a tunnel that has ended and has no process.
 void tunnel_free(struct tunnel *tunnel);
 
+// From the attestor: the receipt of a tunnel that is TUNNEL_SIGNING. All spans are copied.
+void tunnel_signed(
+	struct tunnel *tunnel, struct span statement, struct span signature, struct span instance);
+
 // The counters as they are now.
 void tunnel_counters(const struct tunnel *tunnel, uint64_t counters[COUNTERS_N]);
 
 static inline bool tunnel_over(const struct tunnel *tunnel)
 {
-	return tunnel->state == TUNNEL_ENDING || tunnel->state == TUNNEL_ENDED;
+	return tunnel->state == TUNNEL_ENDING || tunnel->state == TUNNEL_SIGNING ||
+	       tunnel->state == TUNNEL_ENDED;
 }
 
 // A line about this tunnel.

@@ -8,6 +8,7 @@
 #include "origins.h"
 #include "relay_channel.h"
 #include "request_lines.h"
+#include "seal.h"
 #include "spawn.h"
 #include "supervisor.h"
 
@@ -121,6 +122,7 @@ static void relay_over(struct tunnel *tunnel)
 	case TUNNEL_RESOLVING:
 	case TUNNEL_QUEUED:
 	case TUNNEL_CRASHED:
+	case TUNNEL_SIGNING:
 	case TUNNEL_ENDED:
 	case TUNNEL_STATES: assert(false); // they have no relay
 	}
@@ -297,11 +299,12 @@ int tunnel_on_ready(struct ipc_channel *channel, struct ipc_message *message)
 	channel->phase = PHASE_RUN;
 	if (tunnel->state != TUNNEL_STARTING)
 		return 0; // has been ended meanwhile
-	if (!process_inspect(&tunnel->relay, message->fields[0].number) ||
+	if (!process_inspect(&tunnel->relay, message->fields[0].number, &tunnel->relay_report) ||
 		set_up(tunnel, end) != 0 || (first && come_alive(tunnel, end) < 0)) {
 		process_kill(&tunnel->relay);
 		return 0;
 	}
+	tunnel->relay_landlock = message->fields[0].number & SEAL_LANDLOCK;
 	loop_timer_clear(channel->loop, &tunnel->timer);
 	tunnel->starting = false;
 	tunnels_start_over(&supervisor->tunnels);

@@ -10,7 +10,7 @@ import resource
 import threading
 import time
 
-ROLES = ("tunneld", "tunneld-gate", "tunneld-api", "tunneld-relay", "tunneld-resolve")
+ROLES = ("tunneld", "tunneld-gate", "tunneld-api", "tunneld-relay", "tunneld-resolve", "tunneld-attest")
 ROOT = os.geteuid() == 0
 LIMITS = {"NOFILE": "Max open files", "DATA": "Max data size", "FSIZE": "Max file size"}
 

@@ -16,7 +16,8 @@ from support.daemon import program
 
 TOP = pathlib.Path(__file__).parents[2]
 SCRIPT = TOP / "scripts" / "source-hash"
-NAMES = ("tunneld", "tunneld-gate", "tunneld-api", "tunneld-relay", "tunneld-resolve")
+NAMES = ("tunneld", "tunneld-gate", "tunneld-api", "tunneld-relay", "tunneld-resolve",
+         "tunneld-attest")
 
 pytestmark = pytest.mark.skipif(not SCRIPT.exists(), reason="the source tree is not here")
 

@@ -25,6 +25,7 @@ static const char *const role_names[ROLES] = {
 	[ROLE_API] = "API worker",
 	[ROLE_RELAY] = "relay",
 	[ROLE_RESOLVER] = "resolver",
+	[ROLE_ATTESTOR] = "attestor",
 };
 
 enum { SUP = 1 << ROLE_SUPERVISOR, CHILDREN = ((1 << ROLES) - 1) & ~SUP };
@@ -41,6 +42,7 @@ static const struct group {
 	{SUP | 1 << ROLE_RELAY, "Supervisor and relays"},
 	{SUP | 1 << ROLE_API, "Supervisor and API worker"},
 	{SUP | 1 << ROLE_RESOLVER, "Supervisor and resolver"},
+	{SUP | 1 << ROLE_ATTESTOR, "Supervisor and attestor"},
 	{1 << ROLE_GATE | 1 << ROLE_API | 1 << ROLE_RELAY, "Gates to API worker and relays"},
 };
 

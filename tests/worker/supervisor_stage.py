@@ -27,7 +27,7 @@ import msgpack
 from child import MSG, SETTLE, Channel, Message, readable
 from support import daemon, proc, wire
 
-PROGRAMS = {role: f"tunneld-{role}" for role in ("gate", "api", "relay", "resolve")}
+PROGRAMS = {role: f"tunneld-{role}" for role in ("gate", "api", "relay", "resolve", "attest")}
 MARK = b"LIAR-SOCKET:"
 REACHED = 31  # what READY claims: everything
 EXPIRED, REVOKED, EXHAUSTED, FAILED = 1, 2, 3, 4
@@ -249,7 +249,8 @@ class Worker(Played):
         return Relay.visitor(self)
 
 
-KINDS = {"gate": Gate, "api": Worker, "relay": Relay, "resolve": Resolver}
+KINDS = {"gate": Gate, "api": Worker, "relay": Relay, "resolve": Resolver,
+         "attest": Played}
 
 
 class Stage(daemon.Daemon):
@@ -257,7 +258,8 @@ class Stage(daemon.Daemon):
 
     def __init__(self, *roles, **options):
         # One gate: with two, the second may not be there yet when the first serves already.
-        super().__init__(**{"gates": 1} | options)
+        # No attestor: what it has workers told comes at any time. Tests of it switch it on.
+        super().__init__(**{"gates": 1, "attestation": "off"} | options)
         self.allowed_in_log = "protocol violation"
         self.folder.chmod(0o755)
         self._programs(roles)

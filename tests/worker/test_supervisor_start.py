@@ -50,7 +50,7 @@ class TestStart:
                 boot_id = file.read().strip()
             assert worker.origins[1:] == ["https://tunnels.example.org", "", "", False]
             assert worker.told[2:] == [boot_id, 7, 50, 40, 8, 9, 10, 30, 11, 13, 0, 12, 14, 256, 10_000,
-                                       10_000, 15]
+                                       10_000, 15, 3]
 
     def test_whose_word_is_taken(self):
         with Stage("api", trusted_proxies="10.0.0.0/8,fd00::/8") as stage:

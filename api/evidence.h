@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+//
+// The evidence as the API worker has it: the document that certifies the instance key, told by the
+// supervisor piece by piece, and what is signed with a visitor's nonce, asked for one by one. The
+// worker puts documents together and can leave out or spoil what it passes on; it cannot make any
+// of it, which is what signatures are for.
+
+#pragma once
+
+#include "ipc.h"
+#include "request.h"
+#include "secret.h"
+
+struct connection;
+struct worker;
+
+// What CERTIFICATE says.
+struct certificate {
+	char *document; // JSON; NULL: there is none
+	size_t size, have;
+	size_t tail; // from here on it is the end of other documents
+	bool quoted;
+	struct secret_hash instance; // SHA-256 of the instance statement
+};
+
+struct evidence {
+	struct certificate certificate, incoming;
+};
+
+void evidence_deinit(struct evidence *evidence);
+
+// Handler of CERTIFICATE. *CHANGED: there is another one now.
+int evidence_on_certificate(
+	struct evidence *evidence, const struct ipc_message *message, bool *changed);
+
+static inline struct span evidence_document(const struct evidence *evidence)
+{
+	return (struct span){evidence->certificate.document, evidence->certificate.size};
+}
+
+static inline struct span evidence_tail(const struct evidence *evidence)
+{
+	const struct certificate *certificate = &evidence->certificate;
+	return (struct span){
+		certificate->document + certificate->tail, certificate->size - certificate->tail};
+}
+
+// Appends the beginning of a document, up to where the certificate's tail goes on.
+int evidence_statement(
+	struct buf *out, struct span statement, const uint8_t signature[64]) WARN_UNUSED;
+
+// ---- one question (evidence_question.c)
+
+// Answers with a statement about tunnel ID with NONCE (ID of NULL: about the instance, without one)
+// and, if FRESH, a quote about NONCE; or what stands against it. CONNECTION waits meanwhile.
+void evidence_ask(struct worker *worker, struct connection *connection, const char *id,
+	struct span nonce, bool fresh);
+
+// Field lines that let scripts of any page read the answer: there is nothing in it that is not
+// public.
+#define EVIDENCE_FIELDS                      \
+	"Access-Control-Allow-Origin: *\r\n" \
+	"Access-Control-Expose-Headers: Retry-After, Tunnel-Error\r\n"

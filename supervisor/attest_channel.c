@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+
+#include "attest_channel.h"
+
+#include "guest_socket.h"
+#include "source.h"
+#include "spawn.h"
+#include "supervisor.h"
+
+enum {
+	COLLATERAL_FD = 4,
+	QUEUE_MAX = 256 * 1024,
+	BEHIND = 64 * 1024, // bytes waiting for it with which no more is asked on behalf of others
+	GUESTS_A_SECOND = 20,
+	GUESTS_BURST = 50,
+};
+
+static struct attest *attest_of(struct ipc_channel *channel)
+{
+	struct process *process = container_of(channel, struct process, control);
+	struct child *child = container_of(process, struct child, process);
+	return container_of(child, struct attest, child);
+}
+
+// ---- asking for signatures
+
+// What a tunnel is right now, to be signed: with NONCE for an API worker (ASKER), else a receipt.
+static int send_state(struct attest *attest, const struct tunnel *tunnel, uint64_t request,
+	uint32_t asker, struct span nonce)
+{
+	const struct inspect_report *relay = &tunnel->relay_report;
+	int64_t age_us = instant_diff_us(instant_now(), tunnel->born);
+	uint64_t counters[COUNTERS_N];
+	struct wire_value fields[11 + COUNTERS_N] = {
+		wire_uint(request),
+		wire_uint(asker),
+		wire_bin(nonce.p, nonce.n),
+		wire_uint(tunnel->reason),
+		wire_uint((uint64_t)MAX(0, age_us) / 1000),
+		wire_bin(tunnel->config, tunnel->config_size),
+		wire_uint(relay->uid[1]),
+		wire_uint(MIN(relay->seccomp, 2u)),
+		wire_bool(relay->no_new_privs),
+		wire_uint(relay->cap_permitted | relay->cap_effective | relay->cap_inheritable |
+			  relay->cap_ambient),
+		wire_bool(tunnel->relay_landlock),
+	};
+
+	tunnel_counters(tunnel, counters);
+	for (size_t i = 0; i < COUNTERS_N; i++)
+		fields[11 + i] = wire_uint(counters[i]);
+	return ipc_send(&attest->child.process.control, MSG_STATE, -1, fields, ARRAY_SIZE(fields));
+}
+
+static bool is_behind(const struct attest *attest)
+{
+	return !child_ready(&attest->child) || attest->child.process.control.queued > BEHIND;
+}
+
+enum code attest_statement(struct attest *attest, const struct tunnel *tunnel, uint32_t epoch,
+	uint64_t request, struct span nonce)
+{
+	if (attest->child.supervisor->options->attestation == ATTESTATION_OFF)
+		return CODE_NOT_FOUND;
+	if (is_behind(attest) || send_state(attest, tunnel, request, epoch, nonce) != IPC_SENT)
+		return CODE_DRAINING;
+	return CODE_NONE;
+}
+
+enum code attest_fresh(struct attest *attest, uint32_t epoch, uint64_t request, struct span nonce)
+{
+	if (attest->child.supervisor->options->attestation == ATTESTATION_OFF)
+		return CODE_NOT_FOUND;
+	if (is_behind(attest) ||
+		ipc_post(&attest->child.process.control, MSG_FRESH, -1, wire_uint(request),
+			wire_uint(epoch), wire_bin(nonce.p, nonce.n)) != IPC_SENT)
+		return CODE_DRAINING;
+	return CODE_NONE;
+}
+
+// Nothing is queued for one that is behind: it will be asked from the list.
+void attest_tell(struct attest *attest)
+{
+	struct ipc_channel *control = &attest->child.process.control;
+
+	if (!child_ready(&attest->child))
+		return;
+	while (attest->signing.next != NULL && ipc_open(control) && control->queued == 0) {
+		struct tunnel *tunnel = attest->signing.next;
+		if (send_state(attest, tunnel, 0, 0, (struct span){"", 0}) != IPC_SENT)
+			break;
+		attest->signing.next = TAILQ_NEXT(tunnel, link);
+	}
+	if (attest->signing.next != NULL && ipc_open(control))
+		ipc_want_writable(control);
+}
+
+static void on_writable(struct ipc_channel *channel)
+{
+	attest_tell(attest_of(channel));
+}
+
+static int on_stated(struct ipc_channel *channel, struct ipc_message *message)
+{
+	struct attest *attest = attest_of(channel);
+	struct supervisor *supervisor = attest->child.supervisor;
+	const struct wire_value *f = message->fields;
+	uint32_t asker = (uint32_t)f[1].number;
+
+	if (asker != 0) {
+		// Nobody could verify one whose certificate has not been told yet.
+		bool known = attest->certificate.bytes != NULL &&
+			     memcmp(attest->certificate.instance, f[5].bytes.p,
+				     sizeof attest->certificate.instance) == 0;
+		api_statement(&supervisor->api, asker, f[0].number,
+			known ? CODE_NONE : CODE_DRAINING, f[3].bytes, f[4].bytes);
+		return 0;
+	}
+	struct tunnel *tunnel = tunnels_find(&supervisor->tunnels, f[2].bytes);
+	if (tunnel != NULL && tunnel->state == TUNNEL_SIGNING)
+		tunnel_signed(tunnel, f[3].bytes, f[4].bytes, f[5].bytes);
+	return 0;
+}
+
+static int on_quoted(struct ipc_channel *channel, struct ipc_message *message)
+{
+	struct attest *attest = attest_of(channel);
+
+	api_fresh_quote(&attest->child.supervisor->api, (uint32_t)message->fields[1].number,
+		message->fields[0].number, message->fields + 2);
+	return 0;
+}
+
+// ---- the certificate
+
+static void certificate_drop(struct attest_certificate *certificate)
+{
+	free(certificate->bytes);
+	*certificate = (struct attest_certificate){0};
+}
+
+// Returns 0, -EBADMSG for a first piece that cannot be one, or -ENOMEM.
+static int certificate_begin(struct attest_certificate *incoming, const struct wire_value *f)
+{
+	certificate_drop(incoming);
+	if (f[2].number > f[1].number)
+		return -EBADMSG;
+	incoming->bytes = malloc(f[1].number);
+	if (incoming->bytes == NULL)
+		return -ENOMEM;
+	incoming->size = f[1].number;
+	incoming->tail = f[2].number;
+	incoming->quoted = f[3].number;
+	memcpy(incoming->instance, f[4].bytes.p, sizeof incoming->instance);
+	return 0;
+}
+
+static int on_certified(struct ipc_channel *channel, struct ipc_message *message)
+{
+	struct attest *attest = attest_of(channel);
+	struct attest_certificate *incoming = &attest->incoming;
+	const struct wire_value *f = message->fields;
+	struct span piece = f[5].bytes;
+
+	if (f[0].number == 0) {
+		int r = certificate_begin(incoming, f);
+		if (r < 0)
+			return r == -ENOMEM ? 0 : r;
+	}
+	if (incoming->bytes == NULL) // the rest of one there was no memory for
+		return 0;
+	if (f[0].number != incoming->have || f[1].number != incoming->size ||
+		piece.n > incoming->size - incoming->have)
+		return -EBADMSG;
+	memcpy(incoming->bytes + incoming->have, piece.p, piece.n);
+	incoming->have += piece.n;
+	if (incoming->have < incoming->size)
+		return 0;
+	certificate_drop(&attest->certificate);
+	attest->certificate = *incoming;
+	*incoming = (struct attest_certificate){0};
+	api_certificate_changed(&attest->child.supervisor->api);
+	return 0;
+}
+
+// ---- the guest service
+
+static int on_guest_wanted(struct ipc_channel *channel, struct ipc_message *message)
+{
+	struct attest *attest = attest_of(channel);
+	const char *path = attest->child.supervisor->options->dstack_socket;
+	CLEANUP(close_p) int fd = -1;
+	bool old = false;
+	uint64_t dropped;
+
+	if (log_limit_pass_rate(
+		    &attest->guests, instant_now(), GUESTS_A_SECOND, GUESTS_BURST, &dropped))
+		fd = guest_socket_connect(path, &old);
+	if (fd >= 0)
+		ipc_post(channel, MSG_GUEST, fd, wire_bool(old));
+	else
+		ipc_send(channel, MSG_GUEST_FAILED, -1, NULL, 0);
+	return 0;
+}
+
+// ---- life
+
+static const struct ipc_handling handling[] = {
+	{MSG_READY, child_on_ready},
+	{MSG_LOG, process_on_log},
+	{MSG_STATED, on_stated},
+	{MSG_QUOTED, on_quoted},
+	{MSG_CERTIFIED, on_certified},
+	{MSG_GUEST_WANTED, on_guest_wanted},
+};
+
+static const struct ipc_handlers handlers = {
+	.self = ROLE_SUPERVISOR,
+	.peer = ROLE_ATTESTOR,
+	.table = handling,
+	.n = ARRAY_SIZE(handling),
+};
+
+static void describe(struct child *child, struct process_request *request)
+{
+	struct supervisor *supervisor = child->supervisor;
+	static struct spawn_fd fds[1];
+
+	fds[0] = (struct spawn_fd){supervisor->collateral_fd, COLLATERAL_FD};
+	request->role = ROLE_ATTESTOR;
+	request->handlers = &handlers;
+	request->queue_max = QUEUE_MAX;
+	request->uid = supervisor_uid(supervisor, UID_ATTEST);
+	request->root_fd = supervisor->void_fd;
+	request->fds = fds;
+	request->n_fds = ARRAY_SIZE(fds);
+}
+
+static int tell_facts(struct child *child)
+{
+	const struct supervisor *supervisor = child->supervisor;
+	struct ipc_channel *control = &child->process.control;
+	const struct source *source = supervisor->source;
+	uint8_t components[COMPONENTS_TEXT_MAX];
+	size_t n = components_encode(&supervisor->components, components, sizeof components);
+	int r = ipc_post(control, MSG_ATTEST_SETUP, -1, wire_str(span_of(source->version)),
+		wire_str(span_of(source->commit)), wire_str(span_of(source->tree_sha256)),
+		wire_bin(supervisor->config_sha256, sizeof supervisor->config_sha256),
+		wire_uint((uint64_t)supervisor->started_at),
+		wire_uint((uint64_t)supervisor->started_on.us),
+		wire_uint(supervisor->options->fresh_rate), wire_bin(components, n));
+
+	if (r != IPC_SENT)
+		return r;
+	return ipc_post(control, MSG_TLS_KEYS, -1, wire_bin("", 0));
+}
+
+static int ready(struct child *child)
+{
+	struct attest *attest = container_of(child, struct attest, child);
+	int r = tell_facts(child);
+
+	if (r != IPC_SENT)
+		return r;
+	child->process.control.writable = on_writable;
+	tunnels_cursor_start(&child->supervisor->tunnels, &attest->signing, LIST_SIGNING);
+	attest_tell(attest);
+	return r;
+}
+
+static void gone(struct child *child)
+{
+	certificate_drop(&container_of(child, struct attest, child)->incoming);
+}
+
+static const struct child_kind kind = {.describe = describe, .ready = ready, .gone = gone};
+
+void attest_init(struct attest *attest, struct supervisor *supervisor)
+{
+	*attest = (struct attest){0};
+	child_init(&attest->child, supervisor, &kind);
+	tunnels_cursor_init(&supervisor->tunnels, &attest->signing, LIST_SIGNING);
+}
+
+void attest_start(struct attest *attest)
+{
+	if (attest->child.supervisor->options->attestation != ATTESTATION_OFF)
+		child_start(&attest->child);
+}

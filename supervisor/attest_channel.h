@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+//
+// The attestor: told what runs and which settings tunnels have, from here and nowhere else, so that
+// no other process has a say in what it signs. The document that certifies its key is kept here for
+// API workers, and goes on being served while the attestor is replaced.
+
+#pragma once
+
+#include "child.h"
+#include "code.h"
+#include "tunnels.h"
+
+enum {
+	ATTEST_RECEIPT_MS = 5000, // longest wait of a tunnel's end for its receipt
+};
+
+// What CERTIFIED says.
+struct attest_certificate {
+	uint8_t *bytes;    // NULL: there is none
+	size_t size, have; // have < size: still being told
+	size_t tail;
+	bool quoted;
+	uint8_t instance[32];
+};
+
+struct attest {
+	struct child child;
+	struct attest_certificate certificate, incoming;
+	struct tunnels_cursor signing; // the next tunnel that needs a receipt
+	struct log_limit guests;       // connections to the guest service
+};
+
+void attest_init(struct attest *attest, struct supervisor *supervisor);
+// Starts it, unless attestation = off.
+void attest_start(struct attest *attest);
+
+// Asks for a statement about a tunnel that is live, with a NONCE of NONCE_MIN to NONCE_MAX bytes,
+// for the API worker of EPOCH; api_statement() follows. Returns CODE_NONE, or why not.
+enum code attest_statement(struct attest *attest, const struct tunnel *tunnel, uint32_t epoch,
+	uint64_t request, struct span nonce);
+// Asks for a quote about NONCE; api_fresh_quote() follows. Returns CODE_NONE, or why not.
+enum code attest_fresh(struct attest *attest, uint32_t epoch, uint64_t request, struct span nonce);
+
+// Has receipts signed for tunnels in LIST_SIGNING; tunnel_signed() follows for each.
+void attest_tell(struct attest *attest);
