@@ -3,8 +3,8 @@
 
 #include "bundle.h"
 
-#include "bytes.h"
 #include "clock.h"
+#include "file.h"
 #include "hex.h"
 #include "json_read.h"
 #include "verify_inputs.h"
@@ -25,12 +25,9 @@ static int write_file(int folder, const char *name, struct span bytes)
 		openat(folder, making, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
 	if (fd < 0)
 		return -errno;
-	while (bytes.n > 0) {
-		ssize_t n = write(fd, bytes.p, bytes.n);
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		bytes_take(&bytes, n > 0 ? (size_t)n : 0, NULL);
-	}
+	int r = file_write(fd, bytes.p, bytes.n);
+	if (r < 0)
+		return r;
 	return renameat(folder, making, folder, name) == 0 ? 0 : -errno;
 }
 

@@ -7,6 +7,7 @@
 #include "certificates.h"
 #include "clock.h"
 #include "crypto.h"
+#include "file.h"
 #include "hex.h"
 #include "json_read.h"
 #include "utc_time.h"
@@ -18,33 +19,20 @@ enum { KEY_FILE_MAX = 64 << 10 };
 
 // ---- files
 
-static int read_fd(int fd, char *bytes, size_t size, size_t *n)
-{
-	*n = 0;
-	while (*n < size) {
-		ssize_t r = read(fd, bytes + *n, size - *n);
-		if (r < 0 && errno != EINTR)
-			return -errno;
-		if (r == 0)
-			return 0;
-		*n += r > 0 ? (size_t)r : 0;
-	}
-	return -EFBIG;
-}
-
 int verify_file_read(
 	char **ret, struct span *bytes, const char *path, size_t max, struct failure *failure)
 {
 	CLEANUP(close_p) int fd = open(path, O_RDONLY | O_CLOEXEC);
-	size_t n = 0;
 	char *text = fd >= 0 ? malloc(max + 1) : NULL;
-	int r = fd < 0 ? -errno : text == NULL ? -ENOMEM : read_fd(fd, text, max + 1, &n);
-	if (r < 0) {
+	ssize_t n = fd < 0 ? -errno : text == NULL ? -ENOMEM : file_read(fd, text, max + 1);
+	if (n > (ssize_t)max)
+		n = -EFBIG;
+	if (n < 0) {
 		free(text);
-		return failure_set(failure, EXIT_CODE_USAGE, "%s: %s", path, strerror(-r));
+		return failure_set(failure, EXIT_CODE_USAGE, "%s: %s", path, strerror((int)-n));
 	}
 	*ret = text;
-	*bytes = (struct span){text, n};
+	*bytes = (struct span){text, (size_t)n};
 	return 0;
 }
 

@@ -112,6 +112,12 @@ def another_module_signer(case):
 
 
 @fault("tcb")
+def module_attribute_outside_the_mask(case):
+    case.quote.td["seam_attributes"] = b"\1" + bytes(7)
+    case.collateral.tcb_info["tdxModuleIdentities"][0]["attributesMask"] = "FE" + "FF" * 7
+
+
+@fault("tcb")
 def module_attributes(case):
     case.quote.td["seam_attributes"] = b"\1" + bytes(7)
 
@@ -147,6 +153,11 @@ def event_renamed(case):
 @fault("rtmr3_replay", "boot_events", "compose_hash")
 def compose_hash_changed_digest_kept(case):
     case.log[6] = case.log[6] | {"event_payload": "11" * 31}
+
+
+@fault("rtmr3_replay")
+def digest_that_is_not_of_its_event(case):
+    case.log[5] = case.log[5] | {"digest": "00" * 48}
 
 
 @fault("rtmr3_replay", "compose_hash")

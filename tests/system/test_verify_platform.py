@@ -32,6 +32,7 @@ CHAINS = {
     "extension is no DER": ({"pck": {"extension": b"\x30\x80"}}, ["sgx_extension"]),
     "extension without FMSPC": ({"platform": {"leave_out": (4,)}}, ["sgx_extension"]),
     "extension without versions": ({"platform": {"leave_out": (2,)}}, ["sgx_extension"]),
+    "fifteen components": ({"platform": {"components": (5,) * 15, "cpusvn": bytes(16)}}, ["sgx_extension"]),
     "component beyond a byte": ({"platform": {"components": (256,) * 16, "cpusvn": bytes(16)}}, ["sgx_extension"]),
     "seventeen components": ({"platform": {"components": (5,) * 17, "cpusvn": bytes(16)}}, ["sgx_extension"]),
     "long CPUSVN": ({"platform": {"cpusvn": bytes(17)}}, ["sgx_extension"]),

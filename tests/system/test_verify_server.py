@@ -74,6 +74,25 @@ def test_fresh(instance, verifier):
         assert outcome(verify(verifier, server, "--fresh")) == ("rejected", ["fresh"], 6)
 
 
+def test_fresh_quote_of_another_machine(instance, verifier):
+    other = Instance(_pki)
+    other.key, other.statement = instance.key, instance.statement
+    other.log = [tdx.event("x", imr=0, type=4) | {"digest": "11" * 48}] + instance.log
+    with EvidenceServer(instance, change=lambda document, query: document | {"fresh": other.fresh(query["nonce"])}) as server:
+        found = verify(verifier, server, "--fresh", policy=instance.policy())
+        assert outcome(found) == ("rejected", ["fresh"], 6)
+        policy = instance.policy(measurements=instance.policy()["measurements"] + other.policy()["measurements"])
+        found = verify(verifier, server, "--fresh", policy=policy)
+        assert outcome(found) == ("rejected", ["fresh"], 6) and "another machine" in found["reasons"]["fresh"]
+
+
+def test_two_instance_statements(instance, verifier):
+    def change(document, query):
+        return instance.sign(instance.statement | {"started_at": tdx.TIME}) | {"instance": document["instance"]}
+    with EvidenceServer(instance, change=change) as server:
+        assert outcome(verify(verifier, server, url=server.origin)) == ("rejected", ["instance"], 6)
+
+
 def test_built_in_root(instance, tmp_path):
     with EvidenceServer(instance) as server:
         found = verify(Verifier(tmp_path), server)
