@@ -42,14 +42,14 @@ static bool read_statement(
 	struct envelope_statement *statement, const json_t *object, struct why *why)
 {
 	struct span encoded = json_member_text(object, "statement");
-	statement->text = malloc(STATEMENT_MAX);
+	statement->text = malloc(ENVELOPE_STATEMENT_MAX);
 	int n = statement->text != NULL && encoded.p != NULL
-			? base64_decode(statement->text, STATEMENT_MAX, encoded)
+			? base64_decode(statement->text, ENVELOPE_STATEMENT_MAX, encoded)
 			: -EINVAL;
 	if (n < 0)
 		return why_not(why, "there is no statement in base64");
 	statement->bytes = (struct span){statement->text, (size_t)n};
-	statement->json = json_read(statement->bytes, STATEMENT_MAX);
+	statement->json = json_read(statement->bytes, ENVELOPE_STATEMENT_MAX);
 	return json_is_object(statement->json) || why_not(why, "a statement is no JSON object");
 }
 
