@@ -16,5 +16,5 @@ struct why {
 	char text[WHY_SIZE];
 };
 
-// Writes the reason (control characters as '?') and returns false.
+// Writes the reason, as UTF-8 without control characters, and returns false.
 bool why_not(struct why *why, const char *format, ...) PRINTF(2, 3);

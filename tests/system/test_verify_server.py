@@ -157,6 +157,8 @@ LIES = {
     "compose text absent": (lambda i, d: within(d, app_compose=None), ["compose_hash"]),
     "no TEE": (lambda i, d: within(d, quote=None, quote_state="no guest service") | {"tee": None}, ["tee"]),
     "no document": (lambda i, d: {"instance": {}}, ["instance"]),
+    "a state in many words": (lambda i, d: within(d, quote=None, quote_state="\u00e9" * 60 + "x") | {"tee": None}, ["tee"]),
+    "and cut elsewhere": (lambda i, d: within(d, quote=None, quote_state="x" + "\u00e9" * 60) | {"tee": None}, ["tee"]),
     "an array": (lambda i, d: [], ["instance"]),
     "a type of tomorrow": (lambda i, d: resigned(i, d, type="tunneld-tunnel/2"), ["instance"]),
 }
