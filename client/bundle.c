@@ -7,6 +7,7 @@
 #include "file.h"
 #include "hex.h"
 #include "json_read.h"
+#include "policy_draft.h"
 #include "verify_inputs.h"
 
 #include <fcntl.h>
@@ -81,9 +82,13 @@ static int write_parts(int folder, const struct envelope *envelope)
 	return r;
 }
 
-int bundle_save(const char *folder, const char *url, struct span document,
-	const struct envelope *envelope, const struct envelope_question *question,
-	struct failure *failure)
+static int write_draft(int folder, const struct bundle_parts *parts)
+{
+	CLEANUP(json_p) json_t *draft = policy_draft(parts->verification, parts->envelope);
+	return write_json(folder, "policy-seen.json", draft);
+}
+
+int bundle_save(const char *folder, const struct bundle_parts *parts, struct failure *failure)
 {
 	int r = mkdir(folder, 0777) == 0 || errno == EEXIST ? 0 : -errno;
 	CLEANUP(close_p)
@@ -91,11 +96,13 @@ int bundle_save(const char *folder, const char *url, struct span document,
 	if (r == 0 && fd < 0)
 		r = -errno;
 	if (r == 0)
-		r = write_file(fd, "evidence.json", document);
+		r = write_file(fd, "evidence.json", parts->document);
 	if (r == 0)
-		r = write_question(fd, url, question);
+		r = write_question(fd, parts->url, parts->question);
 	if (r == 0)
-		r = write_parts(fd, envelope);
+		r = write_parts(fd, parts->envelope);
+	if (r == 0)
+		r = write_draft(fd, parts);
 	return r == 0 || r == -ENOMEM ? r
 				      : failure_set(failure, EXIT_CODE_OTHER,
 						"%s cannot be written: %s", folder, strerror(-r));

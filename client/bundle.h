@@ -7,6 +7,7 @@
 //     evidence.json     the document, byte for byte
 //     question.json     {"type":"tunneld-question/1","url":TEXT,"asked_at":TIME,"tunnel":ID|null,
 //                       "nonce":HEX|null,"spki_sha256":HEX|null,"fresh":BOOL}
+//     policy-seen.json  a policy that would accept it: to be compared before it is used
 //     quote.bin, event-log.json, app-compose.json, collateral.json, instance.json, statement.json
 
 #pragma once
@@ -24,9 +25,15 @@ struct bundle {
 
 // Writes the folder, which is made if it is not there; files in it are replaced. Returns 0,
 // EXIT_CODE_OTHER with its sentence, or a negative errno.
-int bundle_save(const char *folder, const char *url, struct span document,
-	const struct envelope *envelope, const struct envelope_question *question,
-	struct failure *failure) WARN_UNUSED;
+struct bundle_parts {
+	const char *url;
+	struct span document;
+	const struct envelope *envelope;
+	const struct envelope_question *question;
+	const struct verification *verification;
+};
+int bundle_save(
+	const char *folder, const struct bundle_parts *parts, struct failure *failure) WARN_UNUSED;
 
 // Reads it. Returns 0, EXIT_CODE_USAGE with its sentence, or a negative errno; bundle_deinit() is
 // needed in any case.

@@ -169,9 +169,15 @@ static int judge_answer(const struct verify_inputs *inputs, const struct invocat
 	verification_init(&v);
 	verify_inputs_apply(inputs, &v);
 	inquiry_verify(inquiry, &v, &envelope, &hold);
+	const struct bundle_parts parts = {
+		.url = invocation->operands[0],
+		.document = inquiry->document,
+		.envelope = &envelope,
+		.question = &inquiry->question,
+		.verification = &v,
+	};
 	if (folder != NULL)
-		r = bundle_save(folder, invocation->operands[0], inquiry->document, &envelope,
-			&inquiry->question, failure);
+		r = bundle_save(folder, &parts, failure);
 	return r != 0 ? r : end(&v, invocation);
 }
 

@@ -100,8 +100,8 @@ def test_save_replaces_what_was_saved(run, tmp_path):
         for _ in range(2):
             assert run(server.url, "--save", "kept")[0] == NOT_ATTESTED
     kept = sorted(path.name for path in (tmp_path / "kept").iterdir())
-    assert kept == ["app-compose.json", "collateral.json", "event-log.json", "evidence.json", "instance.json", "question.json",
-                    "quote.bin", "statement.json"]
+    assert kept == ["app-compose.json", "collateral.json", "event-log.json", "evidence.json", "instance.json",
+                    "policy-seen.json", "question.json", "quote.bin", "statement.json"]
     assert json.loads((tmp_path / "kept/question.json").read_text())["tunnel"] == TUNNEL
 
 
@@ -113,8 +113,10 @@ def test_policy_from_what_was_saved(run, tmp_path):
         status, out, _ = run(*options, "--save", "kept")
         seen = json.loads(out)
         assert (status, seen["failed_checks"]) == (NOT_ATTESTED, ["measurements", "app"])
-        (tmp_path / "policy.json").write_text(json.dumps({
-            "type": "tunneld-policy/1", "app_compose": [tdx.sha256((tmp_path / "kept/app-compose.json").read_bytes()).hex()],
-            "measurements": [{name: seen[name] for name in ("mr_td", "rtmr0", "rtmr1", "rtmr2")}]}))
+        policy = json.loads((tmp_path / "kept/policy-seen.json").read_text())
+        assert policy["measurements"] == [{name: seen[name] for name in ("mr_td", "rtmr0", "rtmr1", "rtmr2")}]
+        assert policy["app_compose"] == [tdx.sha256((tmp_path / "kept/app-compose.json").read_bytes()).hex()]
+        assert policy["components"] == {"tunneld-relay": [instance.relay]} and policy["source"] == ["dd" * 32]
+        (tmp_path / "policy.json").write_text(json.dumps(policy))
         status, out, _ = run(*options, "--policy", "policy.json")
         assert (status, json.loads(out)["verdict"]) == (PASSED, "UpToDate")
