@@ -14,6 +14,8 @@ import pytest
 from support import proc
 from support.daemon import SANITIZED, Daemon
 
+pytestmark = pytest.mark.usefixtures("mode")
+
 SLOW_HEADS = 1500
 SERVED_S = 3 if SANITIZED else 1  # for one request of somebody else, on a busy machine
 
@@ -110,8 +112,8 @@ def test_slow_bodies(daemon, tunnel, backend, report):
     with Crowd(daemon.address, count, head) as crowd:
         for number in range(1, 4):
             assert crowd.each(b"y") == count
-            served(tunnel, report, f"{count} slow bodies")
             assert len(tap.wait(number * count)) == number * count, "each byte is passed on as it comes"
+            served(tunnel, report, f"{count} slow bodies")
         assert relay.rss_anon_kib() - memory < (40 if SANITIZED else 4) * 1024
     proc.wait_until(lambda: backend.open_connections() == 0, 10, "connections to the backend stay")
 

@@ -13,6 +13,8 @@ from support import proc
 from support.backend import head
 from support.daemon import Daemon
 
+pytestmark = pytest.mark.usefixtures("mode")
+
 
 def limited(answer, status, code):
     assert (answer.status, answer.fields.get("Tunnel-Error")) == (status, code), answer

@@ -11,6 +11,8 @@ import pytest
 
 from support.backend import TcpBackend
 
+pytestmark = pytest.mark.usefixtures("mode")
+
 PASSAGES = 5
 
 

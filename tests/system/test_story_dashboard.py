@@ -12,6 +12,8 @@ from support import proc
 from support.backend import HttpBackend, head
 from support.cut import Watched
 
+pytestmark = pytest.mark.usefixtures("mode")
+
 HEAD = head(200, [("Content-Type", "text/event-stream"), ("Cache-Control", "no-store"), ("X-Accel-Buffering", "no")])
 
 

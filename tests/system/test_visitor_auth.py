@@ -5,6 +5,8 @@
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("mode")
+
 PUBLIC = ("Authorization", "X-Tunnel-Authorization", "Cookie")
 
 
