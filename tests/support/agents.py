@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: ISC
 # SPDX-FileCopyrightText: 2026 the tunneld authors
 #
-# Agents of pull tunnels. One process of docs/agent.py serves all tunnels of a test run that are made by
-# way of an agent: starting one for each would take longer than what it is for.
+# Agents of pull tunnels. `mode` decides how Api.create() makes the tunnels of a test: "push"; "pull", with
+# docs/agent.py in between; or "tunnel", with the tunnel command.
 #
-# `mode` decides how Api.create() makes the tunnels of a test: "push", or "pull" with an agent in between.
+# One process of docs/agent.py serves all tunnels of a test run: starting one for each would take longer
+# than what it is for.
 
 import os
 import pathlib
 import subprocess
+import urllib.parse
 
 from . import proc
 
@@ -47,16 +49,19 @@ class Crew:
 
 
 class Agent:
-    """An agent in a process of its own, of a TUNNEL that serves HOST:PORT."""
+    """docs/agent.py in a process of its own, for a TUNNEL that leads to URL."""
 
-    def __init__(self, tunnel, host, port, wait=True):
-        agent = tunnel.document["agent"]
+    def __init__(self, tunnel, url, wait=True):
         self.tunnel = tunnel
-        self._process = subprocess.Popen(
-            [PYTHON, str(SOURCE), agent["url"], host, str(port)], stdin=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL, env={**os.environ, "AGENT_TOKEN": agent["token"]})
+        self._process = self._start(url)
         if wait:
             connected(tunnel)
+
+    def _start(self, url):
+        agent, parts = self.tunnel.document["agent"], urllib.parse.urlsplit(url)
+        return subprocess.Popen(
+            [PYTHON, str(SOURCE), agent["url"], parts.hostname, str(parts.port)], stdin=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, env={**os.environ, "AGENT_TOKEN": agent["token"]})
 
     def kill(self):
         """kill -9"""
@@ -77,6 +82,19 @@ class Agent:
         self.kill()
 
 
+class Command(Agent):
+    """The same of the tunnel command."""
+
+    def _start(self, url):
+        from .daemon import program  # which imports us
+        host, port = self.tunnel.api.address
+        return subprocess.Popen(
+            [program("tunnel"), "up", url, "--attach", self.tunnel.id, "--quiet"], stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "TUNNEL_SERVER": f"http://{host}:{port}",
+                 "TUNNEL_TOKEN": self.tunnel.api.token})
+
+
 def connected(tunnel, count=1, seconds=10):
     """Waits until so many agents of TUNNEL are connected."""
     proc.wait_until(lambda: tunnel.show()["counters"]["agents"] == count, seconds,
@@ -84,14 +102,26 @@ def connected(tunnel, count=1, seconds=10):
 
 
 _crew = None
+_commands = {}  # by tunnel
 
 
-def crew():
-    """The one of this run."""
+def serve(tunnel, url):
+    """What leads to URL, of the kind that `mode` says."""
     global _crew
+    if mode == "tunnel":
+        _commands[tunnel] = Command(tunnel, url)
+        return
     if _crew is None:
         _crew = Crew()
-    return _crew
+    parts = urllib.parse.urlsplit(url)
+    _crew.serve(tunnel, parts.hostname, parts.port or 80)
+
+
+def stop(tunnel):
+    if tunnel in _commands:
+        _commands.pop(tunnel).kill()
+    else:
+        _crew.stop(tunnel)
 
 
 def dismiss():

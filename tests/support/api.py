@@ -42,7 +42,7 @@ class Api:
 
     def close(self):
         for tunnel in self._served:
-            agents.crew().stop(tunnel)
+            agents.stop(tunnel)
         self._served.clear()
         self._connection.close()
 
@@ -73,10 +73,9 @@ class Api:
     def create(self, backend, *, auth="none", timeout=600, **members):
         """Creates a tunnel to a backend (its URL, or an object with a url()), or by way of an agent."""
         url = backend if isinstance(backend, str) else backend.url()
-        if agents.mode == "pull":
+        if agents.mode != "push":
             tunnel = self.pull(auth=auth, timeout=timeout, **members)
-            parts = urllib.parse.urlsplit(url)
-            agents.crew().serve(tunnel, parts.hostname, parts.port or 80)
+            agents.serve(tunnel, url)
             self._served.append(tunnel)
             return tunnel
         return self._create(backend=url, auth=auth, timeout=timeout, **members)

@@ -34,13 +34,15 @@ def own_daemon():
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "push_only: there is nothing like it with an agent")
+    config.addinivalue_line("markers", "both_agents: also with the tunnel command as agent")
 
 
 def pytest_generate_tests(metafunc):
     """Files with `usefixtures("mode")` tell of tunnels to a backend and by way of an agent alike."""
     if "mode" in metafunc.fixturenames:
-        alone = metafunc.definition.get_closest_marker("push_only")
-        metafunc.parametrize("mode", ["push"] if alone else ["push", "pull"], indirect=True)
+        has = lambda name: metafunc.definition.get_closest_marker(name) is not None
+        ways = ["push", "pull", "tunnel"] if has("both_agents") else ["push", "pull"]
+        metafunc.parametrize("mode", ["push"] if has("push_only") else ways, indirect=True)
 
 
 @pytest.fixture

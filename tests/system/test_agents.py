@@ -27,7 +27,7 @@ def pull(api):
 
 
 def agent_of(tunnel, backend, **how):
-    return Agent(tunnel, "127.0.0.1", backend.port, **how)
+    return Agent(tunnel, backend.url(), **how)
 
 
 def name_of(tunnel):
@@ -68,8 +68,7 @@ def test_the_secret_is_asked_for_before_an_agent_hears_of_it(api, backend):
 
 
 def test_the_service_is_down(pull):
-    port = free_port()
-    with Agent(pull, "127.0.0.1", port):
+    with Agent(pull, f"http://127.0.0.1:{free_port()}"):
         answer = pull.get("/")
         assert (answer.status, answer.fields.get("Tunnel-Error")) == (502, "backend_refused"), answer
 
@@ -189,8 +188,7 @@ def test_instances_share_the_load(pull):
 
 def test_one_of_two_dies(pull, backend):
     with agent_of(pull, backend) as one:
-        agent_two = Agent(pull, "127.0.0.1", backend.port, wait=False)
-        with agent_two:
+        with agent_of(pull, backend, wait=False):
             connected(pull, 2)
             one.kill()
             assert [pull.get("/").status for _ in range(20)] == [200] * 20

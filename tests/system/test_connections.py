@@ -8,7 +8,7 @@ import pytest
 
 from support import proc
 
-pytestmark = pytest.mark.usefixtures("mode")
+pytestmark = [pytest.mark.usefixtures("mode"), pytest.mark.both_agents]
 
 
 def test_keep_alive(tunnel, backend):

@@ -212,7 +212,7 @@ def test_what_follows_an_answer_reaches_nobody(steady, backend, method, status, 
             got = visitor.answer(method)
             assert got.status == status and b"poison" not in got.body, got
             assert done.wait(5)
-            time.sleep(pause if mode == "pull" else 0)  # it is on its way to the relay
+            time.sleep(pause if mode != "push" else 0)  # it is on its way to the relay
             gets_its_own(steady, visitor)
         assert steady.reach("/other")["target"] == "/other", "another visitor"
         steady.asked += 1

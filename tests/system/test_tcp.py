@@ -11,7 +11,7 @@ from support import pattern
 from support.backend import TcpBackend, echo_tcp
 from support.daemon import free_port
 
-pytestmark = pytest.mark.usefixtures("mode")
+pytestmark = [pytest.mark.usefixtures("mode"), pytest.mark.both_agents]
 
 UPGRADE = [("Connection", "Upgrade"), ("Upgrade", "tcp")]
 
