@@ -42,6 +42,7 @@ const struct sandbox_rule sandbox_rules[] = {
 	{"getsockname", "netlink: that address; and a route's source address"},
 	SANDBOX_SETSOCKOPT(IPPROTO_TCP, TCP_NODELAY, "small messages leave at once"),
 	SANDBOX_SETSOCKOPT(SOL_SOCKET, SO_KEEPALIVE, "peers that vanish are noticed"),
+	SANDBOX_SETSOCKOPT(SOL_SOCKET, SO_OOBINLINE, "urgent bytes stay in the stream"),
 	SANDBOX_SETSOCKOPT(IPPROTO_IP, IP_RECVERR, "a name server that refuses is noticed"),
 	SANDBOX_SETSOCKOPT(IPPROTO_IPV6, IPV6_RECVERR, "a name server that refuses is noticed"),
 	{"sendto", "netlink: the question which addresses there are", {ARG_INT(3, 0)}},

@@ -144,8 +144,11 @@ static int dial_address(struct backend *backend, const struct address *address)
 	if (fd < 0)
 		return -errno;
 	int on = 1;
-	if (address->any.sa_family != AF_UNIX)
+	if (address->any.sa_family != AF_UNIX) {
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+		// Urgent bytes stay in the stream, as every reader that knows no others expects.
+		setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof on);
+	}
 	if (connect(fd, &address->any, address->size) < 0 && errno != EINPROGRESS) {
 		close_p(&fd);
 		return -errno;

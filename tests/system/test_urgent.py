@@ -12,6 +12,9 @@ import pytest
 
 from support.backend import TcpBackend, echo_tcp
 
+# The agent in Python leaves urgent bytes where its library does.
+pytestmark = [pytest.mark.usefixtures("mode"), pytest.mark.ways("push", "tunnel")]
+
 
 def send_urgent(stream, data):
     """The last byte is urgent; DATA arrives as one."""
