@@ -33,16 +33,14 @@ def own_daemon():
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "push_only: there is nothing like it with an agent")
-    config.addinivalue_line("markers", "both_agents: also with the tunnel command as agent")
+    config.addinivalue_line("markers", "ways(...): the modes that a test or file is run in")
 
 
 def pytest_generate_tests(metafunc):
     """Files with `usefixtures("mode")` tell of tunnels to a backend and by way of an agent alike."""
     if "mode" in metafunc.fixturenames:
-        has = lambda name: metafunc.definition.get_closest_marker(name) is not None
-        ways = ["push", "pull", "tunnel"] if has("both_agents") else ["push", "pull"]
-        metafunc.parametrize("mode", ["push"] if has("push_only") else ways, indirect=True)
+        ways = metafunc.definition.get_closest_marker("ways")
+        metafunc.parametrize("mode", ways.args if ways else ["push", "pull"], indirect=True)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from support import proc
 
-pytestmark = [pytest.mark.usefixtures("mode"), pytest.mark.both_agents]
+pytestmark = [pytest.mark.usefixtures("mode"), pytest.mark.ways("push", "pull", "tunnel")]
 
 
 def test_keep_alive(tunnel, backend):

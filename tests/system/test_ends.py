@@ -15,7 +15,7 @@ from support.backend import head
 from support.cut import Watched, bytes_received
 from support.daemon import Daemon
 
-pytestmark = [pytest.mark.usefixtures("mode"), pytest.mark.both_agents]
+pytestmark = [pytest.mark.usefixtures("mode"), pytest.mark.ways("push", "pull", "tunnel")]
 
 TOLERANCE = 0.100
 LIFE = 2

@@ -250,7 +250,7 @@ def test_the_cookie_ends_with_its_tunnel_and_opens_no_other(api, backend, bearer
     assert bearer.get("/", [("Cookie", pair)]).fields.get("Tunnel-Error") == "tunnel_over"
 
 
-@pytest.mark.push_only  # its agents would come by https, too
+@pytest.mark.ways("push")  # its agents would come by https, too
 def test_the_cookie_is_for_https_only_where_visitors_come_by_https(backend):
     with Daemon(public_url="https://tunnels.example.org") as daemon:
         tunnel = daemon.api.create(backend, auth="bearer")

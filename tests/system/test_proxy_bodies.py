@@ -12,7 +12,7 @@ import pytest
 from support import pattern, proc, wire
 from support.backend import head
 
-pytestmark = [pytest.mark.usefixtures("mode"), pytest.mark.both_agents]
+pytestmark = [pytest.mark.usefixtures("mode"), pytest.mark.ways("push", "pull", "tunnel")]
 
 SIZES = [0, 1, 4095, 65536, 65537, 1_000_003, 8 << 20]
 

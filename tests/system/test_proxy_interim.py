@@ -11,7 +11,7 @@ import pytest
 from support import pattern
 from support.backend import head
 
-pytestmark = [pytest.mark.usefixtures("mode"), pytest.mark.both_agents]
+pytestmark = [pytest.mark.usefixtures("mode"), pytest.mark.ways("push", "pull", "tunnel")]
 
 
 def test_expect_continue_waits_for_the_backends_word(tunnel, backend):

@@ -10,7 +10,7 @@ import pytest
 
 from support.backend import head
 
-pytestmark = [pytest.mark.usefixtures("mode"), pytest.mark.both_agents]
+pytestmark = [pytest.mark.usefixtures("mode"), pytest.mark.ways("push", "pull", "tunnel")]
 
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "X-Y.Z!"]
 

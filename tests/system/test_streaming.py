@@ -11,7 +11,7 @@ import pytest
 from support import pattern
 from support.backend import head
 
-pytestmark = [pytest.mark.usefixtures("mode"), pytest.mark.both_agents]
+pytestmark = [pytest.mark.usefixtures("mode"), pytest.mark.ways("push", "pull", "tunnel")]
 
 SSE = head(200, [("Content-Type", "text/event-stream"), ("Cache-Control", "no-cache")])
 

@@ -11,7 +11,7 @@ from support import pattern
 from support.backend import TcpBackend, echo_tcp
 from support.daemon import free_port
 
-pytestmark = [pytest.mark.usefixtures("mode"), pytest.mark.both_agents]
+pytestmark = [pytest.mark.usefixtures("mode"), pytest.mark.ways("push", "pull", "tunnel")]
 
 UPGRADE = [("Connection", "Upgrade"), ("Upgrade", "tcp")]
 
@@ -83,14 +83,14 @@ def test_auth_is_asked_at_the_door(api, echo):
         assert visitor.take(1) == b"x"
 
 
-@pytest.mark.push_only  # a pull tunnel does not know what is behind it: HTTP goes through as well
+@pytest.mark.ways("push")  # a pull tunnel does not know what is behind it: HTTP goes through as well
 def test_without_the_upgrade_the_visitor_is_told(api, echo):
     answer = api.create(echo.url("tcp")).get("/")
     assert answer.status == 426 or 400 <= answer.status < 500, answer
     assert echo.accepted == 0
 
 
-@pytest.mark.push_only  # an agent connects after the 101
+@pytest.mark.ways("push")  # an agent connects after the 101
 def test_nobody_listening_is_said_before_the_101(api):
     tunnel = api.create(f"tcp://127.0.0.1:{free_port()}")
     with tunnel.connect() as visitor:

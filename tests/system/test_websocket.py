@@ -16,7 +16,7 @@ from support import pattern, proc
 from support import websocket as ws
 from support.backend import TcpBackend, head
 
-pytestmark = [pytest.mark.usefixtures("mode"), pytest.mark.both_agents]
+pytestmark = [pytest.mark.usefixtures("mode"), pytest.mark.ways("push", "pull", "tunnel")]
 
 BIG = 64 << 20
 
