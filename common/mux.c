@@ -172,11 +172,12 @@ static const char *data_piece(struct mux *mux, struct span piece, bool last)
 // A piece of a message that is no DATA.
 static const char *other_piece(struct mux *mux, struct span piece, bool last)
 {
+	if (piece.n > MUX_MESSAGE_MAX - buf_len(&mux->message))
+		return "a message of more than 1 KiB"; // in one piece, too
 	if (buf_len(&mux->message) == 0 && last)
 		return on_message(mux, piece);
-	int r = buf_add_span(&mux->message, piece);
-	if (r < 0)
-		return r == -ENOBUFS ? "a message of more than 1 KiB" : "out of memory";
+	if (buf_add_span(&mux->message, piece) < 0)
+		return "out of memory";
 	if (!last)
 		return NULL;
 	const char *wrong = on_message(mux, buf_span(&mux->message));

@@ -51,6 +51,7 @@ BEFORE_HELLO = {
     "data_first": (message(DATA, 1, b"x"), 1002, "before HELLO"),
     "credit_first": (message(CREDIT, 1, 1), 1002, "before HELLO"),
     "endless_message": (frame(b"\x93\x00\x01\x81\xd9\xff", first=0) + frame(b"x" * 5000, opcode=0), 1002, "1 KiB"),
+    "long_hello": (message(HELLO, 1, {"instance": "x"} | {f"more{i}": "y" * 200 for i in range(8)}), 1002, "1 KiB"),
 }
 
 # What an agent sends that has said HELLO and carries stream 1.

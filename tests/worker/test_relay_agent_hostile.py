@@ -48,7 +48,7 @@ VIOLATIONS = {  # name: what it sends, code and words of the close frame
     "trailing": (frame(BINARY, pack(FIN, 1) + b"\0"), 1002, "bytes behind a message"),
     "long number": (frame(BINARY, b"\x92\x04\xcc\x01"), 1002, "a malformed FIN"),
     "nested": (message(HELLO, 1, {"instance": "x", "y": [1]}), 1002, "a malformed HELLO"),
-    "large": (frame(BINARY, b"\x93" + bytes(2000)), 1002, "a malformed HELLO"),
+    "large": (frame(BINARY, b"\x93" + bytes(2000)), 1002, "a message of more than 1 KiB"),
     "large and slow": (frame(BINARY, b"\x93\0" + b"x" * 1100, last=False), 1002,
                        "a message of more than 1 KiB"),
     "second HELLO": (message(HELLO, 1, HELLO_MAP), 1002, "a second HELLO"),
