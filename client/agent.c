@@ -46,7 +46,8 @@ static void retry(struct agent *agent)
 		return;
 	}
 	// While the old link works nobody needs to know that a new one did not come.
-	if (agent->current == NULL)
+	agent->lost = agent->current == NULL;
+	if (agent->lost)
 		journal_link(agent->journal, JOURNAL_LINK_LOST, agent->failure.text, wait_ms);
 	if (next_in(agent, wait_ms) < 0)
 		end(agent, AGENT_LOST);
@@ -84,7 +85,7 @@ static uint32_t renewal(uint32_t age_ms)
 
 void agent_link_up(struct agent *agent, struct agent_link *link)
 {
-	bool lost = agent->current == NULL, first = !agent->was_up;
+	bool lost = agent->lost, first = !agent->was_up;
 	agent->coming = NULL;
 	if (agent->current != NULL)
 		agent->current->state = AGENT_LINK_RETIRED;
@@ -92,6 +93,7 @@ void agent_link_up(struct agent *agent, struct agent_link *link)
 	agent->current = link;
 	agent->backoff = (struct backoff){0};
 	agent->was_up = true;
+	agent->lost = false;
 	if (old != NULL)
 		agent_link_wake(old);
 	if (next_in(agent, renewal(agent->options.renew_ms)) < 0)
@@ -103,11 +105,14 @@ void agent_link_up(struct agent *agent, struct agent_link *link)
 			agent->journal, lost ? JOURNAL_LINK_BACK : JOURNAL_LINK_RENEWED, NULL, 0);
 }
 
+// Mostly because a younger one of ours is there already, which is about to be up.
 void agent_link_retired(struct agent *agent, struct agent_link *link)
 {
 	if (agent->current != link)
 		return;
 	agent->current = NULL;
+	if (agent->coming != NULL)
+		return;
 	snprintf(agent->failure.text, sizeof agent->failure.text,
 		"the server says that it was replaced");
 	retry(agent);
@@ -128,6 +133,16 @@ void agent_link_down(struct agent *agent, struct agent_link *link, bool final, u
 		end(agent, AGENT_REFUSED);
 	else if (agent->coming == NULL)
 		retry(agent);
+}
+
+void agent_link_distrusted(struct agent *agent, struct agent_link *link)
+{
+	int r = link == agent->coming && agent->current == NULL ? agent->distrust(agent) : 0;
+	if (r == 0)
+		return; // it is tried again
+	agent->coming = NULL;
+	agent->code = r > 0 ? (enum exit_code)r : EXIT_CODE_OTHER;
+	end(agent, AGENT_REFUSED);
 }
 
 void agent_target(struct agent *agent, enum backend_failure failure)

@@ -49,6 +49,9 @@ struct agent {
 	// Told once that there is nothing more to do. The agent stays as it is until
 	// agent_deinit().
 	void (*ended)(struct agent *agent, enum agent_outcome outcome);
+	// A link failed in its TLS handshake: the server may have another key now, which has to be
+	// verified. Returns 0 when it was, or is not wanted; else it ends.
+	int (*distrust)(struct agent *agent);
 	// Told once that the first link is up.
 	void (*serving)(struct agent *agent);
 
@@ -64,7 +67,8 @@ struct agent {
 	uint32_t n_streams;
 	struct backoff backoff;
 	struct loop_timer next; // the next try, or the renewal
-	bool was_up, silent;    // silent: that the target is down has been told
+	bool was_up, lost;      // lost: and that has been told
+	bool silent;            // that the target is down has been told
 	struct failure failure; // of the last link that failed
 	enum exit_code code;
 	char *scratch; // AGENT_READ_SIZE bytes for whoever reads
@@ -88,5 +92,7 @@ void agent_link_retired(struct agent *agent, struct agent_link *link);
 // LINK is gone, and is freed by its caller. FINAL: there is no use in trying again; STATUS is the
 // server's HTTP status then.
 void agent_link_down(struct agent *agent, struct agent_link *link, bool final, unsigned status);
+// LINK, which came, failed in its TLS handshake.
+void agent_link_distrusted(struct agent *agent, struct agent_link *link);
 // A stream could not reach the target, or (FAILURE 0) did.
 void agent_target(struct agent *agent, enum backend_failure failure);

@@ -410,6 +410,8 @@ static void on_opened(struct opening *opening, struct transport *transport, int 
 	struct agent_link *link = container_of(opening, struct agent_link, opening);
 	struct loop *loop = link->agent->loop;
 	link->transport = transport;
+	if (r > 0 && opening->stage == OPENING_TLS)
+		agent_link_distrusted(link->agent, link);
 	if (r > 0) {
 		lose(link, "%s", opening->failure.text);
 		return;

@@ -37,6 +37,7 @@ const struct sandbox_rule sandbox_rules[] = {
 		{ARG_INT(0, AF_NETLINK), ARG_INT_WITH(1, SOCK_RAW, SOCKET_FLAGS),
 			ARG_INT(2, NETLINK_ROUTE)}},
 	{"socketpair", "the built-in demo", {ARG_INT(0, AF_UNIX)}},
+	{"accept4", "tunnel connect: programs of this machine, at the port it listens on"},
 	{"connect", "the server, targets, name servers"},
 	{"bind", "netlink: an address for the answer; nothing can listen"},
 	{"getsockname", "netlink: that address; and a route's source address"},

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: ISC
 // SPDX-FileCopyrightText: 2026 the tunneld authors
 //
-// What tunnel gives up once it serves a tunnel, for good: it can still look up names, connect and
-// read configuration of the system, and no longer write a file, start a program or listen.
+// What tunnel gives up once it serves a tunnel or leads into one, for good: it can still look up
+// names, connect and read configuration of the system, and no longer write a file, start a program
+// or listen.
 
 #pragma once
 

@@ -86,14 +86,16 @@ static int write_pending(struct agent_stream *stream)
 	return 0;
 }
 
+// What the target takes at once is not copied.
 void agent_stream_data(struct mux_stream *mux, char *bytes, size_t n)
 {
 	struct agent_stream *stream = stream_of(mux);
+	struct backend *backend = &stream->backend;
 	struct span rest = {bytes, n};
+	bool direct = backend->state == BACKEND_OPEN && buf_len(&stream->pending) == 0;
 	sniff_up(stream, rest);
-	if (stream->backend.state == BACKEND_OPEN && buf_len(&stream->pending) == 0 &&
-		stream->backend.writable) {
-		ssize_t taken = backend_write(&stream->backend, rest);
+	while (direct && backend->writable && rest.n > 0) {
+		ssize_t taken = backend_write(backend, rest);
 		if (taken < 0) {
 			close_stream(stream, MUX_RESET_FAILED, true);
 			return;

@@ -7,16 +7,17 @@
 #include "agent.h"
 #include "agent_sandbox.h"
 #include "api.h"
+#include "attest_gate.h"
 #include "command_create.h"
 #include "handlers.h"
+#include "signals.h"
 #include "when.h"
-
-#include <signal.h>
-#include <sys/signalfd.h>
 
 struct up {
 	const struct invocation *invocation;
 	struct settings settings;
+	struct attest_gate gate;
+	struct settings verified; // the same, by the gate's route; borrows from both
 	struct target target;
 	struct loop loop;
 	struct journal journal;
@@ -26,7 +27,7 @@ struct up {
 	json_t *tunnel; // as the server describes it
 	char id[TUNNEL_ID_SIZE];
 	bool attached;
-	struct loop_watch signals;
+	struct signals signals;
 	enum up_end { UP_NONE = 0, UP_INTERRUPTED, UP_OVER, UP_REFUSED, UP_LOST } end;
 };
 
@@ -98,13 +99,30 @@ static int require_backend(struct up *up, struct failure *failure)
 	return r;
 }
 
+// ---- evidence
+
+// Asks for the server's evidence, about the tunnel as well once there is one.
+static int verify(struct up *up, struct failure *failure)
+{
+	struct span none = {NULL, 0};
+	int r = attest_gate_open(&up->gate, up->id[0] != '\0' ? span_of(up->id) : none, failure);
+	if (r == 0)
+		up->verified.route = up->gate.route;
+	return r;
+}
+
+static int on_distrust(struct agent *agent)
+{
+	return verify(container_of(agent, struct up, agent), &agent->failure);
+}
+
 // ---- the tunnel
 
 static int describe(struct up *up, json_t **ret, struct failure *failure)
 {
 	char path[64 + TUNNEL_ID_SIZE];
 	snprintf(path, sizeof path, "/_api/tunnels/%s", up->id);
-	return api_call(&up->settings, &(struct api_call){.path = path}, ret, failure);
+	return api_call(&up->verified, &(struct api_call){.path = path}, ret, failure);
 }
 
 // What a tunnel that is over says to scripts.
@@ -130,7 +148,7 @@ static int over(const json_t *tunnel, struct failure *failure)
 static int attach(struct up *up, struct failure *failure)
 {
 	const char *ref = up->invocation->values[OPTION_ATTACH];
-	int r = api_find_tunnel(&up->settings, ref, up->id, failure);
+	int r = api_find_tunnel(&up->verified, ref, up->id, failure);
 	if (r == 0)
 		r = describe(up, &up->tunnel, failure);
 	if (r == 0)
@@ -149,7 +167,7 @@ static int create(struct up *up, struct failure *failure)
 	int r = create_members(&members, up->invocation, failure);
 	if (r != 0)
 		return r;
-	r = create_tunnel(&up->settings, members, &up->tunnel, failure);
+	r = create_tunnel(&up->verified, members, &up->tunnel, failure);
 	json_decref(members);
 	if (r == 0)
 		snprintf(up->id, sizeof up->id, "%s", api_text(up->tunnel, "id"));
@@ -191,52 +209,15 @@ static void on_serving(struct agent *agent)
 	journal_ready(&up->journal, &tunnel);
 }
 
-static void on_signal(struct loop_watch *watch, uint32_t events)
+static void on_signal(struct signals *signals)
 {
-	struct signalfd_siginfo info;
-	(void)events;
-	if (read(watch->fd, &info, sizeof info) == sizeof info)
-		stop(container_of(watch, struct up, signals), UP_INTERRUPTED);
-}
-
-static void signal_set(sigset_t *set)
-{
-	sigemptyset(set);
-	sigaddset(set, SIGINT);
-	sigaddset(set, SIGTERM);
-	sigaddset(set, SIGHUP);
-}
-
-static int watch_signals(struct up *up)
-{
-	sigset_t set;
-	signal_set(&set);
-	up->signals = (struct loop_watch){.fd = -1, .ready = on_signal};
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (fd < 0)
-		return -errno;
-	int r = loop_watch(&up->loop, &up->signals, fd, EPOLLIN);
-	if (r < 0)
-		close(fd);
-	return r;
-}
-
-// From here on a signal does what it does to any program: who is in a hurry presses Ctrl-C again.
-static void forget_signals(struct up *up)
-{
-	sigset_t set;
-	int fd = up->signals.fd;
-	signal_set(&set);
-	loop_unwatch(&up->loop, &up->signals);
-	close_p(&fd);
-	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	stop(container_of(signals, struct up, signals), UP_INTERRUPTED);
 }
 
 static int serve(struct up *up, uint32_t renew_ms, struct failure *failure)
 {
 	struct agent_options options = {
-		.settings = &up->settings,
+		.settings = &up->verified,
 		.id = up->id,
 		.token = agent_token(up),
 		.target = &up->target,
@@ -247,6 +228,7 @@ static int serve(struct up *up, uint32_t renew_ms, struct failure *failure)
 	int r = agent_init(&up->agent, &up->loop, &up->journal, &options, failure);
 	up->agent.ended = on_agent_end;
 	up->agent.serving = on_serving;
+	up->agent.distrust = on_distrust;
 	if (r == 0)
 		r = agent_sandbox_enter();
 	if (r == 0)
@@ -264,7 +246,7 @@ static int revoke_tunnel(struct up *up, struct failure *failure)
 	char path[64 + TUNNEL_ID_SIZE];
 	json_t *answer = NULL;
 	snprintf(path, sizeof path, "/_api/tunnels/%s", up->id);
-	int r = api_call(&up->settings, &(struct api_call){.method = "DELETE", .path = path},
+	int r = api_call(&up->verified, &(struct api_call){.method = "DELETE", .path = path},
 		&answer, failure);
 	json_decref(answer);
 	return r == EXIT_CODE_NO_TUNNEL ? 0 : r; // it was over by itself
@@ -310,14 +292,21 @@ static int run(struct up *up, struct failure *failure)
 	if (r == 0 && option_given(up->invocation, OPTION_REQUIRE_BACKEND))
 		r = require_backend(up, failure);
 	if (r == 0)
-		r = watch_signals(up);
+		r = attest_gate_init(&up->gate, up->invocation, &up->settings, failure);
+	up->verified = up->settings;
+	if (r == 0)
+		r = verify(up, failure);
+	if (r == 0)
+		r = signals_watch(&up->signals, &up->loop, on_signal);
 	if (r == 0)
 		r = option_given(up->invocation, OPTION_ATTACH) ? attach(up, failure)
 								: create(up, failure);
+	if (r == 0)
+		r = verify(up, failure);
 	if (r != 0)
 		return r;
 	r = serve(up, renew_ms, failure);
-	forget_signals(up);
+	signals_forget(&up->signals); // who is in a hurry presses Ctrl-C again
 	if (r == 0)
 		r = settle(up, failure);
 	tell_end(up, r, failure);
@@ -346,6 +335,7 @@ int up_run(const struct invocation *invocation, struct failure *failure)
 		loop_deinit(&up->loop);
 	}
 	json_decref(up->tunnel);
+	attest_gate_deinit(&up->gate);
 	settings_deinit(&up->settings);
 	free(up);
 	return r;

@@ -5,6 +5,7 @@
 
 #include "commands.h"
 
+#include "attest_gate.h"
 #include "command_create.h"
 #include "handlers.h"
 
@@ -109,6 +110,12 @@ const struct option_def option_table[OPTION_COUNT] = {
 		"replace the connection to the server when it is so old (4h)",
 		"Gateways cut connections after some hours.\n"
 		"The next one is there before the old one goes, and no request is lost.\n"},
+	[OPTION_LOCAL] = {"local", 'L', "[ADDR:]PORT", NULL,
+		"listen there (127.0.0.1 without ADDR; port 0: any that is free)", NULL},
+	[OPTION_SECRET_FILE] = {"secret-file", '\0', "FILE", NULL,
+		"read the tunnel's secret from FILE (-: standard input); else from the URL, or "
+		"TUNNEL_SECRET",
+		NULL},
 };
 
 #define OPTIONS_VERIFY                                                                           \
@@ -122,7 +129,8 @@ const struct command command_table[] = {
 		.name = "up",
 		.operands = "[TARGET]",
 		.max_operands = 1,
-		.options = OPTIONS_SERVER | CREATE_OPTIONS | UP_OPTIONS | OPTION_BIT(JSON),
+		.options = OPTIONS_SERVER | CREATE_OPTIONS | UP_OPTIONS | OPTIONS_ATTEST |
+			   OPTION_BIT(JSON),
 		.implied = true,
 		.run = up_run,
 		.summary = "share a service of this machine; prints its URL",
@@ -141,6 +149,31 @@ const struct command command_table[] = {
 			"line for each request, and warnings five minutes and one minute before the end go to\n"
 			"standard error.\n"
 			"When the connection to the server is lost it is made again, for the same URL.\n",
+	},
+	{
+		.name = "connect",
+		.operands = "URL",
+		.min_operands = 1,
+		.max_operands = 1,
+		.options = OPTION_BIT(LOCAL) | OPTION_BIT(SECRET_FILE) | OPTION_BIT(CA) |
+			   OPTIONS_ATTEST | OPTION_BIT(JSON),
+		.run = connect_run,
+		.summary = "lead a local port through a tunnel for TCP, until Ctrl-C",
+		.manual =
+			"For\n"
+			".Ql psql ,\n"
+			".Ql ssh\n"
+			"or VNC: what connects to the port comes out at the target of the tunnel, which\n"
+			"has to be a tcp one.\n"
+			"The address that is listened on is printed to standard output.\n"
+			"A secret behind the # of the\n"
+			".Ar URL\n"
+			"can be seen by other users of this machine as long as the command runs;\n"
+			"without it\n"
+			".Ev TUNNEL_SECRET\n"
+			"or\n"
+			".Fl -secret-file\n"
+			"is used.\n",
 	},
 	{
 		.name = "create",

@@ -9,6 +9,7 @@
 #include "commands.h"
 
 int completion_run(const struct invocation *invocation, struct failure *failure);
+int connect_run(const struct invocation *invocation, struct failure *failure);
 int create_run(const struct invocation *invocation, struct failure *failure);
 int doctor_run(const struct invocation *invocation, struct failure *failure);
 int events_run(const struct invocation *invocation, struct failure *failure);

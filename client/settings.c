@@ -194,6 +194,23 @@ int settings_load_fresh(
 	return load(settings, invocation, true, failure);
 }
 
+int settings_for_server(struct settings *settings, const struct invocation *invocation,
+	const struct url *server, struct failure *failure)
+{
+	struct config config;
+	int r = config_read(&config, failure);
+
+	*settings = (struct settings){.server = *server};
+	if (r == 0)
+		r = find_ca(settings, invocation, &config);
+	if (r == 0)
+		r = make_route(settings, failure);
+	config_deinit(&config);
+	if (r != 0)
+		settings_deinit(settings);
+	return r;
+}
+
 void settings_deinit(struct settings *settings)
 {
 	if (settings->token != NULL)

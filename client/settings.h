@@ -30,6 +30,9 @@ int settings_load(struct settings *settings, const struct invocation *invocation
 // The same without the configuration file's token: for a login.
 int settings_load_fresh(struct settings *settings, const struct invocation *invocation,
 	struct failure *failure) WARN_UNUSED;
+// The same for SERVER and without a token: for visitors.
+int settings_for_server(struct settings *settings, const struct invocation *invocation,
+	const struct url *server, struct failure *failure) WARN_UNUSED;
 // Wipes and frees. A zeroed struct is left alone.
 void settings_deinit(struct settings *settings);
 

@@ -22,7 +22,7 @@ static bool has_scheme(struct span text)
 
 static int parse_unix(struct target *target, struct span path, const char **why)
 {
-	if (span_starts(path, SPAN("//")))
+	if (span_starts(path, SPAN("///"))) // unix:///run/app.sock
 		path = (struct span){path.p + 2, path.n - 2};
 	*why = "unix: wants the path of a socket, at most 107 bytes: unix:/run/app.sock";
 	if (path.n == 0 || path.n >= sizeof target->path || memchr(path.p, '\0', path.n) != NULL)

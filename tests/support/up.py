@@ -19,9 +19,12 @@ COLUMNS = 80
 
 
 class Up:
-    """Started at once; what it prints is kept as it comes. `tty`: standard error is a terminal."""
+    """
+    Started at once; what it prints is kept as it comes. `tty`: standard error is a terminal. With
+    `command` it is another command that runs until it is stopped.
+    """
 
-    def __init__(self, server, *arguments, tty=False, token=TOKEN, **environment):
+    def __init__(self, server, *arguments, command="up", tty=False, token=TOKEN, **environment):
         self.out, self.err = bytearray(), bytearray()
         self._news = threading.Condition()
         theirs = subprocess.PIPE
@@ -30,7 +33,7 @@ class Up:
             fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, COLUMNS, 0, 0))
         keep = {name: os.environ[name] for name in os.environ if name.endswith("SAN_OPTIONS")}
         self.process = subprocess.Popen(
-            [program("tunnel"), *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            [program("tunnel"), command, *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=theirs, start_new_session=True,
             env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "TERM": "xterm", "TZ": "UTC", "TUNNEL_SERVER": server,
                  "TUNNEL_TOKEN": token} | keep | environment)
