@@ -10,8 +10,11 @@
 #include "api.h"
 #include "http.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 
 enum {
 	READ_TURN = 1024 * 1024, // bytes before others have their turn
@@ -255,6 +258,9 @@ static void greet(struct agent_link *link)
 	}
 	link->state = AGENT_LINK_GREETING;
 	buf_wipe(&link->request);
+	// An answer must not wait in the kernel behind megabytes of others' downloads.
+	setsockopt(link->transport->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &(int){MUX_OUT_FULL},
+		sizeof(int));
 	mux_init(&link->mux, MUX_AGENT, &handlers, &agent->loop->now, &agent->store);
 	int r = mux_hello(&link->mux, &hello);
 	if (r < 0)

@@ -42,6 +42,8 @@ const struct sandbox_rule sandbox_rules[] = {
 	{"bind", "netlink: an address for the answer; nothing can listen"},
 	{"getsockname", "netlink: that address; and a route's source address"},
 	SANDBOX_SETSOCKOPT(IPPROTO_TCP, TCP_NODELAY, "small messages leave at once"),
+	SANDBOX_SETSOCKOPT(IPPROTO_TCP, TCP_NOTSENT_LOWAT,
+		"an answer does not wait in the kernel behind the bytes of others"),
 	SANDBOX_SETSOCKOPT(SOL_SOCKET, SO_KEEPALIVE, "peers that vanish are noticed"),
 	SANDBOX_SETSOCKOPT(SOL_SOCKET, SO_OOBINLINE, "urgent bytes stay in the stream"),
 	SANDBOX_SETSOCKOPT(IPPROTO_IP, IP_RECVERR, "a name server that refuses is noticed"),

@@ -7,7 +7,10 @@
 #include "relay.h"
 
 #include <assert.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
+#include <sys/socket.h>
 
 enum {
 	ROUND_BYTES = 1024 * 1024, // read before other connections get their turn
@@ -321,6 +324,8 @@ void agent_new(struct relay *relay, int fd, struct span bytes)
 		free(agent);
 		return;
 	}
+	// A request must not wait in the kernel behind megabytes of others' uploads.
+	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &(int){MUX_OUT_FULL}, sizeof(int));
 	mux_init(&agent->mux, MUX_RELAY, &handlers, &loop->now, &relay->agents.store);
 	agent_link(agent);
 	relay_descriptor_taken(relay);

@@ -10,6 +10,8 @@
 #include "common/sandbox_rows.h"
 
 #include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/ioctl.h>
 
 #ifdef SANDBOX_TABLE
@@ -24,6 +26,8 @@ const struct sandbox_rule sandbox_rules[] = {
 	{"fcntl", "F_SETPIPE_SZ: a pipe is enlarged for a bulk transfer", {ARG_INT(1, F_SETPIPE_SZ)}},
 	{"ioctl", "SIOCOUTQ: whether the last answer has left before its connection ends in order",
 		{ARG_INT(1, SIOCOUTQ)}},
+	SANDBOX_SETSOCKOPT(IPPROTO_TCP, TCP_NOTSENT_LOWAT,
+		"a stream of an agent does not wait in the kernel behind the bytes of others"),
 	{"prlimit64", "reads how many descriptors it may hold; sets nothing",
 		{ARG_INT(0, 0), ARG_NULL(2)}},
 	SANDBOX_ROWS_MEMORY,

@@ -50,6 +50,13 @@ class Answering(threading.Thread):
         self.end = found and (int.from_bytes(found[1][:2], "big"), found[1][2:].decode())
 
 
+def send_until_stuck(sock):
+    sock.settimeout(1)
+    with contextlib.suppress(OSError):
+        while True:
+            sock.sendall(bytes(65536))
+
+
 def relay_config(life_ms):
     values = msgpack.unpackb(config(backend=""))
     values[7] = life_ms
@@ -333,6 +340,25 @@ def test_make_before_break(relay):
     assert sum(agent.answers > 0 for agent in agents) == len(agents)
     agents[-1].agent.sock.shutdown(socket.SHUT_RDWR)
     agents[-1].join(PATIENCE)
+
+
+def test_bulk_does_not_hold_up_others(relay):
+    """Of what is sent on a slow way little waits in the kernel: a new request is soon behind it."""
+    with Agent(relay) as agent:
+        agent.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        wait_until(lambda: relay.counter("agents") == 1, "it is there")
+        uploads = [relay.visit(get("/up", f"Content-Length: {1 << 30}\r\n", "PUT")) for _ in range(40)]
+        for upload in uploads:
+            threading.Thread(target=send_until_stuck, args=(upload,), daemon=True).start()
+        before = -1
+        while before != (before := relay.counter("bytes_in")):
+            time.sleep(0.3)  # until nothing goes any more: the way is full
+        relay.visit(get("/quick"))
+        wait_until(lambda: relay.counter("requests") == 41, "it is on its way")
+        ahead = 0
+        while (message := agent.message())[0] != OPEN or message[1] != 41:
+            ahead += len(message[2]) if message[0] == DATA else 0
+        assert ahead < 1_000_000, f"{ahead} bytes of others come first"
 
 
 # ---- the tunnel's end
