@@ -26,7 +26,7 @@ def _certificate(key):
             .sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
 
 
-def _context(key):
+def tls_context(key):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with tempfile.NamedTemporaryFile() as file:
         file.write(_certificate(key) + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
@@ -69,7 +69,7 @@ class EvidenceServer:
 
         self.server = _Server(("127.0.0.1", port), Handler)
         if tls:
-            self.server.socket = _context(key or instance.tls_key).wrap_socket(self.server.socket, server_side=True)
+            self.server.socket = tls_context(key or instance.tls_key).wrap_socket(self.server.socket, server_side=True)
         self.origin = f"{'https' if tls else 'http'}://127.0.0.1:{self.server.server_port}"
         self.url = f"{self.origin}/t/{TUNNEL}/"
 
