@@ -4,6 +4,7 @@
 #include "gate.h"
 
 #include "http_head.h"
+#include "stray.h"
 #include "target.h"
 #include "tunnel_config.h"
 
@@ -102,6 +103,26 @@ static struct tunnel *tunnel_look_now(struct gate *gate, uint16_t listener, stru
 
 // ---- visitors
 
+// To the tunnel that a request which has strayed belongs to: an upgrade at once, as nobody follows
+// a redirect of one, anything else by one, so that the browser sees where it is. Returns false when
+// it belongs to none.
+static bool route_stray(struct gate *gate, struct visitor *visitor, const struct http_head *request)
+{
+	const struct span ids[] = {stray_by_referer(request), stray_by_cookie(request)};
+	struct tunnel *tunnel = NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(ids) && tunnel == NULL; i++)
+		if (ids[i].n > 0)
+			tunnel = tunnel_look_now(gate, 0, ids[i]);
+	if (tunnel == NULL)
+		return false;
+	struct span id = {tunnel->route.id, tunnel->route.id_size};
+	if (request->upgrade)
+		outlet_offer(&tunnel->outlet, visitor);
+	else
+		visitor_redirect(visitor, 307, id, request->path);
+	return true;
+}
+
 static void route_by_path(
 	struct gate *gate, struct visitor *visitor, const struct http_head *request)
 {
@@ -109,8 +130,9 @@ static void route_by_path(
 	struct tunnel *tunnel =
 		target.kind == TARGET_TUNNEL ? tunnel_look_now(gate, 0, target.id) : NULL;
 	if (target.kind == TARGET_BARE)
-		visitor_redirect(visitor, request->path);
-	else
+		visitor_redirect(visitor, 308, (struct span){NULL, 0}, request->path);
+	else if (target.kind == TARGET_TUNNEL || !stray_is(request) ||
+		 !route_stray(gate, visitor, request))
 		outlet_offer(tunnel != NULL ? &tunnel->outlet : &gate->api, visitor);
 }
 

@@ -267,15 +267,18 @@ void visitor_answer(struct visitor *visitor, enum code code, struct span detail)
 		visitor_release(visitor);
 }
 
-void visitor_redirect(struct visitor *visitor, struct span path)
+void visitor_redirect(struct visitor *visitor, unsigned status, struct span id, struct span path)
 {
-	log_answer(visitor, 308, CODE_NONE);
+	log_answer(visitor, status, CODE_NONE);
 	CLEANUP(buf_reset) struct buf answer;
 	buf_init(&answer, ANSWER_MAX);
+	// Whose a stray request is depends on who asks.
 	int r = buf_printf(&answer,
-		"HTTP/1.1 308 Permanent Redirect\r\nDate: %s\r\nLocation: /t%.*s\r\n"
+		"HTTP/1.1 %u %s\r\nDate: %s\r\nLocation: /t%s%.*s%.*s\r\n%s"
 		"Content-Length: 0\r\nConnection: close\r\n\r\n",
-		http_date_now(), (int)path.n, path.p);
+		status, http_reason(status), http_date_now(), id.n > 0 ? "/" : "", (int)id.n,
+		id.n > 0 ? id.p : "", (int)path.n, path.p,
+		id.n > 0 ? "Cache-Control: no-store\r\nVary: Referer, Cookie\r\n" : "");
 	if (r == 0)
 		send_answer(visitor, &answer);
 	else

@@ -117,7 +117,7 @@ void visitor_unpark(struct visitor *visitor);
 // It has been handed over: forgets it and closes our copy of its descriptor. Consumes it.
 void visitor_release(struct visitor *visitor);
 
-// Answers with a problem (DETAIL absent: the code's own sentence) or with a redirect to /t + PATH,
-// then closes in an orderly way. Consume it.
+// Answers with a problem (DETAIL absent: the code's own sentence) or with a redirect of this STATUS
+// to /t/ID + PATH (ID absent: PATH begins with it), then closes in an orderly way. Consume it.
 void visitor_answer(struct visitor *visitor, enum code code, struct span detail);
-void visitor_redirect(struct visitor *visitor, struct span path);
+void visitor_redirect(struct visitor *visitor, unsigned status, struct span id, struct span path);

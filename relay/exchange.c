@@ -130,7 +130,9 @@ static enum step answer_final(
 	// A body that is still on its way up when the answer comes is not waited for.
 	x->keep_alive = x->keep_alive && x->up.ended && !budget_requests_gone(&relay->budget);
 	x->reusable = head->keep_alive && head->body != HTTP_BODY_CLOSE;
+	const struct mapping mapping = request_mapping(visitor);
 	size_t n = rewrite_response(&(struct rewrite_response){.head = head,
+					    .mapping = &mapping,
 					    .chunked = chunked,
 					    .no_body = no_body,
 					    .close = !x->keep_alive},
@@ -155,7 +157,10 @@ static enum step answer_interim(
 		return visitor_drop(visitor);
 	if (x->old)
 		return STEP_AGAIN; // HTTP/1.0 does not know them
-	size_t n = rewrite_response(&(struct rewrite_response){.head = head, .no_body = true},
+	struct mapping mapping = request_mapping(visitor);
+	mapping.routing = false;
+	size_t n = rewrite_response(
+		&(struct rewrite_response){.head = head, .mapping = &mapping, .no_body = true},
 		relay->head_out, RELAY_HEAD_OUT);
 	struct iovec piece = {relay->head_out, n};
 	if (n == 0 || stream_send(&visitor->stream, &piece, 1) < 0)
@@ -169,8 +174,10 @@ static enum step answer_switch(
 	struct relay *relay = visitor->relay;
 	if (!visitor->x.upgrade || !head->upgrade)
 		return bad_answer(visitor, "It switched protocols without being asked to.");
+	const struct mapping mapping = request_mapping(visitor);
 	size_t n = rewrite_response(
-		&(struct rewrite_response){.head = head, .no_body = true, .upgrade = true},
+		&(struct rewrite_response){
+			.head = head, .mapping = &mapping, .no_body = true, .upgrade = true},
 		relay->head_out, RELAY_HEAD_OUT);
 	if (n == 0)
 		return bad_answer(visitor, "The head of its answer is too large.");

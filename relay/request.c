@@ -6,10 +6,12 @@
 
 #include "access.h"
 #include "channel.h"
+#include "code.h"
 #include "forwarded.h"
 #include "http_date.h"
 #include "relay.h"
 #include "rewrite.h"
+#include "stray.h"
 #include "visitor.h"
 
 #include <stdio.h>
@@ -50,6 +52,16 @@ static bool route_find(
 		return false;
 	*ret = (struct route){.origin = ORIGIN_PATH, .prefix = {path.p, prefix.n}, .rest = rest};
 	return true;
+}
+
+// Whether a request for a path at the root is one of this tunnel's pages: a browser sends it on
+// whatever connection it has.
+static bool is_own_stray(const struct relay *relay, const struct http_head *head)
+{
+	if (!stray_is(head))
+		return false;
+	struct span id = stray_by_referer(head);
+	return span_eq(id.n > 0 ? id : stray_by_cookie(head), span_of(relay->config.id));
 }
 
 static void exchange_init(struct visitor *visitor, const struct http_head *head)
@@ -140,6 +152,22 @@ static struct objection object(
 	return (struct objection){CODE_NONE, NULL};
 }
 
+struct mapping request_mapping(const struct visitor *visitor)
+{
+	const struct relay *relay = visitor->relay;
+	bool path = visitor->x.origin == ORIGIN_PATH;
+	return (struct mapping){
+		.prefix = {path ? relay->prefix_text : NULL, path ? relay->prefix_length : 0},
+		.keep = relay->config.prefix == PREFIX_KEEP,
+		.backend = relay->authority,
+		.backend_scheme =
+			relay->config.backend.scheme == URL_HTTPS ? SPAN("https") : SPAN("http"),
+		.own = relay->origins[visitor->x.origin].host,
+		.routing = path && visitor->x.form == FORM_HTML,
+		.id = span_of(relay->config.id),
+	};
+}
+
 // ---- on its way
 
 // A connection that is already there, or NULL.
@@ -168,35 +196,37 @@ static enum step forward(struct visitor *visitor, struct span head, struct span 
 	return request_dial(visitor, 0);
 }
 
-// "/t/<id>" without its slash would make every relative link of the page miss the tunnel, and has
-// no part in the tunnel cookie. A browser that was asked for a password there would send it to all
-// of /t/, without being asked (RFC 7617 section 2.2). So this comes before any question.
-static enum step redirect_to_slash(struct visitor *visitor, const struct route *route)
+// Sends the visitor to PREFIX, SLASH and PATH. REST, what follows the request, stays with the
+// connection.
+static enum step redirect(struct visitor *visitor, unsigned status, struct span prefix,
+	const char *slash, struct span path, struct span rest)
 {
-	char text[640];
+	struct relay *relay = visitor->relay;
+	char *text = relay->head_out;
 	bool keep = visitor->x.keep_alive && visitor->x.up.ended && visitor->admitted &&
-		    !budget_requests_gone(&visitor->relay->budget);
-	visitor->x.status = 308;
-	int n = snprintf(text, sizeof text,
-		"HTTP/1.1 308 Permanent Redirect\r\nDate: %s\r\nLocation: %.*s/%.*s\r\n"
-		"Content-Length: 0\r\n%s\r\n",
-		http_date_now(), (int)route->prefix.n, route->prefix.p, (int)route->rest.n,
-		route->rest.p, keep ? "" : "Connection: close\r\n");
-	if (n < 0 || (size_t)n >= sizeof text)
-		return refuse(visitor, CODE_BAD_REQUEST, SPAN("The query is too long here."));
+		    !budget_requests_gone(&relay->budget);
+	visitor->x.status = (uint16_t)status;
+	int n = snprintf(text, RELAY_HEAD_OUT,
+		"HTTP/1.1 %u %s\r\nDate: %s\r\nLocation: %.*s%s%.*s\r\n"
+		"Content-Length: 0\r\n%s%s\r\n",
+		status, http_reason(status), http_date_now(), (int)prefix.n, prefix.p, slash,
+		(int)path.n, path.p,
+		status == 307 ? "Cache-Control: no-store\r\nVary: Referer, Cookie\r\n" : "",
+		keep ? "" : "Connection: close\r\n");
 	struct iovec piece = {text, (size_t)n};
-	if (stream_send(&visitor->stream, &piece, 1) < 0)
+	if (buf_add_span(&visitor->stream.in, rest) < 0 ||
+		stream_send(&visitor->stream, &piece, 1) < 0)
 		return visitor_drop(visitor);
 	return keep ? visitor_next(visitor) : visitor_finish(visitor);
 }
 
-// The same; what follows the request stays with the connection.
-static enum step redirect_with_rest(
+// "/t/<id>" without its slash would make every relative link of the page miss the tunnel, and has
+// no part in the tunnel cookie. A browser that was asked for a password there would send it to all
+// of /t/, without being asked (RFC 7617 section 2.2). So this comes before any question.
+static enum step redirect_to_slash(
 	struct visitor *visitor, const struct route *route, struct span rest)
 {
-	if (buf_add_span(&visitor->stream.in, rest) < 0)
-		return visitor_drop(visitor);
-	return redirect_to_slash(visitor, route);
+	return redirect(visitor, 308, route->prefix, "/", route->rest, rest);
 }
 
 static enum step refuse_parse(struct visitor *visitor, int outcome, const char *why)
@@ -221,7 +251,7 @@ static enum step request_route(
 	struct relay *relay = visitor->relay;
 	struct exchange *x = &visitor->x;
 	if ((route.rest.n == 0 || route.rest.p[0] != '/') && !head->upgrade && x->up.ended)
-		return redirect_with_rest(visitor, &route, rest);
+		return redirect_to_slash(visitor, &route, rest);
 	x->tcp = is_tcp(visitor, head);
 	struct access_verdict access =
 		access_check(&relay->config, &relay->secret, &relay->cookie, head);
@@ -232,9 +262,12 @@ static enum step request_route(
 	bool strip = relay->config.prefix == PREFIX_STRIP && route.prefix.n > 0;
 	const struct relay_origin *origin = &relay->origins[route.origin];
 	x->upgrade = head->upgrade && x->up.ended && !x->tcp;
+	x->origin = (uint8_t)route.origin;
+	const struct mapping mapping = request_mapping(visitor);
 	size_t n = rewrite_request(
 		&(struct rewrite_request){
 			.head = head,
+			.mapping = &mapping,
 			.path = strip ? route.rest : head->path,
 			.prefix = strip ? route.prefix : (struct span){NULL, 0},
 			.authority = relay->authority,
@@ -265,8 +298,16 @@ enum step request_begin(struct visitor *visitor, char *bytes, size_t size, struc
 	forwarded_apply(&visitor->sender, &head, relay->trusted_proxies);
 	if (request_log_on(&relay->log))
 		exchange_log_begin(visitor, &head);
-	if (!route_find(visitor, &head, &route))
+	if (route_find(visitor, &head, &route))
+		return request_route(visitor, &head, route, rest);
+	if (!is_own_stray(relay, &head))
 		return refuse_connection(visitor, CODE_MISDIRECTED, (struct span){NULL, 0});
+	// Nobody follows a redirect of an upgrade.
+	struct span prefix = {relay->prefix_text, relay->prefix_length};
+	if (!head.upgrade)
+		return redirect(visitor, 307, prefix, "", head.path, rest);
+	route = (struct route){
+		.origin = ORIGIN_PATH, .prefix = {head.path.p, 0}, .rest = head.path};
 	return request_route(visitor, &head, route, rest);
 }
 

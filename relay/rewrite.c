@@ -5,32 +5,8 @@
 
 #include "code.h"
 #include "cookie.h"
+#include "head_out.h"
 #include "peer.h"
-
-// ---- appending with one check at the end
-
-struct head_out {
-	char *p, *end;
-	bool full;
-};
-
-static void put(struct head_out *out, struct span s)
-{
-	if (s.n > (size_t)(out->end - out->p)) {
-		out->full = true;
-		return;
-	}
-	memcpy(out->p, s.p, s.n);
-	out->p += s.n;
-}
-
-static void put_field(struct head_out *out, struct span name, struct span value)
-{
-	put(out, name);
-	put(out, SPAN(": "));
-	put(out, value);
-	put(out, SPAN("\r\n"));
-}
 
 static void put_number(struct head_out *out, uint64_t n)
 {
@@ -93,11 +69,10 @@ static bool is_not_its_business(const struct http_field *field)
 	} names[] = {
 #define NAME(text) {sizeof text - 1, text}
 		NAME("Tunnel-Error"),
-		NAME("Service-Worker-Allowed"), // a worker would answer for other tunnels
-		NAME("NEL"),                    // would report the addresses of other tunnels
-		NAME("Report-To"),              // where to
-		NAME("Clear-Site-Data"),        // would log out of all tunnels
-		NAME("Alt-Svc"),                // another server for all
+		NAME("NEL"),             // would report the addresses of other tunnels
+		NAME("Report-To"),       // where to
+		NAME("Clear-Site-Data"), // would log out of all tunnels
+		NAME("Alt-Svc"),         // another server for all
 		NAME("Strict-Transport-Security"),
 		NAME("X-Accel-Redirect"), // nginx
 		NAME("X-Sendfile"),       // Apache, lighttpd
@@ -156,13 +131,15 @@ static void put_forwarding(struct head_out *out, const struct rewrite_request *r
 	put(out, SPAN("\r\nVia: " REWRITE_VIA "\r\n"));
 }
 
-// A Cookie field without those cookies that are ours. The others stay byte for byte.
-static void put_cookie(struct head_out *out, const struct http_field *field)
+// A Cookie field without those cookies that are ours. The others stay byte for byte, but for names
+// that were given in place of others.
+static void put_cookie(
+	struct head_out *out, const struct mapping *mapping, const struct http_field *field)
 {
 	struct span rest = field->value, piece;
 	char *start = out->p;
 	bool first = true;
-	if (!cookie_maybe_ours(field->value)) {
+	if (!cookie_maybe_ours(field->value) && !mapping_renames(mapping, field->value)) {
 		put_field(out, field->name, field->value);
 		return;
 	}
@@ -173,7 +150,7 @@ static void put_cookie(struct head_out *out, const struct http_field *field)
 			continue;
 		if (!first)
 			put(out, SPAN(";"));
-		put(out, piece);
+		mapping_cookie(out, mapping, piece);
 		first = false;
 	}
 	put(out, SPAN("\r\n"));
@@ -208,8 +185,8 @@ size_t rewrite_request(const struct rewrite_request *r, char *bytes, size_t size
 		if (field->id == HTTP_AUTHORIZATION && !r->authorization)
 			continue;
 		if (field->id == HTTP_COOKIE)
-			put_cookie(&out, field);
-		else
+			put_cookie(&out, r->mapping, field);
+		else if (!mapping_request(&out, r->mapping, r->head->authority, field))
 			put_field(&out, field->name, field->value);
 	}
 	put_forwarding(&out, r);
@@ -270,8 +247,10 @@ size_t rewrite_response(const struct rewrite_response *r, char *bytes, size_t si
 		if (is_hop(field) || response_fates[field->id] == DROP ||
 			is_not_its_business(field) || claims_our_cookie(field))
 			continue;
-		put_field(&out, field->name, field->value);
+		if (!mapping_response(&out, r->mapping, field))
+			put_field(&out, field->name, field->value);
 	}
+	mapping_response_end(&out, r->mapping);
 	put(&out, SPAN("Via: " REWRITE_VIA "\r\n"));
 	put_response_framing(&out, r);
 	return finish(&out, bytes);

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "http_head.h"
+#include "mapping.h"
 #include "tunnel_config.h"
 
 // Our element of Via.
@@ -17,10 +18,11 @@ struct rewrite_request {
 	struct span path;      // as the backend is to see it, query included
 	struct span prefix;    // what was taken off it, for X-Forwarded-Prefix; may be absent
 	struct span authority; // of the backend
-	const uint8_t *peer;   // PEER_SIZE bytes
-	bool https;            // how the visitor came
-	bool authorization;    // the visitor's Authorization belongs to the backend
-	bool upgrade;          // ask the backend to switch protocols
+	const struct mapping *mapping;
+	const uint8_t *peer; // PEER_SIZE bytes
+	bool https;          // how the visitor came
+	bool authorization;  // the visitor's Authorization belongs to the backend
+	bool upgrade;        // ask the backend to switch protocols
 };
 
 // Writes the request head into OUT. Returns its length, or 0 when it does not fit.
@@ -32,6 +34,7 @@ size_t rewrite_host(struct span head, struct span authority, char *out, size_t s
 
 struct rewrite_response {
 	const struct http_head *head;
+	const struct mapping *mapping;
 	bool chunked; // the body goes out in chunks
 	bool no_body; // none goes out, although fields may describe one (HEAD, 304)
 	bool close;   // the connection ends after it

@@ -17,6 +17,7 @@
 #include "facts.h"
 #include "flow.h"
 #include "ipc.h"
+#include "mapping.h"
 #include "problem.h"
 
 enum visitor_state {
@@ -44,6 +45,7 @@ struct exchange {
 	bool up_dead;    // the backend takes no more of it; its answer may still come
 	bool answering;  // the final head has gone out
 	bool reusable;   // the answer's framing allows another request on the backend connection
+	uint8_t origin;  // that it came on, enum tunnel_origin
 	uint8_t interim; // 1xx answers passed on
 	uint8_t code;    // of an error of ours, enum code
 	uint16_t status; // that was sent, 0: none yet
@@ -67,6 +69,7 @@ struct visitor {
 	size_t drained;      // bytes thrown away while CLOSING
 	uint8_t ticks;       // of the timer, while CLOSING
 	bool admitted;       // has passed access control once: counts against limits.connections
+	bool strayed;        // it came by a path at the root, see gate/stray.h
 	bool unread;         // more bytes may come: to be drained at the end
 	struct facts facts;  // of the connection
 	struct facts sender; // of the request in hand
@@ -76,6 +79,9 @@ struct visitor {
 #define REQUEST_TCP_DETAIL                                                  \
 	"This tunnel carries raw TCP: enter it with `Connection: Upgrade` " \
 	"and `Upgrade: tcp`."
+
+// How addresses are mapped for the request in hand.
+struct mapping request_mapping(const struct visitor *visitor);
 
 // What a step led to.
 enum step {

@@ -48,15 +48,18 @@ static void check_left(const char *value, size_t n)
 	static struct http_head head;
 	static char request[8192], out[16384], left[8192];
 	static const uint8_t peer[PEER_SIZE];
+	static const struct mapping mapping = {0};
 	int size = snprintf(request, sizeof request,
 		"GET / HTTP/1.1\r\nHost: a\r\nCookie: %.*s\r\n\r\n", (int)n, value);
 	CHECK(size > 0 && (size_t)size < sizeof request);
 	if (http_request_parse(&head, request, (size_t)size, NULL) != HTTP_OK)
 		return;
 	struct span seen = http_head_field(&head, HTTP_COOKIE)->value;
-	size_t written = rewrite_request(
-		&(struct rewrite_request){
-			.head = &head, .path = SPAN("/"), .authority = SPAN("a"), .peer = peer},
+	size_t written = rewrite_request(&(struct rewrite_request){.head = &head,
+						 .path = SPAN("/"),
+						 .authority = SPAN("a"),
+						 .mapping = &mapping,
+						 .peer = peer},
 		out, sizeof out);
 	CHECK(written > 0 && written < sizeof out);
 	out[written] = '\0';

@@ -16,6 +16,13 @@ static const uint8_t peer6[PEER_SIZE] = {0x20, 0x01, 0x0d, 0xb8, [15] = 1, [17] 
 
 static char out[64 * 1024];
 
+// On an origin of the tunnel's own.
+static const struct mapping at_root = {
+	.backend = SPAN_INIT("backend:81"),
+	.backend_scheme = SPAN_INIT("http"),
+	.own = SPAN_INIT("own.example"),
+};
+
 // The rewritten form of the request TEXT, terminated.
 static const char *request(const char *text, struct rewrite_request how)
 {
@@ -23,6 +30,8 @@ static const char *request(const char *text, struct rewrite_request how)
 	const char *why = NULL;
 	assert_int_equal(http_request_parse(&head, text, strlen(text), &why), HTTP_OK);
 	how.head = &head;
+	if (how.mapping == NULL)
+		how.mapping = &at_root;
 	if (how.path.p == NULL)
 		how.path = head.path;
 	if (how.peer == NULL)
@@ -40,6 +49,8 @@ static const char *response(const char *text, bool to_head, struct rewrite_respo
 	const char *why = NULL;
 	assert_int_equal(http_response_parse(&head, text, strlen(text), to_head, &why), HTTP_OK);
 	how.head = &head;
+	if (how.mapping == NULL)
+		how.mapping = &at_root;
 	size_t n = rewrite_response(&how, out, sizeof out - 1);
 	assert_true(n > 0);
 	out[n] = '\0';
@@ -189,9 +200,9 @@ static void response_fields(void **state)
 				    "x-accel-redirect: /x\r\nX-Sendfile: /x\r\n"
 				    "Content-Length: 3\r\n\r\n",
 		false, (struct rewrite_response){0});
-	assert_string_equal(text,
-		"HTTP/1.1 200 Fine\r\nSet-Cookie: a=b\r\nSet-Cookie: c=d\r\nNel-X: 1\r\n"
-		"Via: 1.1 tunneld\r\nContent-Length: 3\r\n\r\n");
+	assert_string_equal(text, "HTTP/1.1 200 Fine\r\nSet-Cookie: a=b\r\nSet-Cookie: c=d\r\n"
+				  "service-worker-allowed: /\r\nNel-X: 1\r\n"
+				  "Via: 1.1 tunneld\r\nContent-Length: 3\r\n\r\n");
 }
 
 static void response_framing(void **state)
