@@ -8,6 +8,7 @@
 //
 //     keep    a small GET after the other on each connection
 //     close   a connection for each small GET
+//     ask     the same, for PATH as it is
 //     ws      WebSocket ping-pong with 32 bytes
 //     idle    opens WebSockets and keeps them
 //     get     one download of -n bytes, dropped in the kernel
@@ -22,7 +23,7 @@
 #include <sys/sendfile.h>
 
 enum {
-	IN_SIZE = 8192,
+	IN_SIZE = 64 * 1024, // an answer of the close and keep loads fits
 	FAILURES_MAX = 2000,
 	OPENING_MAX = 64, // at once by `idle`, so that no listen queue overflows
 	MESSAGE = 32,
@@ -33,7 +34,7 @@ enum {
 	SETTLE_S = 2,
 };
 
-enum mode { MODE_KEEP, MODE_CLOSE, MODE_WS, MODE_IDLE, MODE_GET, MODE_PUT, MODES };
+enum mode { MODE_KEEP, MODE_CLOSE, MODE_ASK, MODE_WS, MODE_IDLE, MODE_GET, MODE_PUT, MODES };
 
 enum state { STATE_CONNECTING, STATE_HEAD, STATE_BODY, STATE_END, STATE_FRAMES };
 
@@ -66,6 +67,11 @@ static size_t request_size;
 static char frame[FRAME_MASKED];
 static double measured_from; // 0: not yet
 static unsigned long long done, failed, opened;
+
+static bool connects_each_time(void)
+{
+	return option.mode == MODE_CLOSE || option.mode == MODE_ASK;
+}
 static uint32_t *latencies; // ns
 static size_t n_latencies, latencies_size;
 
@@ -146,7 +152,7 @@ static bool send_request(struct connection *c)
 	c->n_in = 0;
 	c->out = request;
 	c->n_out = request_size;
-	if (option.mode != MODE_CLOSE) // there connecting counts
+	if (!connects_each_time()) // there connecting counts
 		c->begin = bench_now();
 	return flush(c);
 }
@@ -227,7 +233,7 @@ static bool answered(struct connection *c)
 		c->state = STATE_FRAMES;
 		return option.mode == MODE_IDLE || send_frame(c);
 	}
-	if (option.mode == MODE_CLOSE) {
+	if (connects_each_time()) {
 		c->state = STATE_END;
 		return true;
 	}
@@ -432,6 +438,7 @@ static const struct {
 } modes[MODES] = {
 	[MODE_KEEP] = {"keep", closed_loop, "GET", "/small", ""},
 	[MODE_CLOSE] = {"close", closed_loop, "GET", "/small", "Connection: close\r\n"},
+	[MODE_ASK] = {"ask", closed_loop, "GET", "", "Connection: close\r\n"},
 	// The key is the example of RFC 6455 section 1.3; the backend knows its answer.
 	[MODE_WS] = {"ws", closed_loop, "GET", "/ws",
 		"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"

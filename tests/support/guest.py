@@ -54,7 +54,7 @@ class Guest:
     def __init__(self, path, how="current", delay=3):
         self.path, self.how, self.delay = str(path), how, delay
         self.asked = []
-        self.most, self._now = 0, 0  # calls at once
+        self.most, self._now = 0, 0  # slow calls at once
         self._lock = threading.Lock()
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         with contextlib.suppress(FileNotFoundError):
@@ -91,7 +91,7 @@ class Guest:
             threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
 
     def _serve(self, sock):
-        with sock, contextlib.suppress(OSError), self._counted():
+        with sock, contextlib.suppress(OSError):
             data = b""
             while b"\r\n\r\n" not in data:
                 if not (piece := sock.recv(4096)):
@@ -126,7 +126,8 @@ class Guest:
                 time.sleep(0.05)
             return
         if how == "slow":
-            time.sleep(self.delay)
+            with self._counted():
+                time.sleep(self.delay)
         if how == "garbage":
             sock.sendall(b"SSH-2.0-nothing\r\n\r\n" * 20)
             return
