@@ -6,7 +6,6 @@
 
 import contextlib
 import struct
-import time
 
 import msgpack
 import pytest
@@ -14,7 +13,7 @@ import pytest
 from support import proc, websocket
 from support.agents import connected
 from support.rawagent import (
-    CREDIT, DATA, FIN, HELLO, NOTICE, OPEN, RESET, WINDOW, RawAgent, frame)
+    CREDIT, DATA, FIN, HELLO, NOTICE, OPEN, RESET, RawAgent, frame)
 
 HELLO_BYTES = msgpack.packb([HELLO, 1, {"instance": "raw"}])
 

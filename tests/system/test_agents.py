@@ -12,11 +12,12 @@ import time
 
 import pytest
 
-from support import agents, proc
+from support import proc
 from support.agents import Agent, connected
+from support.api import Api
 from support.cut import Watched
 from support.daemon import Daemon, free_port
-from support.rawagent import DATA, FIN, NOTICE, OPEN, RESET, RawAgent
+from support.rawagent import NOTICE, OPEN, RawAgent
 
 
 @pytest.fixture
@@ -49,6 +50,19 @@ def test_agent_and_owner_tokens(api, pull, backend):
         connected(pull, 0)
     for token in (other.document["agent"]["token"], "wrong"):
         assert RawAgent(pull, token=token).answer.status == 401
+
+
+def test_by_the_visitors_address_and_by_that_of_the_api():
+    control = free_port()
+    with Daemon(control_listen=f"127.0.0.1:{control}") as daemon:
+        with contextlib.closing(Api(control, daemon.api.token)) as api:
+            tunnel = api.pull()
+            for port in (daemon.port, control):
+                with RawAgent(tunnel, port=port) as agent:
+                    connected(tunnel)
+                    agent.serve("raw")
+                    assert name_of(tunnel) == "raw"
+                connected(tunnel, 0)
 
 
 def test_what_visitors_send_arrives_as_it_was(pull, backend):
