@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: ISC
 // SPDX-FileCopyrightText: 2026 the tunneld authors
 
-#include "connection.h"
+#include "connection_private.h"
 
 #include "answer.h"
 
@@ -10,20 +10,8 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
-enum {
-	READ_SIZE = 4096, // at once, and the first allocation of `in`: most heads fit
-	IN_MAX = MESSAGE_HEAD_MAX + READ_SIZE,
-	DRAIN_ROUNDS = 16,
-};
+enum { DRAIN_ROUNDS = 16 };
 
-enum step {
-	STEP_AGAIN, // another state, or more to do in this one
-	STEP_WAIT,  // the loop will call
-	STEP_OVER,  // nothing left to do: free it
-};
-
-static enum step step_head(struct connection *c);
-static enum step step_body(struct connection *c);
 static enum step step_waiting(struct connection *c);
 static enum step step_sending(struct connection *c);
 static enum step step_streaming(struct connection *c);
@@ -32,8 +20,8 @@ static enum step step_lingering(struct connection *c);
 static enum step step_broken(struct connection *c);
 
 static enum step (*const steps[CONNECTION_STATES])(struct connection *c) = {
-	[CONNECTION_HEAD] = step_head,
-	[CONNECTION_BODY] = step_body,
+	[CONNECTION_HEAD] = connection_step_head,
+	[CONNECTION_BODY] = connection_step_body,
 	[CONNECTION_WAITING] = step_waiting,
 	[CONNECTION_SENDING] = step_sending,
 	[CONNECTION_STREAMING] = step_streaming,
@@ -44,136 +32,19 @@ static enum step (*const steps[CONNECTION_STATES])(struct connection *c) = {
 
 // ---- small things
 
-static void set_deadline(struct connection *c, int64_t ms)
+void connection_set_deadline(struct connection *c, int64_t ms)
 {
 	struct instant due = instant_add_ms(instant_now(), ms);
 	if (loop_timer_set(c->set->loop, &c->deadline, due) < 0)
 		c->state = CONNECTION_BROKEN;
 }
 
-static enum step wait_for(struct connection *c, uint32_t events)
+enum step connection_wait_for(struct connection *c, uint32_t events)
 {
 	if (c->events != events && loop_rewatch(c->set->loop, &c->watch, events) < 0)
 		return STEP_OVER;
 	c->events = events;
 	return STEP_WAIT;
-}
-
-static void forget_request(struct connection *c)
-{
-	request_free(c->request);
-	c->request = NULL;
-}
-
-// Reads some bytes. Returns 1 with some, 0 when there are none now, -1 when the peer has ended.
-static int fill(struct connection *c)
-{
-	char *room = buf_room(&c->in, READ_SIZE);
-	if (room == NULL)
-		return -1;
-	ssize_t n = recv(c->watch.fd, room, READ_SIZE, MSG_DONTWAIT);
-	if (n > 0) {
-		buf_added(&c->in, (size_t)n);
-		return 1;
-	}
-	int error = errno;
-	if (buf_len(&c->in) == 0)
-		buf_reset(&c->in);
-	return n < 0 && (error == EAGAIN || error == EINTR) ? 0 : -1;
-}
-
-static void refuse(struct connection *c, enum code code, const char *detail)
-{
-	answer_problem(c, code, "%s", detail != NULL ? detail : code_info(code)->detail);
-}
-
-// ---- the head
-
-// The client waits for this before it sends its body. Nothing is queued ahead of it, so it fits
-// into the socket of any peer that reads.
-static void send_continue(struct connection *c)
-{
-	static const char interim[] = "HTTP/1.1 100 Continue\r\n\r\n";
-	ssize_t n = send(c->watch.fd, interim, sizeof interim - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-	if (n != (ssize_t)sizeof interim - 1)
-		c->state = CONNECTION_BROKEN;
-}
-
-static void begin_request(struct connection *c)
-{
-	struct request *request = c->request;
-	const struct http_head *head = &request->head;
-	c->set->requests++;
-	if (request_log_on(&c->set->log))
-		c->line = request_line_new(head->method_text, head->path, c->set->loop->now);
-	c->to_head = head->method == HTTP_HEAD;
-	c->form = answer_form(head);
-	c->state = CONNECTION_BODY;
-	c->set->server->begin(c, request);
-	if (c->state != CONNECTION_BODY)
-		return;
-	set_deadline(c, c->set->patience_ms);
-	if (head->expect_continue && request_has_body(request) &&
-		request->left <= REQUEST_BODY_MAX && buf_len(&c->in) == 0)
-		send_continue(c);
-}
-
-static void take_head(struct connection *c, size_t size)
-{
-	int r = HTTP_BAD;
-	char detail[PROBLEM_WHY_SIZE];
-	const char *why = NULL;
-	c->request = request_new(&c->in, size, &r, &why);
-	if (c->request == NULL)
-		c->state = CONNECTION_BROKEN;
-	else if (r == HTTP_OK)
-		begin_request(c);
-	else
-		refuse(c, r == HTTP_TOO_LARGE ? CODE_HEAD_TOO_LARGE : CODE_BAD_REQUEST,
-			problem_why(detail, why).p);
-	if (c->state != CONNECTION_BODY)
-		forget_request(c);
-}
-
-static enum step step_head(struct connection *c)
-{
-	size_t size = 0;
-	struct span in = buf_span(&c->in);
-	int r = in.n > 0 ? http_head_find(in.p, in.n, true, &c->scanned, &size) : HTTP_MORE;
-	if (r == HTTP_MORE) {
-		int filled = fill(c);
-		return filled > 0 ? STEP_AGAIN : filled < 0 ? STEP_OVER : wait_for(c, EPOLLIN);
-	}
-	if (r == HTTP_OK)
-		take_head(c, size);
-	else
-		refuse(c, r == HTTP_TOO_LARGE ? CODE_HEAD_TOO_LARGE : CODE_BAD_REQUEST, NULL);
-	return STEP_AGAIN;
-}
-
-// ---- the body
-
-static enum step step_body(struct connection *c)
-{
-	int filled;
-	switch (request_take_body(c->request, &c->in)) {
-	case 0:
-		loop_timer_clear(c->set->loop, &c->deadline);
-		c->bytes_in = buf_len(&c->request->body);
-		c->set->server->handle(c, c->request);
-		assert(c->state != CONNECTION_BODY);
-		break;
-	case REQUEST_MORE:
-		filled = fill(c);
-		return filled > 0 ? STEP_AGAIN : filled < 0 ? STEP_OVER : wait_for(c, EPOLLIN);
-	case REQUEST_BAD: refuse(c, CODE_BAD_REQUEST, "The chunked body is malformed."); break;
-	case REQUEST_TOO_LARGE:
-		refuse(c, CODE_TOO_LARGE, "The body may have 65536 bytes at most.");
-		break;
-	default: return STEP_OVER;
-	}
-	forget_request(c);
-	return STEP_AGAIN;
 }
 
 // ---- the answer
@@ -201,7 +72,7 @@ void connection_answered(struct connection *c, int r)
 	if (c->line != NULL && r == 0)
 		c->bytes_out = body_size(buf_span(&c->out));
 	c->state = r == 0 ? CONNECTION_SENDING : CONNECTION_BROKEN;
-	set_deadline(c, c->set->patience_ms);
+	connection_set_deadline(c, c->set->patience_ms);
 	if (!c->running)
 		loop_task_set(c->set->loop, &c->task);
 }
@@ -217,7 +88,7 @@ static void tell_waiter(struct connection *c, bool lost)
 // Nothing is read meanwhile; the peer's end is noted.
 static enum step step_waiting(struct connection *c)
 {
-	return wait_for(c, c->peer_ended ? 0 : EPOLLRDHUP);
+	return connection_wait_for(c, c->peer_ended ? 0 : EPOLLRDHUP);
 }
 
 static void log_request(struct connection *c, bool cut)
@@ -248,7 +119,7 @@ static enum step answer_sent(struct connection *c)
 	c->privileged = c->waiter != NULL;
 	buf_wipe(&c->in);
 	shutdown(c->watch.fd, SHUT_WR);
-	set_deadline(c, CONNECTION_LINGER_MS);
+	connection_set_deadline(c, CONNECTION_LINGER_MS);
 	return STEP_AGAIN;
 }
 
@@ -261,11 +132,11 @@ static enum step send_out(struct connection *c, uint32_t also)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EAGAIN)
-			return wait_for(c, EPOLLOUT | also);
+			return connection_wait_for(c, EPOLLOUT | also);
 		if (n < 0)
 			return STEP_OVER;
 		buf_wipe_front(&c->out, (size_t)n); // one answer holds a secret
-		set_deadline(c, c->set->patience_ms);
+		connection_set_deadline(c, c->set->patience_ms);
 	}
 	return STEP_AGAIN;
 }
@@ -314,7 +185,7 @@ static enum step step_streaming(struct connection *c)
 		enum step step = send_out(c, EPOLLRDHUP);
 		if (step != STEP_AGAIN)
 			return step;
-		set_deadline(c, c->set->patience_ms);
+		connection_set_deadline(c, c->set->patience_ms);
 		if (c->state != CONNECTION_STREAMING)
 			return STEP_AGAIN;
 		bool more = c->waiter->more(c->waiter, &c->out);
@@ -323,7 +194,7 @@ static enum step step_streaming(struct connection *c)
 			break;
 	}
 	loop_timer_clear(c->set->loop, &c->deadline); // it may be silent for as long as it likes
-	return wait_for(c, EPOLLRDHUP);
+	return connection_wait_for(c, EPOLLRDHUP);
 }
 
 // ---- another protocol
@@ -386,13 +257,13 @@ static enum step step_lingering(struct connection *c)
 	if (!c->peer_ended) {
 		enum step step = drain(c);
 		if (step != STEP_AGAIN)
-			return step == STEP_WAIT ? wait_for(c, EPOLLIN) : step;
+			return step == STEP_WAIT ? connection_wait_for(c, EPOLLIN) : step;
 		c->peer_ended = true;
 	}
 	// Both sides have ended. Whoever waits also wants to know whether the peer acknowledged
 	// the answer or reset the connection: the kernel says so by hanging up.
 	if (c->waiter != NULL && !c->hung_up)
-		return wait_for(c, 0);
+		return connection_wait_for(c, 0);
 	c->lost = has_error(c->watch.fd);
 	return STEP_OVER;
 }
@@ -413,7 +284,7 @@ void connection_close(struct connection *c)
 	loop_task_clear(&c->task);
 	loop_unwatch(set->loop, &c->watch);
 	close(fd);
-	forget_request(c);
+	connection_forget_request(c);
 	buf_wipe(&c->in);
 	buf_wipe(&c->out);
 	tell_waiter(c, c->lost);
@@ -456,12 +327,12 @@ static void on_deadline(struct loop_timer *timer)
 	struct connection *c = container_of(timer, struct connection, deadline);
 	switch (c->state) {
 	case CONNECTION_HEAD:
-		refuse(c, CODE_REQUEST_TIMEOUT,
+		connection_refuse(c, CODE_REQUEST_TIMEOUT,
 			"The head of the request did not arrive within head_timeout.");
 		return;
 	case CONNECTION_BODY:
-		forget_request(c);
-		refuse(c, CODE_REQUEST_TIMEOUT,
+		connection_forget_request(c);
+		connection_refuse(c, CODE_REQUEST_TIMEOUT,
 			"The body of the request did not arrive within api_timeout.");
 		return;
 	case CONNECTION_LINGERING: c->lost = false; break;
@@ -486,7 +357,7 @@ static bool start(struct connection *c, int fd, struct span bytes, const char *t
 		memcpy(c->tunnel, tunnel, strnlen(tunnel, sizeof c->tunnel - 1));
 	// Visitor sockets reset when they are closed: what a tunnel needs, not what we want here.
 	setsockopt(fd, SOL_SOCKET, SO_LINGER, &orderly, sizeof orderly);
-	buf_init(&c->in, IN_MAX);
+	buf_init(&c->in, CONNECTION_IN_MAX);
 	buf_init(&c->out, CONNECTION_ANSWER_MAX);
 	if (bytes.n > 0 && buf_add_span(&c->in, bytes) < 0)
 		return false;
@@ -533,7 +404,7 @@ void connection_serve(struct connections *set, int fd, const struct facts *facts
 		return;
 	c->facts = *facts;
 	memcpy(c->own, own.p, MIN(own.n, sizeof c->own - 1));
-	set_deadline(c, c->set->head_ms);
+	connection_set_deadline(c, c->set->head_ms);
 	run(c);
 }
 
