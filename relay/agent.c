@@ -239,7 +239,7 @@ static void on_hello(struct mux *mux, const struct mux_message *hello)
 	}
 	text_copy(agent->instance, hello->instance);
 	text_copy(agent->program, hello->agent);
-	text_copy(agent->host, hello->host);
+	text_copy(agent->host, hello->host.n > 0 ? hello->host : SPAN("localhost"));
 	struct instant due = instant_add_ms(loop->now, MUX_PING_MS);
 	if (loop_timer_set(loop, &agent->timer, due) < 0) {
 		mux_close(mux, WEBSOCKET_INTERNAL, "out of memory");

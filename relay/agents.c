@@ -95,11 +95,10 @@ void agents_joined(struct agent *agent)
 {
 	struct relay *relay = agent->relay;
 	replace_older(agent);
-	if (agent->host[0] != '\0') {
-		size_t n = strlen(agent->host);
-		memcpy(relay->authority_text, agent->host, n);
-		relay->authority = (struct span){relay->authority_text, n};
-	}
+	// The best guess for requests that come while none is there.
+	size_t n = strlen(agent->host);
+	memcpy(relay->authority_text, agent->host, n);
+	relay->authority = (struct span){relay->authority_text, n};
 	if (seconds_left(relay) <= (uint64_t)warnings[0])
 		agent_expiring(agent, seconds_left(relay));
 	agents_serve(relay);

@@ -33,7 +33,7 @@ int channel_new(
 // Whether it is one, not a socket.
 bool channel_is(const struct backend *backend);
 
-// Authority of the service behind its agent, empty where that is not known.
+// Authority of the service behind its agent; empty for a socket, or when its agent is gone.
 struct span channel_host(const struct backend *backend);
 
 // Why the agent gave up this backend connection, enum mux_reset; -1: it has not, or it is a socket.

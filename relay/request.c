@@ -245,6 +245,15 @@ static enum step refuse_with_rest(
 	return refuse(visitor, code, detail);
 }
 
+// Host, as far as it is known which connection the request will take.
+static struct span authority_for(const struct visitor *visitor)
+{
+	struct span host = {NULL, 0};
+	if (visitor->backend != NULL)
+		host = channel_host(visitor->backend);
+	return host.n > 0 ? host : visitor->relay->authority;
+}
+
 static enum step request_route(
 	struct visitor *visitor, const struct http_head *head, struct route route, struct span rest)
 {
@@ -270,7 +279,7 @@ static enum step request_route(
 			.mapping = &mapping,
 			.path = strip ? route.rest : head->path,
 			.prefix = strip ? route.prefix : (struct span){NULL, 0},
-			.authority = relay->authority,
+			.authority = authority_for(visitor),
 			.peer = visitor->sender.peer,
 			.https = visitor->sender.tls ||
 				 (origin->https && span_eq_nocase(head->authority, origin->host)),

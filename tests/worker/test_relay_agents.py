@@ -99,6 +99,21 @@ def test_the_host_of_who_comes_later(relay):
         assert read_head(visitor)[0][0] == "HTTP/1.1 200 OK"
 
 
+def test_each_agent_has_a_host_of_its_own(relay):
+    with Agent(relay, "one", host="one.test").greeted() as one, Agent(relay, "two").greeted() as two:
+        wait_until(lambda: relay.counter("agents") == 2, "both are there")
+        first = relay.visit(get("/a"))
+        relay.visit(get("/b"))
+        for agent, host in ((one, b"one.test"), (two, b"localhost")):
+            stream, _, data = agent.opened()
+            assert b"\r\nHost: " + host + b"\r\n" in data
+            agent.answer(stream)
+            if b"GET /a" in data:
+                read_head(first)
+                first.sendall(get("/again"))
+                assert b"\r\nHost: " + host + b"\r\n" in agent.expect(DATA, stream)[2]
+
+
 def test_raw_tcp(relay):
     with Agent(relay).greeted() as agent:
         visitor = relay.visit(get("/", UPGRADE) + b"early")
