@@ -10,6 +10,7 @@
 #include "http.h"
 #include "passage.h"
 #include "signals.h"
+#include "tunnel_ref.h"
 #include "visit.h"
 
 #include <arpa/inet.h>
@@ -236,8 +237,9 @@ static int read_operands(struct connect *connect, struct failure *failure)
 
 static int verify(struct connect *connect, struct failure *failure)
 {
+	struct span tunnel = tunnel_ref_id(span_of(connect->invocation->operands[0]));
 	int r = attest_gate_init(&connect->gate, connect->invocation, &connect->settings, failure);
-	return r == 0 ? attest_gate_open(&connect->gate, (struct span){NULL, 0}, failure) : r;
+	return r == 0 ? attest_gate_open(&connect->gate, tunnel, failure) : r;
 }
 
 static int run(struct connect *connect, struct failure *failure)

@@ -285,6 +285,16 @@ static void tell_end(struct up *up, int r, const struct failure *failure)
 	journal_closed(&up->journal, why, r < 0 ? EXIT_CODE_OTHER : r);
 }
 
+// A tunnel of ours that does not pass is not left behind.
+static int verify_tunnel(struct up *up, struct failure *failure)
+{
+	struct failure ignored;
+	int r = verify(up, failure);
+	if (r != 0 && !up->attached)
+		(void)!revoke_tunnel(up, &ignored);
+	return r;
+}
+
 static int run(struct up *up, struct failure *failure)
 {
 	uint32_t renew_ms;
@@ -302,7 +312,7 @@ static int run(struct up *up, struct failure *failure)
 		r = option_given(up->invocation, OPTION_ATTACH) ? attach(up, failure)
 								: create(up, failure);
 	if (r == 0)
-		r = verify(up, failure);
+		r = verify_tunnel(up, failure);
 	if (r != 0)
 		return r;
 	r = serve(up, renew_ms, failure);

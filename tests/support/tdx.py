@@ -4,6 +4,7 @@
 # Evidence in the formats of real machines, under the PKI of tdx_pki.py: quotes, event logs,
 # collateral, RA-TLS certificates. What a test wants different it changes before it asks for bytes.
 
+import datetime
 import hashlib
 import json
 import struct
@@ -164,6 +165,15 @@ class Collateral:
         self.signer = pki.tcb
         self.chain = pki.tcb.pem() + pki.root.pem()
         self.root_crl, self.pck_crl = pki.root.crl(), pki.ca.crl()
+
+    def current(self):
+        """The same as of now, for what has no --at."""
+        now = datetime.datetime.utcnow()
+        for text in (self.tcb_info, self.qe_identity):
+            text |= {"issueDate": when(now - DAY), "nextUpdate": when(now + DAY)}
+        self.root_crl = self.pki.root.crl(before=now - DAY, after=now + DAY)
+        self.pck_crl = self.pki.ca.crl(before=now - DAY, after=now + DAY)
+        return self
 
     def json(self):
         texts = {name: json.dumps(getattr(self, name), separators=(",", ":")) for name in ("tcb_info", "qe_identity")}

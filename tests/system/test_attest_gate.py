@@ -4,7 +4,6 @@
 # The gate before everything that `tunnel` sends to a server which is attested (client/attest_gate.h):
 # nothing leaves before the evidence has passed, and later connections have to end at the same instance.
 
-import datetime
 import json
 import subprocess
 
@@ -12,8 +11,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from support.daemon import program
 from support.evidence_server import EvidenceServer
-from support.tdx import Collateral, when
-from support.tdx_pki import AT, DAY, Pki
+from support.tdx import Collateral
+from support.tdx_pki import Pki
 from support.tunneld_evidence import TUNNEL, Instance
 
 OK, UNREACHABLE, NOT_ATTESTED = 0, 5, 6
@@ -28,19 +27,8 @@ def pki():
 @pytest.fixture
 def instance(pki):
     made = Instance(pki)
-    made.collateral = current(Collateral(pki))
+    made.collateral = Collateral(pki).current()
     return made
-
-
-def current(collateral):
-    """The gate has no --at: it takes place now."""
-    now = datetime.datetime.utcnow()
-    for object in (collateral.tcb_info, collateral.qe_identity):
-        object |= {"issueDate": when(now - DAY), "nextUpdate": when(now + DAY)}
-    collateral.root_crl = collateral.pki.root.crl(before=now - DAY, after=now + DAY)
-    collateral.pck_crl = collateral.pki.ca.crl(before=now - DAY, after=now + DAY)
-    assert now > AT - 300 * DAY
-    return collateral
 
 
 class Probe:
