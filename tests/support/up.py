@@ -24,7 +24,7 @@ class Up:
     `command` it is another command that runs until it is stopped.
     """
 
-    def __init__(self, server, *arguments, command="up", tty=False, token=TOKEN, **environment):
+    def __init__(self, server, *arguments, command="up", tty=False, token=TOKEN, prepare=None, **environment):
         self.out, self.err = bytearray(), bytearray()
         self._news = threading.Condition()
         theirs = subprocess.PIPE
@@ -34,7 +34,7 @@ class Up:
         keep = {name: os.environ[name] for name in os.environ if name.endswith("SAN_OPTIONS")}
         self.process = subprocess.Popen(
             [program("tunnel"), command, *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=theirs, start_new_session=True,
+            stderr=theirs, start_new_session=True, preexec_fn=prepare,
             env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "TERM": "xterm", "TZ": "UTC", "TUNNEL_SERVER": server,
                  "TUNNEL_TOKEN": token} | keep | environment)
         if tty:
