@@ -6,7 +6,6 @@
 import asyncio
 import contextlib
 import json
-import os
 import re
 import socket
 import ssl
@@ -381,4 +380,4 @@ def test_renewing_under_load_costs_no_request(server, backend):
             visitor.join(30)
         assert not failures, failures[:3]
         assert count[0] > 20
-        proc.wait_until(lambda: len([e for e in os.listdir(f"/proc/{up.pid}/fd")]) < 16, 10, up.both)
+        proc.wait_until(lambda: up.descriptors() < 16, 10, up.both)
