@@ -161,6 +161,8 @@ static void on_notice(struct mux *mux, const struct mux_message *notice)
 {
 	struct agent_link *link = agent_link_of(mux);
 	struct journal *journal = link->agent->journal;
+	if (link->state == AGENT_LINK_RETIRED)
+		return; // the one that replaced it is told the same
 	if (span_eq(notice->kind, SPAN("expiring")))
 		journal_expiring(journal, (unsigned)MIN(notice->number, (uint64_t)UINT32_MAX));
 	else if (span_eq(notice->kind, SPAN("draining")))

@@ -13,7 +13,7 @@ import subprocess
 import termios
 import threading
 
-from .daemon import TOKEN, program
+from .daemon import NEVER_LOGGED, TOKEN, program
 
 COLUMNS = 80
 
@@ -71,6 +71,8 @@ class Up:
         self.process.stdout.close()
         if self.process.stderr:
             self.process.stderr.close()
+        assert self.process.returncode != -signal.SIGSYS, f"its sandbox killed it\n{self.both()}"
+        assert not NEVER_LOGGED.search(self.text()), self.both()
 
     @property
     def pid(self):

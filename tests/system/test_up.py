@@ -5,6 +5,7 @@
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import re
 import socket
@@ -19,9 +20,10 @@ import urllib.request
 import pytest
 import websockets
 
-from support import proc
+from support import pattern, proc
 from support.backend import HttpBackend
 from support.daemon import free_port
+from support.tls_front import TlsFront, self_signed
 from support.up import COLUMNS, Up
 
 
@@ -33,7 +35,10 @@ def server(daemon):
 class Visitor:
     """Who was sent what `tunnel up` printed."""
 
-    def __init__(self, up):
+    def __init__(self, up, ready=None):
+        if ready:
+            self.url, self.secret = ready["url"], ready["secret"]
+            return
         self.url = up.url()
         up.expect("Ctrl-C")  # the last of what it says at first
         self.secret = re.search(rb"secret +(?:\x1b\[0m )?([\w-]{40,})", up.err).group(1).decode()
@@ -156,17 +161,6 @@ def test_the_demo(server):
 
 # Targets
 
-def self_signed(folder):
-    """A server's TLS context with a certificate of its own, for localhost."""
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-         "-keyout", f"{folder}/key", "-out", f"{folder}/certificate", "-subj", "/CN=localhost",
-         "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"], check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(f"{folder}/certificate", f"{folder}/key")
-    return context
-
-
 class TlsBackend(HttpBackend):
     def __init__(self, context):
         self._context = context
@@ -206,6 +200,22 @@ def test_https_that_the_system_trusts(server, certificate):
             assert Visitor(up).status("hello") == 200
         with Up(server, f"https://127.0.0.1:{backend.port}", SSL_CERT_FILE=f"{folder}/certificate") as up:
             assert Visitor(up).status("hello") == 200
+
+
+def test_a_server_behind_tls(daemon, backend, certificate):
+    """Everything goes over one TLS connection to the server, small and large, both ways."""
+    folder, context = certificate
+    with TlsFront(daemon.address, context) as front:
+        server = f"https://localhost:{front.port}"
+        with Up(server, backend.port, "--auth", "none") as up:
+            assert up.wait() == 5 and "certificate" in up.text(), up.both()
+        with Up(server, backend.port, "--ca", f"{folder}/certificate", "--output", "json") as up:
+            visitor = Visitor(up, up.event("ready"))
+            assert [visitor.status("hello") for _ in range(20)] == [200] * 20
+            assert hashlib.sha256(visitor.get("big/20000000")).hexdigest() == pattern.digest(20000000)
+            assert json.loads(visitor.get("x", b"y" * 20000000))["length"] == 20000000
+            up.interrupt()
+            assert up.wait() == 0, up.both()
 
 
 def test_a_unix_socket(server):
