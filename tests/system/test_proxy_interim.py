@@ -68,7 +68,7 @@ def test_early_hints_pass(tunnel, backend):
     answer = tunnel.get("/hints")
     assert answer.status == 200 and answer.body == b"ok"
     assert [interim.status for interim in answer.interim] == [103, 102], answer.interim
-    assert answer.interim[0].fields.get("Link") == "</a.css>; rel=preload"
+    assert answer.interim[0].fields.get("Link") == f"<{tunnel.prefix}/a.css>; rel=preload"
 
 
 def test_an_http_1_0_visitor_gets_no_interim_answers(tunnel, backend):
