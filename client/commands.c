@@ -45,8 +45,14 @@ const struct option_def option_table[OPTION_COUNT] = {
 	[OPTION_NAME] = {"name", 'n', "TEXT", NULL, "a name for it, for people", NULL},
 	[OPTION_PREFIX] = {"prefix", '\0', "WHAT", "strip keep",
 		"whether the service sees /path or /t/ID/path (strip)", NULL},
-	[OPTION_ORIGIN] = {"origin", '\0', "KIND", NULL,
-		"the kind of address it gets, of those the server has (path)", NULL},
+	[OPTION_ORIGIN] = {"origin", '\0', "KIND", "path port wildcard",
+		"which kind of address (the best that the server has)",
+		".Cm port\n"
+		"and\n"
+		".Cm wildcard\n"
+		"are web origins of the tunnel's own, with\n"
+		".Cm path\n"
+		"it shares one with others.\n"},
 	[OPTION_CONNECTIONS] = {"connections", '\0', "N", NULL,
 		"at most N connections of visitors at once", NULL},
 	[OPTION_REQUESTS] = {"requests", '\0', "N", NULL, "it ends with its Nth request", NULL},

@@ -26,6 +26,7 @@ void help_overview(FILE *out)
 	char left[64];
 
 	fputs("usage: tunnel COMMAND [OPTION]... [OPERAND]...\n"
+	      "       tunnel TARGET [OPTION]...     the same as: tunnel up TARGET\n"
 	      "\n"
 	      "Gives somebody temporary access to a service, by a URL.\n\n",
 		out);

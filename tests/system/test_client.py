@@ -16,7 +16,7 @@ import pytest
 
 from support import proc
 from support.client import Command
-from support.daemon import TOKEN
+from support.daemon import TOKEN, Daemon, free_port
 
 UNKNOWN = "t-aaaaaaaaaaaaaaaaaaaaaaaaaa"
 
@@ -92,6 +92,19 @@ def test_ls_show_extend_rm(tunnel, backend):
     (row,) = [line for line in tunnel.good("ls", "--all").lines() if first["id"] in line]
     assert "revoked" in row, row
     assert tunnel.good("show", first["id"], "--json").json()["state"] == "revoked"
+
+
+def test_a_tunnel_is_found_by_an_address_without_its_id(tmp_path, backend):
+    port = free_port()
+    with Daemon(port_pool=f"{port}-{port}") as daemon:
+        tunnel = Command(tmp_path, f"http://127.0.0.1:{daemon.port}")
+        made = create(tunnel, backend, "--origin", "port", "--auth", "bearer")
+        assert made["id"] not in made["url"] and str(port) in made["url"], made
+        for name in (made["url"], made["url"].rstrip("/"), made["share_url"], made["url"] + "a?b"):
+            assert made["id"] in tunnel.good("show", name).out
+        expect(tunnel.run("show", made["url"].rstrip("/") + "0/#" + "s" * 52), 4, "no tunnel of yours")
+        assert "sss" not in tunnel.run("show", made["url"].rstrip("/") + "0/#" + "s" * 52).err
+        assert tunnel.good("rm", made["url"]).out == f"{made['id']} is revoked\n"
 
 
 def test_rm_goes_on_behind_one_that_is_gone(tunnel, backend):
@@ -322,11 +335,11 @@ def test_a_failed_login_leaves_the_file_as_it_was(tunnel, daemon):
     assert [path.name for path in tunnel.config.parent.iterdir()] == ["config"]
 
 
-@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o644])
-def test_a_file_open_to_others_is_refused(tunnel, daemon, mode):
+@pytest.mark.parametrize("bits", [0o640, 0o604, 0o620, 0o644])
+def test_a_file_open_to_others_is_refused(tunnel, daemon, bits):
     bare = {"TUNNEL_SERVER": None, "TUNNEL_TOKEN": None}
     tunnel.good("login", f"http://127.0.0.1:{daemon.port}", input=TOKEN, **bare)
-    tunnel.config.chmod(mode)
+    tunnel.config.chmod(bits)
     expect(tunnel.run("ls", **bare), 2, f"chmod 600 '{tunnel.config}'")
     tunnel.config.chmod(0o600)
     tunnel.good("ls", **bare)
