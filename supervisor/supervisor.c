@@ -76,6 +76,8 @@ static void stop(struct supervisor *supervisor, int status)
 
 	if (supervisor->stopping)
 		return;
+	// Told like other ends: what is told from now on is a last word.
+	tunnels_each(&supervisor->tunnels, tunnel_sign_no_more);
 	supervisor->stopping = true;
 	loop->status = status;
 	gates_kill(&supervisor->gates);

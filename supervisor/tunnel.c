@@ -101,6 +101,12 @@ void tunnel_signed(
 	tell_end(tunnel);
 }
 
+void tunnel_sign_no_more(struct tunnel *tunnel)
+{
+	if (tunnel->state == TUNNEL_SIGNING)
+		tell_end(tunnel);
+}
+
 // Has its receipt signed. Returns false when it can have none.
 static bool sign(struct tunnel *tunnel)
 {

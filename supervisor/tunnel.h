@@ -150,6 +150,10 @@ void tunnel_free(struct tunnel *tunnel);
 void tunnel_signed(
 	struct tunnel *tunnel, struct span statement, struct span signature, struct span instance);
 
+// The supervisor stops: a tunnel that is TUNNEL_SIGNING ends without a receipt, so that its end is
+// stored. Harmless for others.
+void tunnel_sign_no_more(struct tunnel *tunnel);
+
 // The counters as they are now.
 void tunnel_counters(const struct tunnel *tunnel, uint64_t counters[COUNTERS_N]);
 

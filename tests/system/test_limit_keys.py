@@ -368,7 +368,7 @@ def test_max_api_connections(narrow, number):
         for client in crowd[8:]:
             refused(client.answer(), 503, "draining", "max_api_connections")
         for client in crowd[:8]:
-            client.send(b"{}")
+            client.send(b"[]")
             assert client.answer().status == 422
     finally:
         for client in crowd:

@@ -313,6 +313,18 @@ def test_an_attestor_that_is_away_holds_up_no_end(liar, backend):
     assert not worker.receipts
 
 
+def test_no_receipt_is_waited_for_at_the_stop(liar, backend):
+    attestor = an_attestor(liar)
+    worker = attentive(liar.child("api")).start()
+    relay, id_ = liar.tunnel(worker, backend.url())
+    worker.end(id_)
+    attestor.expect(MSG.STATE)
+    began = time.monotonic()
+    liar.process.terminate()
+    worker.ended(id_, REVOKED)  # or the next start would bring it back
+    assert worker.expect(MSG.LIVE_DONE) and time.monotonic() - began < 1
+
+
 def test_a_new_attestor_signs_what_the_old_one_has_not(liar, backend):
     attestor = an_attestor(liar)
     worker = attentive(liar.child("api")).start()
