@@ -51,6 +51,8 @@ class Crew:
 class Agent:
     """docs/agent.py in a process of its own, for a TUNNEL that leads to URL."""
 
+    AFTER = {"expired": 1, "revoked": 1}  # exit status when the tunnel is over
+
     def __init__(self, tunnel, url, wait=True):
         self.tunnel = tunnel
         self._process = self._start(url)
@@ -84,6 +86,8 @@ class Agent:
 
 class Command(Agent):
     """The same of the tunnel command."""
+
+    AFTER = {"expired": 10, "revoked": 9}
 
     def _start(self, url):
         from .daemon import program  # which imports us
