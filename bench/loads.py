@@ -74,13 +74,16 @@ class Load:
 def run(target, backend, mode, **options):
     """Adds to what bench-load says the processor time of the target and of strangers."""
     theirs = [process.pid for process in target.processes()]
+    agents = [process.pid for process in target.agents()] if hasattr(target, "agents") else []
     cpu = lambda pids: sum(map(cpu_seconds, pids))
     with Load(target, mode, **options) as load:
         load.ready()
         before, busy, backends = cpu(theirs), machine_busy(), cpu([backend.process.pid])
+        of_agents = cpu(agents)
         result = load.result()
         assert result and result["failed"] == 0, f"{target.name}: {result}"
         result["cpu"] = cpu(theirs) - before
+        result["agent"] = cpu(agents) - of_agents
         others = machine_busy() - busy - result["client_cpu"]
         if target is not backend:
             others -= result["cpu"]
@@ -95,7 +98,7 @@ def closed_loop(mode, connections):
                      w=min(1, options.seconds / 2))
         return {
             "rate": result["done"] / result["seconds"],
-            "cpu": result["cpu"] / result["done"],
+            "cpu": result["cpu"] / result["done"], "agent": result["agent"] / result["done"],
             "p50": result["p50_us"], "p99": result["p99_us"], "noise": result["noise"],
         }
     return measure
@@ -106,7 +109,8 @@ def bulk(mode):
         result = run(target, backend, mode, n=GIB)
         return {
             "rate": result["bytes"] / result["seconds"],
-            "cpu": result["cpu"] * GIB / result["bytes"], "noise": result["noise"],
+            "cpu": result["cpu"] * GIB / result["bytes"],
+            "agent": result["agent"] * GIB / result["bytes"], "noise": result["noise"],
         }
     return measure
 

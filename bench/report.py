@@ -145,6 +145,54 @@ ROWS = [
 ]
 
 
+# ---- through an agent
+
+AGENT_HEAD = ("through an agent", "tunneld", "tunneld and agent", "CPU, server + agent", "ratio", "CPU ratio")
+AGENT = "tunneld, agent"
+AGENT_LOADS = [
+    ("keep", "small GET, 64 keep-alive connections", per_100k),
+    ("close", "a connection per request", per_100k),
+    ("download", "1 GiB download", per_gib),
+    ("upload", "1 GiB upload", per_gib),
+    ("websocket", "WebSocket echo, 64 connections, 32 bytes", per_100k),
+]
+
+
+def agent_cells(results, load, title, figure):
+    """What an agent costs beside the same tunnel with a backend of its own."""
+    if not results.rounds(load, AGENT) or not results.rounds(load, "tunneld"):
+        return None
+    median = lambda target, key: results.median(load, target, key)
+    cpu, agent = median(AGENT, "cpu"), median(AGENT, "agent")
+    unit = 1e5 if figure is per_100k else 1
+    return [title, figure(median("tunneld", "rate"), median("tunneld", "cpu")), figure(median(AGENT, "rate"), cpu),
+            f"{(cpu - agent) * unit:.2f} + {agent * unit:.2f}",
+            f"{results.ratio(load, AGENT, 'tunneld', 'rate'):.2f}",
+            f"{results.ratio(load, AGENT, 'tunneld', 'cpu'):.2f}"]
+
+
+def agent_latency(results):
+    added = [[Latency().added(results, name, key) for key in ("p50", "p99")] for name in ("tunneld", AGENT)]
+    if None in added[0] + added[1]:
+        return None
+    show = lambda pair: f"{pair[0]:.0f} / {pair[1]:.0f} us"
+    ratios = " / ".join(f"{mine / theirs:.2f}" for theirs, mine in zip(*added))
+    return ["added latency, one connection, p50 / p99", *map(show, added), "-", ratios, "-"]
+
+
+def agent_idle(results):
+    pss = [results.median("idle", name, "pss") for name in ("tunneld", AGENT)]
+    if None in pss:
+        return None
+    return ["5,000 idle WebSockets, PSS of each", *(f"{value:.3g} KiB" for value in pss), "-", f"{pss[1] / pss[0]:.2f}", "-"]
+
+
+def agent_table(results):
+    rows = [agent_cells(results, *load) for load in AGENT_LOADS] + [agent_latency(results), agent_idle(results)]
+    rows = [line(cells) for cells in rows if cells]
+    return ["", line(AGENT_HEAD), "|---|" + "---|" * (len(AGENT_HEAD) - 1), *rows] if rows else []
+
+
 def line(cells):
     return "| " + " | ".join(cells) + " |"
 
@@ -154,6 +202,7 @@ def table(records):
     rows = [row.cells(results) for row in ROWS]
     lines = [line(HEAD), "|---|" + "---|" * (len(HEAD) - 1)]
     lines += [line(cells) for cells in rows if cells]
+    lines += agent_table(results)
     noise = results.noise()
     if noise:
         lines += ["", f"Other programs used {statistics.median(noise):.2f} cores during the median "

@@ -24,18 +24,20 @@ import report  # noqa: E402
 import targets  # noqa: E402
 
 PROXIES = ["nginx", "haproxy", "tunneld"]
+AGENT = ["tunneld, agent"]
 
 # Name, what it does, what it does that to. Those of one load follow each other, so that a change of
 # the machine's speed meets all of them.
 LOADS = {
-    "keep": (loads.closed_loop("keep", 64), PROXIES),
+    "keep": (loads.closed_loop("keep", 64), PROXIES + AGENT),
     "close": (loads.closed_loop("close", 64),
-              ["nginx", "haproxy", "tunneld, shared", "nginx, no upstream keep-alive", "tunneld"]),
-    "download": (loads.bulk("get"), ["nginx", "haproxy, splice", "tunneld"]),
-    "upload": (loads.bulk("put"), ["nginx", "haproxy, splice", "tunneld"]),
-    "websocket": (loads.closed_loop("ws", 64), PROXIES),
-    "latency": (loads.closed_loop("keep", 1), ["direct", *PROXIES]),
-    "idle": (loads.idle, PROXIES),
+              ["nginx", "haproxy", "tunneld, shared", "nginx, no upstream keep-alive", "tunneld",
+               *AGENT]),
+    "download": (loads.bulk("get"), ["nginx", "haproxy, splice", "tunneld", *AGENT]),
+    "upload": (loads.bulk("put"), ["nginx", "haproxy, splice", "tunneld", *AGENT]),
+    "websocket": (loads.closed_loop("ws", 64), PROXIES + AGENT),
+    "latency": (loads.closed_loop("keep", 1), ["direct", *PROXIES, *AGENT]),
+    "idle": (loads.idle, PROXIES + AGENT),
     "start": (loads.start, ["tunneld"]),
     "many": (loads.many, ["tunneld"]),
 }

@@ -171,18 +171,23 @@ class Tunneld:
         self.path = f"/t/{tunnel['id']}"
         self.fields = [f"Authorization: Bearer {tunnel['secret']}"]
 
-    def create(self):
-        """By a POST of our own: that of the tests judges the answer, which takes its time."""
+    def settings(self):
+        return {"backend": f"http://127.0.0.1:{self.backend.port}", "timeout": 3600}
+
+    def call(self, method, path, body=None):
+        """By a client of our own: that of the tests judges the answer, which takes its time."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         with contextlib.closing(connection):
             connection.request(
-                "POST", "/_api/tunnels",
-                f'{{"backend": "http://127.0.0.1:{self.backend.port}", "timeout": 3600}}',
+                method, path, body and json.dumps(body),
                 {"Authorization": f"Bearer {daemon.TOKEN}", "Content-Type": "application/json"})
             answer = connection.getresponse()
             body = answer.read()
-        assert answer.status == 201, body
+        assert answer.status in (200, 201), body
         return json.loads(body)
+
+    def create(self):
+        return self.call("POST", "/_api/tunnels", self.settings())
 
     def stop(self):
         if self.daemon:
@@ -191,6 +196,38 @@ class Tunneld:
 
     def processes(self):
         return self.daemon.everyone()
+
+
+class Served(Tunneld):
+    """The same with a pull tunnel, and `tunnel up` beside it as its agent."""
+
+    agent = None
+
+    def settings(self):
+        return {"timeout": 3600}
+
+    def start(self):
+        super().start()
+        tunnel = self.path.rpartition("/")[2]
+        self.agent = subprocess.Popen(
+            [daemon.BUILD / "tunnel", "up", "-q", "--attach", tunnel, f"http://127.0.0.1:{self.backend.port}"],
+            env={"TUNNEL_SERVER": f"http://127.0.0.1:{self.port}", "TUNNEL_TOKEN": daemon.TOKEN},
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
+        there = lambda: self.call("GET", f"/_api/tunnels/{tunnel}")["counters"]["agents"] == 1
+        proc.wait_until(there, 10, "the agent is there")
+
+    def stop(self):
+        super().stop()
+        if self.agent:
+            self.agent.kill()
+            self.agent.wait()
+            self.agent = None
+
+    def processes(self):
+        return [*super().processes(), *self.agents()]
+
+    def agents(self):
+        return [proc.Process(self.agent.pid)]
 
 
 def make(backend):
@@ -203,5 +240,6 @@ def make(backend):
         Haproxy("haproxy, splice", backend, splice=True),
         Tunneld("tunneld", backend),
         Tunneld("tunneld, shared", backend, backend_reuse="shared"),
+        Served("tunneld, agent", backend),
     ]
     return {target.name: target for target in every}
