@@ -215,6 +215,17 @@ static int take_words(
 	return r != 0 ? r : check_operands(invocation, failure);
 }
 
+// "tunnel --server URL ls" means ls, not a target of that name.
+static int check_target(const struct invocation *invocation, struct failure *failure)
+{
+	const char *first = invocation->n_operands > 0 ? invocation->operands[0] : "";
+
+	if (command_find(span_of(first)) == NULL)
+		return 0;
+	return failure_set(
+		failure, EXIT_CODE_USAGE, "the command comes first: tunnel %s [OPTION]...", first);
+}
+
 int invocation_parse(
 	struct invocation *invocation, int argc, char *const *argv, struct failure *failure)
 {
@@ -233,6 +244,8 @@ int invocation_parse(
 	if (invocation->operands == NULL)
 		return -ENOMEM;
 	r = take_words(invocation, argc - 1 - named, argv + 1 + named, failure);
+	if (r == 0 && !named)
+		r = check_target(invocation, failure);
 	if (r != 0)
 		invocation_deinit(invocation);
 	return r;

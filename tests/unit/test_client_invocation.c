@@ -74,6 +74,7 @@ static void test_mistakes_are_named(void **state)
 	expect_usage(PARSE("create", "1", "2"), "'2' is too much");
 	expect_usage(PARSE("extend", "x"), "tunnel extend TUNNEL TIME");
 	expect_usage(PARSE(""), "no command ''");
+	expect_usage(PARSE("--server", "http://a", "ls"), "the command comes first: tunnel ls");
 }
 
 static void test_secrets_on_the_command_line_are_refused(void **state)
