@@ -19,7 +19,7 @@ import pytest
 
 from support import proc, wire
 from support.backend import HttpBackend
-from support.daemon import BUILD, SANITIZED, Daemon, program
+from support.daemon import SANITIZED, Daemon, program
 from support.evidence import Evidence
 from support.guest import COMPOSE, Guest, event_log
 
@@ -211,7 +211,7 @@ def test_a_thousand_nonces_a_second_and_core(tmp_path, backend, report, how):
         for _ in range(20):
             evidence(machine.api, path(tunnel))
         load = subprocess.Popen(
-            [BUILD / "bench" / "bench-load", "ask", str(machine.api.address[1]), path(tunnel), "-c", "8", "-d", "2", "-w", "0.3"],
+            [program("bench-load"), "ask", str(machine.api.address[1]), path(tunnel), "-c", "8", "-d", "2", "-w", "0.3"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert load.stdout.readline() == "ready\n"
         before = cpu_seconds(machine.daemon)
