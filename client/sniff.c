@@ -25,8 +25,8 @@ struct sniff_record {
 void sniff_init(struct sniff *sniff)
 {
 	*sniff = (struct sniff){0};
-	buf_init(&sniff->request.head, HTTP_HEAD_MAX);
-	buf_init(&sniff->response.head, HTTP_HEAD_MAX);
+	buf_init(&sniff->request.head, SNIFF_HEAD_MAX);
+	buf_init(&sniff->response.head, SNIFF_HEAD_MAX);
 }
 
 void sniff_deinit(struct sniff *sniff)
@@ -128,23 +128,25 @@ static bool take_body(struct sniff_side *side, struct span *in, uint64_t *bytes)
 // absent span when there is none yet. *OK is false when there will never be one.
 static struct span take_head(struct sniff_side *side, struct span *in, bool request, bool *ok)
 {
-	size_t before = buf_len(&side->head), size = 0;
+	const struct span none = {NULL, 0};
+	size_t before = buf_len(&side->head), added = 0, size = 0;
 	struct span all = *in;
 	if (before > 0) {
-		size_t room = MIN(in->n, (size_t)HTTP_HEAD_MAX - before);
-		*ok = room > 0 && buf_add(&side->head, in->p, room) == 0;
+		added = MIN(in->n, (size_t)SNIFF_HEAD_MAX - before);
+		*ok = buf_add(&side->head, in->p, added) == 0;
 		if (!*ok)
-			return (struct span){NULL, 0};
+			return none;
 		all = buf_span(&side->head);
 	}
 	int found = http_head_find(all.p, all.n, request, &side->scanned, &size);
-	*ok = found == HTTP_OK || found == HTTP_MORE;
 	if (found == HTTP_MORE) {
-		*ok = before > 0 || buf_add(&side->head, in->p, in->n) == 0;
+		*ok = before > 0 ? added == in->n : buf_add(&side->head, in->p, in->n) == 0;
 		*in = (struct span){in->p + in->n, 0};
+		return none;
 	}
+	*ok = found == HTTP_OK;
 	if (found != HTTP_OK)
-		return (struct span){NULL, 0};
+		return none;
 	side->scanned = 0;
 	*in = (struct span){in->p + (size - before), in->n - (size - before)};
 	return (struct span){all.p, size};

@@ -23,7 +23,9 @@ struct sniff_report {
 	bool cut;                     // the connection ended before the answer did
 };
 
-enum { SNIFF_METHOD_MAX = 32, SNIFF_PATH_MAX = 2048 };
+// A head that comes in parts and is larger than SNIFF_HEAD_MAX ends the reading: what a connection
+// can make us keep is that and a path.
+enum { SNIFF_METHOD_MAX = 32, SNIFF_PATH_MAX = 2048, SNIFF_HEAD_MAX = 8192 };
 
 // Who is told.
 struct sniff_sink {

@@ -391,3 +391,11 @@ def test_renewing_under_load_costs_no_request(server, backend):
         assert not failures, failures[:3]
         assert count[0] > 20
         proc.wait_until(lambda: up.descriptors() < 16, 10, up.both)
+
+
+def test_nothing_is_sent_to_a_server_that_does_not_prove_itself(server, backend, api):
+    before = len(api.list("?state=all"))
+    with Up(server, backend.port, "--attest", "require") as up:
+        assert up.wait() in (5, 6), up.both()
+        assert up.out == b""
+    assert len(api.list("?state=all")) == before
