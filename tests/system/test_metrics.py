@@ -13,6 +13,7 @@ import pytest
 from support import api, metrics, proc, wire
 from support.backend import HttpBackend, head
 from support.daemon import Daemon, free_port
+from support.rawagent import RawAgent
 
 SECRET_NAME = "name-nobody-may-read"
 
@@ -275,6 +276,16 @@ def test_nobody_is_named(daemon, backend):
     text = ask(daemon).body.decode()
     for word in (tunnel.id, tunnel.id[2:10], SECRET_NAME, "path-of-the-visitor", backend.url(), "127.0.0.1"):
         assert word not in text, word
+    tunnel.revoke()
+
+
+def test_agents(daemon, watch):
+    tunnel = daemon.api.pull()
+    with RawAgent(tunnel, "one"), RawAgent(tunnel, "two"):
+        watch.until(2, "agents")
+    watch.until(0, "agents")
+    assert RawAgent(tunnel, token="wrong").answer.status == 401
+    watch.until(1, "refusals_total", by="api", code="token_invalid")
     tunnel.revoke()
 
 
