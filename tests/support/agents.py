@@ -52,6 +52,7 @@ class Agent:
     """docs/agent.py in a process of its own, for a TUNNEL that leads to URL."""
 
     AFTER = {"expired": 1, "revoked": 1}  # exit status when the tunnel is over
+    STARTS_S = 3  # at most, on a busy machine: an interpreter and its libraries
 
     def __init__(self, tunnel, url, wait=True):
         self.tunnel = tunnel
@@ -88,6 +89,7 @@ class Command(Agent):
     """The same of the tunnel command."""
 
     AFTER = {"expired": 10, "revoked": 9}
+    STARTS_S = 1
 
     def _start(self, url):
         from .daemon import program  # which imports us

@@ -20,6 +20,9 @@ from support.daemon import Daemon, free_port
 from support.rawagent import NOTICE, OPEN, RawAgent
 
 
+LIFE_S = 5  # time enough for two agents to come
+
+
 @pytest.fixture
 def pull(api):
     made = api.pull()
@@ -145,7 +148,7 @@ def test_killed_and_restarted_during_a_hundred_requests(pull, backend, report, a
         statuses = [answer.result(30).status for answer in answers]
     assert statuses == [200] * 100, statuses
     report(f"the first answer {1000 * back:.0f} ms after the start of the next agent")
-    assert back < 1, back
+    assert back < agent.STARTS_S, back
 
 
 def test_an_answer_that_has_begun_is_cut(pull, backend, agent_of):
@@ -229,7 +232,7 @@ def test_agents_are_told_of_the_end(api):
 
 @pytest.mark.parametrize("how", ["expired", "revoked"])
 def test_the_end_cuts_agents_too(api, backend, how, agent_of):
-    tunnel = api.pull(timeout=2 if how == "expired" else 600)
+    tunnel = api.pull(timeout=LIFE_S if how == "expired" else 600)
     began = time.monotonic()
     own = agent_of(tunnel, backend)
     raw = RawAgent(tunnel)
@@ -239,7 +242,7 @@ def test_the_end_cuts_agents_too(api, backend, how, agent_of):
         tunnel.revoke()
         latest = time.monotonic() + 0.1
     else:
-        latest = began + 2.3
+        latest = began + LIFE_S + 0.3
     watched.join()
     assert watched.how == "reset", watched
     assert watched.end <= latest, f"{watched.end - latest:+.3f} s late"
