@@ -4,6 +4,7 @@
 #include "connection_private.h"
 
 #include "answer.h"
+#include "ending.h"
 
 #include <assert.h>
 #include <netinet/in.h>
@@ -109,6 +110,9 @@ static void log_request(struct connection *c, bool cut)
 
 static enum step answer_sent(struct connection *c)
 {
+	int r = ending_say(c->watch.fd, c->facts.local, ENDING_LEFT);
+	if (r == ENDING_AGAIN)
+		return wait_for(c, EPOLLOUT);
 	log_request(c, false);
 	// A peer that has ended its side may be gone altogether: the end will tell whether it has
 	// taken an answer that somebody cares about.
@@ -118,7 +122,6 @@ static enum step answer_sent(struct connection *c)
 	c->peer_ended = false;
 	c->privileged = c->waiter != NULL;
 	buf_wipe(&c->in);
-	shutdown(c->watch.fd, SHUT_WR);
 	connection_set_deadline(c, CONNECTION_LINGER_MS);
 	return STEP_AGAIN;
 }
@@ -408,7 +411,12 @@ void connection_serve(struct connections *set, int fd, const struct facts *facts
 	run(c);
 }
 
-struct connection *connection_for_page(struct connections *set, int fd, const char *tunnel)
+struct connection *connection_for_page(
+	struct connections *set, int fd, bool local, const char *tunnel)
 {
-	return connection_new(set, CONNECTION_PAGE, fd, (struct span){NULL, 0}, tunnel);
+	struct connection *c =
+		connection_new(set, CONNECTION_PAGE, fd, (struct span){NULL, 0}, tunnel);
+	if (c != NULL)
+		c->facts.local = local;
+	return c;
 }

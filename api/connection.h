@@ -99,7 +99,8 @@ void connection_serve(struct connections *set, int fd, const struct facts *facts
 
 // A connection of a visitor of TUNNEL that is to be given one answer, by the caller, right away. FD
 // is consumed. Returns NULL, with FD closed, when there is no place or no memory.
-struct connection *connection_for_page(struct connections *set, int fd, const char *tunnel);
+struct connection *connection_for_page(
+	struct connections *set, int fd, bool local, const char *tunnel);
 
 // Closes and frees it, whatever it is doing; who waits is told that the connection is lost.
 void connection_close(struct connection *connection);

@@ -57,6 +57,7 @@ static const char *role_label(size_t i)
 		[ROLE_RELAY] = "relay",
 		[ROLE_RESOLVER] = "resolver",
 		[ROLE_ATTESTOR] = "attestor",
+		[ROLE_EDGE] = "edge",
 	};
 	return names[i];
 }
@@ -69,9 +70,7 @@ static const char *child_label(size_t i)
 // Those that must always be there, and relays while their tunnel lives.
 static const char *restart_label(size_t i)
 {
-	return i == ROLE_GATE || i == ROLE_API || i == ROLE_RELAY || i == ROLE_ATTESTOR
-		       ? role_label(i)
-		       : NULL;
+	return i != ROLE_SUPERVISOR && i != ROLE_RESOLVER ? role_label(i) : NULL;
 }
 
 static const char *fixed_label(size_t i)

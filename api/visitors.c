@@ -12,10 +12,12 @@ int visitors_on_visitor(struct worker *worker, struct ipc_message *message)
 {
 	struct facts facts = facts_read(message->fields);
 	int r = ipc_check_stream(message->fd, false);
-	if (r == 0)
-		connection_serve(&worker->connections, take_fd(&message->fd), &facts,
-			message->fields[FACTS_OWN].bytes, message->fields[FACTS_BYTES].bytes);
-	return r < 0 ? r : 0;
+	if (r < 0 || r == IPC_STREAM_OVER)
+		return r < 0 ? r : 0;
+	facts.local = r == IPC_STREAM_LOCAL;
+	connection_serve(&worker->connections, take_fd(&message->fd), &facts,
+		message->fields[FACTS_OWN].bytes, message->fields[FACTS_BYTES].bytes);
+	return 0;
 }
 
 // The page a visitor gets who was refused by the relay of connection->tunnel.
@@ -48,10 +50,11 @@ void visitors_on_page(struct worker *worker, struct ipc_message *message)
 	uint64_t number = message->fields[1].number;
 	enum code code = number == CODE_NONE ? CODE_INTERNAL : (enum code)number;
 	memcpy(id, given.p, MIN(given.n, sizeof id - 1));
-	if (ipc_check_stream(message->fd, false) != 0)
+	int r = ipc_check_stream(message->fd, false);
+	if (r < 0 || r == IPC_STREAM_OVER)
 		return;
-	struct connection *connection =
-		connection_for_page(&worker->connections, take_fd(&message->fd), id);
+	struct connection *connection = connection_for_page(
+		&worker->connections, take_fd(&message->fd), r == IPC_STREAM_LOCAL, id);
 	if (connection == NULL)
 		return;
 	connection->form = FORM_HTML;

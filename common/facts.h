@@ -15,6 +15,7 @@ struct facts {
 	uint16_t listener;     // its number
 	enum listener_use use; // what that listener is for
 	bool proxy;            // a PROXY header has to come yet
+	bool local;            // the end of an edge's socket pair (ending.h), not TCP
 	bool tls;              // encrypted on its way to us, or to a proxy that we believe
 };
 

@@ -44,6 +44,8 @@ static uint32_t wanted_events(const struct ipc_channel *channel)
 		events |= EPOLLIN;
 	if ((channel->head != NULL || channel->wants_writable) && !channel->stalled)
 		events |= EPOLLOUT;
+	if (channel->flags & IPC_EXCLUSIVE)
+		events |= EPOLLEXCLUSIVE;
 	return events;
 }
 
@@ -434,6 +436,7 @@ static void on_ready(struct loop_watch *watch, uint32_t events)
 
 void ipc_pause(struct ipc_channel *channel)
 {
+	assert(!(channel->flags & IPC_EXCLUSIVE)); // epoll_ctl(2) does not modify such a watch
 	if (channel->paused || !ipc_open(channel))
 		return;
 	channel->paused = true;
@@ -482,7 +485,7 @@ static int judge_local(int fd)
 	bool good = socket_option_is(fd, SO_TYPE, SOCK_STREAM) &&
 		    socket_option_is(fd, SO_DOMAIN, AF_UNIX) &&
 		    getpeername(fd, (struct sockaddr *)&peer, &n) == 0;
-	return good ? 0 : -EBADMSG;
+	return good ? IPC_STREAM_LOCAL : -EBADMSG;
 }
 
 int ipc_check_stream(int fd, bool connecting)

@@ -41,6 +41,7 @@ enum ipc_flags {
 			     // for them
 	IPC_SEND_ONLY = 1 << 1, // never read from
 	IPC_ANY_EPOCH = 1 << 2, // the epoch is the handlers' business
+	IPC_EXCLUSIVE = 1 << 3, // several receivers: a message wakes one. Cannot be paused
 };
 
 struct ipc_channel {
@@ -117,7 +118,8 @@ void ipc_pause(struct ipc_channel *channel);
 void ipc_resume(struct ipc_channel *channel);
 
 // Whether FD is what a visitor or backend descriptor must be: a connected (or, with CONNECTING,
-// still connecting) stream socket, TCP or Unix, that does not listen. Returns 0; IPC_STREAM_OVER
-// when it was, but the peer has reset it meanwhile; or -EBADMSG.
-enum { IPC_STREAM_OVER = 1 };
+// still connecting) stream socket that does not listen. Returns 0 when it is TCP; IPC_STREAM_LOCAL
+// when it is the end of a Unix pair, whose other end is an edge's; IPC_STREAM_OVER when it was
+// connected, but the peer has reset it meanwhile; or -EBADMSG.
+enum { IPC_STREAM_OVER = 1, IPC_STREAM_LOCAL = 2 };
 int ipc_check_stream(int fd, bool connecting);

@@ -16,6 +16,7 @@
 #define RELAY (1 << ROLE_RELAY)
 #define RES   (1 << ROLE_RESOLVER)
 #define ATT   (1 << ROLE_ATTESTOR)
+#define EDGE  (1 << ROLE_EDGE)
 
 #define U(name, most)                    \
 	{                                \
@@ -55,10 +56,10 @@
 const struct message_type message_types[] = {
 	{MSG_READY, "READY",
 		"The child has sealed itself; what it reached, as bits of `seal_reached`.",
-		GATE | API | RELAY | RES | ATT, SUP, PHASE_START, FD_NEVER,
+		GATE | API | RELAY | RES | ATT | EDGE, SUP, PHASE_START, FD_NEVER,
 		FIELDS(U("reached", 31))},
 	{MSG_LOG, "LOG", "A line for the log: level 0 error, 1 warning, 2 information, 3 debug.",
-		GATE | API | RELAY | RES | ATT, SUP, PHASE_START | PHASE_RUN, FD_NEVER,
+		GATE | API | RELAY | RES | ATT | EDGE, SUP, PHASE_START | PHASE_RUN, FD_NEVER,
 		FIELDS(U("level", 3), S("text", 1, 1024))},
 
 	{MSG_REQUESTS, "REQUESTS",
@@ -82,7 +83,7 @@ const struct message_type message_types[] = {
 	{MSG_LISTENER, "LISTENER",
 		"A listening socket to accept visitors on, its number, what it is for (`listener_use`), and whether "
 		"each connection has to begin with a PROXY header.",
-		SUP, GATE, PHASE_RUN, FD_ALWAYS,
+		SUP, GATE | EDGE, PHASE_RUN, FD_ALWAYS,
 		FIELDS(U("listener", LISTENERS_MAX - 1), U("use", LISTENER_USES - 1), B("proxy"))},
 	{MSG_GATE_COUNTS, "GATE_COUNTS",
 		"For metrics, at most once a second: what has happened since the last one (visitors "
@@ -211,6 +212,34 @@ const struct message_type message_types[] = {
 	{MSG_STOP, "STOP", "Close the database and exit.", SUP, API, PHASE_START | PHASE_RUN,
 		FD_NEVER, NO_FIELDS},
 
+	{MSG_EDGE_SETUP, "EDGE_SETUP", "Settings of an edge; the first message it gets.", SUP, EDGE,
+		PHASE_START, FD_NEVER,
+		FIELDS(U("handshake_timeout_ms", MS), U("max_handshakes", 1000000))},
+	{MSG_EDGE_KEY, "EDGE_KEY",
+		"A certificate chain (PEM) and the file with its key, `index` of `count`; the first is for "
+		"visitors who name no other. The last one makes all of them count, instead of older ones.",
+		SUP, EDGE, PHASE_RUN, FD_ALWAYS,
+		FIELDS(U("index", CHAINS_MAX - 1), U("count", CHAINS_MAX),
+			X("chain", 1, CHAIN_MAX))},
+	{MSG_TICKET_KEYS, "TICKET_KEYS",
+		"What session tickets are sealed with from now on, and what those of before were.",
+		SUP, EDGE, PHASE_RUN, FD_NEVER,
+		FIELDS(X("current", TICKET_KEY_SIZE, TICKET_KEY_SIZE),
+			X("previous", 0, TICKET_KEY_SIZE))},
+	{MSG_KEY_JOB, "KEY_JOB",
+		"To `tunneld-edge --keygen`. Without a chain: an empty file for a new key, of which a "
+		"certificate for `names` (with commas between) is to be made. With one: the file with its "
+		"key, to be checked.",
+		SUP, EDGE, PHASE_START | PHASE_RUN, FD_ALWAYS,
+		FIELDS(S("names", 0, 1024), X("chain", 0, CHAIN_MAX))},
+	{MSG_KEY_MADE, "KEY_MADE",
+		"The key of the job is good: SHA-256 of its public half (SubjectPublicKeyInfo), and the "
+		"chain to be used with it.",
+		EDGE, SUP, PHASE_RUN, FD_NEVER,
+		FIELDS(X("spki_sha256", 32, 32), X("chain", 1, CHAIN_MAX))},
+	{MSG_KEY_REFUSED, "KEY_REFUSED", "It is not; why, for people.", EDGE, SUP, PHASE_RUN,
+		FD_NEVER, FIELDS(S("why", 1, 512))},
+
 	{MSG_RESOLVE, "RESOLVE", "The one name to look up.", SUP, RES, PHASE_START, FD_NEVER,
 		FIELDS(S("name", 1, 253))},
 	{MSG_RESOLVED, "RESOLVED", "Its addresses, 16 bytes each (IPv4 mapped), best first.", RES,
@@ -299,6 +328,12 @@ const struct message_type message_types[] = {
 		GATE, API | RELAY, PHASE_RUN, FD_ALWAYS,
 		FIELDS(X("peer", PEER_SIZE, PEER_SIZE), U("use", LISTENER_USES - 1), B("tls"),
 			S("own", 0, TUNNEL_ID_MAX), X("bytes", 1, MESSAGE_HEAD_MAX))},
+	{MSG_STREAM, "STREAM",
+		"A visitor who has come by TLS: the end of a socket pair with the decrypted stream, the "
+		"peer's address, the listener, what that is for (`listener_use`), and the first bytes.",
+		EDGE, GATE, PHASE_RUN, FD_ALWAYS,
+		FIELDS(X("peer", PEER_SIZE, PEER_SIZE), U("listener", LISTENERS_MAX - 1),
+			U("use", LISTENER_USES - 1), X("bytes", 1, STREAM_BYTES_MAX))},
 };
 
 const size_t message_n_types = ARRAY_SIZE(message_types);

@@ -17,6 +17,7 @@ enum ipc_role {
 	ROLE_RELAY,
 	ROLE_RESOLVER,
 	ROLE_ATTESTOR,
+	ROLE_EDGE,
 	ROLES
 };
 
@@ -72,6 +73,14 @@ enum message {
 	MSG_EXTEND_FAILED = 44,
 	MSG_AGENT_IN = 45,
 
+	// supervisor and edge
+	MSG_EDGE_SETUP = 50,
+	MSG_KEY_MADE = 51,
+	MSG_KEY_JOB = 52,
+	MSG_KEY_REFUSED = 53,
+	MSG_EDGE_KEY = 54,
+	MSG_TICKET_KEYS = 56,
+
 	// supervisor and resolver
 	MSG_RESOLVE = 40,
 	MSG_RESOLVED = 41,
@@ -102,6 +111,9 @@ enum message {
 
 	// gates to API worker and to relays
 	MSG_VISITOR = 64,
+
+	// edges to gates
+	MSG_STREAM = 65,
 };
 
 enum { MESSAGE_FIELDS_MAX = 32 };
@@ -147,6 +159,10 @@ enum {
 	PEER_SIZE = 18,               // IPv6 or mapped IPv4 address, then port, big endian
 	ADDRESSES_MAX = 16,           // of one name
 	LISTENERS_MAX = 8192,         // of one tunneld; their numbers are below
+	STREAM_BYTES_MAX = 16 * 1024, // that come with a stream: one TLS record
+	CHAIN_MAX = 32 * 1024,        // a certificate and those that vouch for it, as PEM
+	CHAINS_MAX = 16,              // for SNI to choose from
+	TICKET_KEY_SIZE = 80,         // name, AES-256 key and HMAC key of session tickets
 
 	// Evidence: bytes of a statement, of an answer with a fresh quote, of the whole certificate
 	// and what a message holds of it.

@@ -46,8 +46,15 @@ struct seal_profile {
 	size_t n_filter;
 };
 
-// Descriptors a gate and the API worker may hold, where the limit they inherit is not lower.
-enum { SEAL_GATE_DESCRIPTORS = 65536, SEAL_API_DESCRIPTORS = 16384 };
+// Descriptors a gate, an edge and the API worker may hold, where the limit they inherit is not
+// lower.
+enum {
+	SEAL_GATE_DESCRIPTORS = 65536,
+	SEAL_EDGE_DESCRIPTORS = 65536,
+	SEAL_API_DESCRIPTORS = 16384,
+};
+// Bytes that the key of an instance may have.
+enum { SEAL_KEY_SIZE = 32 * 1024 };
 
 // What was reached; goes into the READY message. Bits.
 enum seal_reached {

@@ -189,19 +189,19 @@ static void on_complete(struct visitors *all, struct visitor *visitor, size_t si
 	}
 }
 
-static void on_arrived(struct listeners *all, int fd, const struct facts *facts)
+static void on_arrived(struct acceptors *all, int fd, const struct facts *facts)
 {
-	visitor_arrive(&container_of(all, struct gate, listeners)->visitors, fd, facts);
+	visitor_arrive(&container_of(all, struct gate, acceptors)->visitors, fd, facts);
 }
 
-static bool on_shed(struct listeners *all)
+static bool on_shed(struct acceptors *all)
 {
-	return visitors_shed(&container_of(all, struct gate, listeners)->visitors);
+	return visitors_shed(&container_of(all, struct gate, acceptors)->visitors);
 }
 
-static void on_stopped(struct listeners *all, int error)
+static void on_stopped(struct acceptors *all, int error)
 {
-	struct gate *gate = container_of(all, struct gate, listeners);
+	struct gate *gate = container_of(all, struct gate, acceptors);
 	struct instant now = gate->loop.now;
 	if (!instant_reached(now, instant_add_ms(gate->stopped_last, STOPPED_LOG_MS)))
 		return;
@@ -211,14 +211,14 @@ static void on_stopped(struct listeners *all, int error)
 
 // ---- metrics
 
-// Besides tunnels, listeners and visitors: standard streams, epoll, both channels.
-enum { DESCRIPTORS_ALWAYS = 6 };
+// Besides tunnels, listeners and visitors: standard streams, epoll, the three channels.
+enum { DESCRIPTORS_ALWAYS = 7 };
 
 static void on_report(struct loop_timer *timer)
 {
 	struct gate *gate = container_of(timer, struct gate, visitors.report);
 	struct visitors *v = &gate->visitors;
-	size_t descriptors = DESCRIPTORS_ALWAYS + gate->listeners.n + gate->listeners.n_reserve +
+	size_t descriptors = DESCRIPTORS_ALWAYS + gate->acceptors.n + gate->acceptors.n_reserve +
 			     gate->routes.n + v->reading.n + v->n_parked + v->closing.n;
 	int r = ipc_post(&gate->control, MSG_GATE_COUNTS, -1, wire_uint(v->counts.accepted),
 		wire_uint(v->counts.cut), wire_uint(v->counts.refused[CODE_BAD_REQUEST]),
@@ -267,7 +267,7 @@ static int handle_listener(struct ipc_channel *channel, struct ipc_message *mess
 		.use = (enum listener_use)message->fields[1].number,
 		.proxy = message->fields[2].number != 0,
 	};
-	return listeners_add(&gate->listeners, take_fd(&message->fd), &facts);
+	return acceptors_add(&gate->acceptors, take_fd(&message->fd), &facts);
 }
 
 static int handle_route_add(struct ipc_channel *channel, struct ipc_message *message)
@@ -323,6 +323,57 @@ static void on_control_exhausted(struct ipc_channel *channel, const struct ipc_m
 	loop_stop(&container_of(channel, struct gate, control)->loop, GATE_EXIT_LOST);
 }
 
+// ---- streams of edges
+
+static int handle_stream(struct ipc_channel *channel, struct ipc_message *message)
+{
+	struct gate *gate = container_of(channel, struct gate, edges);
+	const struct wire_value *fields = message->fields;
+	struct facts facts = {
+		.listener = (uint16_t)fields[1].number,
+		.use = (enum listener_use)fields[2].number,
+		.local = true,
+		.tls = true,
+	};
+	memcpy(facts.peer, fields[0].bytes.p, PEER_SIZE);
+	if (ipc_check_stream(message->fd, false) != IPC_STREAM_LOCAL)
+		return -EBADMSG;
+	visitor_arrive_by_edge(&gate->visitors, take_fd(&message->fd), &facts, fields[3].bytes);
+	return 0;
+}
+
+static const struct ipc_handling edges_table[] = {{MSG_STREAM, handle_stream}};
+
+static const struct ipc_handlers edges_handlers = {
+	.self = ROLE_GATE,
+	.peer = ROLE_EDGE,
+	.table = edges_table,
+	.n = ARRAY_SIZE(edges_table),
+};
+
+static void on_edges_ended(struct ipc_channel *channel, const char *why)
+{
+	struct gate *gate = container_of(channel, struct gate, edges);
+	if (ipc_open(channel))
+		log_line(gate, LOG_WARNING, "an edge sent what it must not: %s", why);
+}
+
+// The visitor is lost. Those that come next find room.
+static void on_edges_exhausted(struct ipc_channel *channel, const struct ipc_message *lost)
+{
+	visitors_shed(&container_of(channel, struct gate, edges)->visitors);
+}
+
+static int edges_init(struct gate *gate)
+{
+	int r = ipc_init(&gate->edges, &gate->loop, GATE_EDGES_FD, &edges_handlers, 0,
+		IPC_SHARED | IPC_ANY_EPOCH | IPC_EXCLUSIVE, 0);
+	gate->edges.phase = PHASE_RUN;
+	gate->edges.ended = on_edges_ended;
+	gate->edges.exhausted = on_edges_exhausted;
+	return r;
+}
+
 // ---- life
 
 int gate_init(struct gate *gate, uint32_t epoch, unsigned reached)
@@ -340,12 +391,14 @@ int gate_init(struct gate *gate, uint32_t epoch, unsigned reached)
 	outlet_init(&gate->api, &gate->loop, ROLE_API);
 	r = outlet_connect(&gate->api, GATE_API_FD);
 	if (r == 0)
-		r = listeners_init(&gate->listeners, &gate->loop);
+		r = edges_init(gate);
+	if (r == 0)
+		r = acceptors_init(&gate->acceptors, &gate->loop);
 	if (r < 0)
 		return r;
-	gate->listeners.arrived = on_arrived;
-	gate->listeners.shed = on_shed;
-	gate->listeners.stopped = on_stopped;
+	gate->acceptors.arrived = on_arrived;
+	gate->acceptors.shed = on_shed;
+	gate->acceptors.stopped = on_stopped;
 	r = ipc_init(&gate->control, &gate->loop, IPC_FIRST_FD, &control_handlers, epoch, 0,
 		CONTROL_QUEUE_MAX);
 	if (r < 0)

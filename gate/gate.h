@@ -12,12 +12,15 @@
 
 #pragma once
 
-#include "listener.h"
+#include "acceptors.h"
 #include "origin.h"
 #include "outlet.h"
 #include "routes.h"
 
-enum { GATE_API_FD = 4 }; // where a gate finds the sending end towards the API worker
+enum {
+	GATE_API_FD = 4,   // where a gate finds the sending end towards the API worker
+	GATE_EDGES_FD = 5, // and the receiving end of what edges send
+};
 
 enum gate_exit {
 	GATE_EXIT_USAGE = 2,   // started with other arguments than a supervisor gives
@@ -33,10 +36,11 @@ enum gate_exit {
 struct gate {
 	struct loop loop;
 	struct ipc_channel control;
+	struct ipc_channel edges;
 	struct outlet api;
 	struct routes routes;
 	struct visitors visitors;
-	struct listeners listeners;
+	struct acceptors acceptors;
 	struct origins origins;
 	struct tunnel *by_listener[LISTENERS_MAX]; // whose own a listener is
 	struct request_batch batch;                // of the request log

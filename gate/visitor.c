@@ -3,6 +3,7 @@
 
 #include "visitor.h"
 
+#include "ending.h"
 #include "http_date.h"
 #include "proxy_header.h"
 
@@ -85,6 +86,8 @@ static void forbid_reset(const struct visitor *visitor)
 static void leave(struct visitor *visitor)
 {
 	forbid_reset(visitor);
+	if (visitor->facts.local)
+		ending_say(visitor->fd, true, ENDING_LEFT);
 	visitor_release(visitor);
 }
 
@@ -202,7 +205,7 @@ static void close_behind_answer(struct visitor *visitor)
 {
 	struct visitors *all = visitor->all;
 	forbid_reset(visitor);
-	shutdown(visitor->fd, SHUT_WR);
+	ending_say(visitor->fd, visitor->facts.local, ENDING_LEFT); // a local socket has room too
 	visitor->first = (struct span){0};
 	if (visitor->kept)
 		buf_wipe(&visitor->bytes);
@@ -406,6 +409,19 @@ void visitor_arrive(struct visitors *all, int fd, const struct facts *facts)
 	all->counts.accepted++;
 	visitors_counted(all);
 	read_head(&visitor);
+}
+
+void visitor_arrive_by_edge(
+	struct visitors *all, int fd, const struct facts *facts, struct span bytes)
+{
+	struct visitor visitor = {.fd = fd, .facts = *facts, .all = all};
+	static_assert(STREAM_BYTES_MAX <= sizeof arrived, "they fit");
+	// They are in a message, and looking for a route may receive another one.
+	memcpy(arrived, bytes.p, bytes.n);
+	visitor.first = (struct span){arrived, bytes.n};
+	all->counts.accepted++;
+	visitors_counted(all);
+	look_for_head(&visitor);
 }
 
 // ---- events

@@ -100,6 +100,10 @@ bool visitors_shed(struct visitors *all);
 // A new connection: reads what is there and goes on from it. FD is consumed.
 void visitor_arrive(struct visitors *all, int fd, const struct facts *facts);
 
+// One whose TLS an edge has ended, and BYTES that have come already. FD is consumed.
+void visitor_arrive_by_edge(
+	struct visitors *all, int fd, const struct facts *facts, struct span bytes);
+
 // The bytes read so far; valid until the visitor is consumed or parked.
 struct span visitor_bytes(const struct visitor *visitor);
 

@@ -70,7 +70,8 @@ struct backend *backend_new(struct visitor *visitor, int fd)
 	}
 	backend->relay = visitor->relay;
 	backend->visitor = visitor;
-	if (stream_open(&backend->stream, &visitor->relay->loop, fd, true, on_ready) < 0) {
+	if (stream_open(&backend->stream, &visitor->relay->loop, fd, STREAM_CONNECTING, on_ready) <
+		0) {
 		free(backend);
 		return NULL;
 	}

@@ -3,6 +3,8 @@
 
 #include "stream.h"
 
+#include "ending.h"
+
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -11,7 +13,7 @@ static const uint32_t arrivals = EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET;
 
 static const struct stream_kind socket_kind;
 
-int stream_open(struct stream *stream, struct loop *loop, int fd, bool connecting,
+int stream_open(struct stream *stream, struct loop *loop, int fd, enum stream_socket socket,
 	void (*ready)(struct loop_watch *, uint32_t))
 {
 	*stream = (struct stream){
@@ -19,11 +21,13 @@ int stream_open(struct stream *stream, struct loop *loop, int fd, bool connectin
 		.watch = {.fd = -1, .ready = ready},
 		.loop = loop,
 		.writable = true,
-		.watches_room = connecting,
+		.watches_room = socket == STREAM_CONNECTING,
+		.local = socket == STREAM_LOCAL,
 	};
 	buf_init(&stream->in, STREAM_IN_MAX);
 	buf_init(&stream->out, STREAM_OUT_MAX);
-	int r = loop_watch(loop, &stream->watch, fd, arrivals | (connecting ? EPOLLOUT : 0));
+	int r = loop_watch(
+		loop, &stream->watch, fd, arrivals | (stream->watches_room ? EPOLLOUT : 0));
 	if (r < 0)
 		close(fd);
 	return r;
@@ -61,8 +65,9 @@ void stream_note(struct stream *stream, uint32_t events)
 		stream->peer_done = true;
 	if (events & EPOLLPRI)
 		stream->urgent = true;
-	// EPOLLHUP alone is both directions ended in order, if we have ended ours.
-	if ((events & EPOLLERR) || ((events & EPOLLHUP) && !stream->shut))
+	// EPOLLHUP alone is both directions ended in order, if we have ended ours; an edge that
+	// hangs up has lost its visitor, whatever was said before.
+	if ((events & EPOLLERR) || ((events & EPOLLHUP) && (stream->local || !stream->shut)))
 		stream->broken = true;
 }
 
@@ -80,6 +85,15 @@ static ssize_t socket_take(struct stream *stream, char *scratch, size_t size, ch
 		if ((size_t)n < size && !stream->peer_done && !stream->urgent)
 			stream->readable = false;
 		return n;
+	}
+	if (n == 0 && stream->local) {
+		// Said, or hung up? The event tells that comes with either.
+		if (stream->broken)
+			return -ECONNRESET;
+		if (!stream->peer_done) {
+			stream->readable = false;
+			return -EAGAIN;
+		}
 	}
 	if (n == 0) {
 		stream->ended = true;
@@ -170,12 +184,26 @@ static size_t socket_room(struct stream *stream)
 	return SIZE_MAX; // what the kernel does not take is kept
 }
 
+static int say_end(struct stream *stream, bool *said, enum ending how)
+{
+	int r = ending_say(stream->watch.fd, stream->local, how);
+	*said = r != ENDING_AGAIN;
+	if (*said)
+		return r;
+	stream_full(stream);
+	return STREAM_PENDING;
+}
+
 static int socket_shut(struct stream *stream)
 {
-	if (stream->shut)
-		return 0;
-	stream->shut = true;
-	return shutdown(stream->watch.fd, SHUT_WR) < 0 ? -errno : 0;
+	return stream->shut ? 0 : say_end(stream, &stream->shut, ENDING_HALF);
+}
+
+int stream_finish(struct stream *stream)
+{
+	if (!stream->local)
+		return stream_shut(stream);
+	return stream->finished ? 0 : say_end(stream, &stream->finished, ENDING_WHOLE);
 }
 
 static bool socket_delivered(const struct stream *stream)
@@ -189,9 +217,16 @@ static bool socket_delivered(const struct stream *stream)
 	return waiting <= FIRST_WINDOW;
 }
 
+bool stream_may_close(const struct stream *stream)
+{
+	return stream->local ? stream->broken : stream_delivered(stream);
+}
+
 static void socket_set_orderly(struct stream *stream)
 {
 	struct linger off = {0};
+	if (stream->local)
+		return; // what it delivers is the edge's business
 	setsockopt(stream->watch.fd, SOL_SOCKET, SO_LINGER, &off, sizeof off);
 }
 

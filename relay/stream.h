@@ -37,11 +37,13 @@ struct stream {
 	struct loop *loop;
 	bool readable;
 	bool writable;
+	bool local;        // to an edge, see ending.h
 	bool watches_room; // the loop tells when it can be written to
 	bool urgent;       // the peer has sent urgent bytes: reads stop at them, pipes for good
 	bool peer_done;    // the kernel has seen the peer's FIN (bytes may be left to read)
 	bool ended;        // read() has returned 0
 	bool shut;         // we have sent our FIN
+	bool finished;     // and said that we want nothing more
 	bool broken;       // reset or another error: nothing goes either way any more
 	struct buf in;     // read, not used yet
 	struct buf out;    // to be written before anything else
@@ -53,10 +55,16 @@ enum {
 	STREAM_OUT_MAX = 256 * 1024,
 };
 
+enum stream_socket {
+	STREAM_TCP,
+	STREAM_CONNECTING, // TCP too, but not connected yet
+	STREAM_LOCAL,      // the end of a pair whose other end is an edge's, see ending.h
+};
+
 // Starts watching FD (consumed, also on failure). What has arrived already is told by the loop's
-// next round, and so is room to write, once, if the socket is still CONNECTING. Returns 0 or a
+// next round, and so is room to write, once, if the socket is still connecting. Returns 0 or a
 // negative errno.
-int stream_open(struct stream *stream, struct loop *loop, int fd, bool connecting,
+int stream_open(struct stream *stream, struct loop *loop, int fd, enum stream_socket socket,
 	void (*ready)(struct loop_watch *, uint32_t));
 
 static inline bool stream_is_socket(const struct stream *stream)
@@ -122,18 +130,27 @@ static inline size_t stream_room(struct stream *stream)
 	return stream->kind->room(stream);
 }
 
-// Sends our FIN (after what was written). Returns 0 or a negative errno.
+// Says our end (after what was written). Returns 0, STREAM_PENDING when it has to be tried again
+// once there is room, or a negative errno.
 static inline int stream_shut(struct stream *stream)
 {
 	return stream->kind->shut(stream);
 }
 
+// The same, and we want nothing more from the peer.
+int stream_finish(struct stream *stream);
+
 // Whether so little is left unacknowledged that the kernel has already sent it: closing in an
-// orderly way now leaves nothing behind that could be delivered later.
+// orderly way now leaves nothing behind that could be delivered later. Of a local one: whether the
+// edge has taken it.
 static inline bool stream_delivered(const struct stream *stream)
 {
 	return stream->kind->delivered(stream);
 }
+
+// Whether closing now, with our end said, takes nothing away from the peer. An edge says so by
+// closing its side.
+bool stream_may_close(const struct stream *stream);
 
 // Makes the coming close an orderly one (FIN instead of RST).
 static inline void stream_set_orderly(struct stream *stream)

@@ -31,7 +31,7 @@ static void on_task(struct loop_task *task)
 
 static void on_timer(struct loop_timer *timer);
 
-static struct visitor *visitor_new(struct relay *relay, int fd)
+static struct visitor *visitor_new(struct relay *relay, int fd, enum stream_socket kind)
 {
 	struct visitor *visitor = calloc(1, sizeof *visitor);
 	if (visitor == NULL) {
@@ -41,7 +41,7 @@ static struct visitor *visitor_new(struct relay *relay, int fd)
 	visitor->relay = relay;
 	visitor->timer.expired = on_timer;
 	visitor->task.run = on_task;
-	if (stream_open(&visitor->stream, &relay->loop, fd, false, on_ready) < 0) {
+	if (stream_open(&visitor->stream, &relay->loop, fd, kind, on_ready) < 0) {
 		free(visitor);
 		return NULL;
 	}
@@ -164,15 +164,18 @@ static enum step closing_step(struct visitor *visitor)
 		return STEP_WAIT;
 	drain(visitor);
 	bool over = stream->ended || stream->broken || (!visitor->unread && !stream->readable);
-	if (!over) {
-		stream_shut(stream);
-		over = visitor->drained >= DRAIN_MAX || visitor->ticks >= LINGER_TICKS;
+	if (stream->local || !over) {
+		stream_finish(stream);
+		over = stream->local || visitor->drained >= DRAIN_MAX ||
+		       visitor->ticks >= LINGER_TICKS;
 	}
 	// SO_LINGER {1, 0} stays until the kernel has sent all but a first window: what it still
 	// held after an orderly close would be delivered even when the tunnel is over.
 	struct backend *backend = visitor->backend;
-	if (!over || !stream_delivered(stream) ||
-		(backend != NULL && !stream_delivered(&backend->stream)))
+	if (backend != NULL)
+		stream_finish(&backend->stream); // has been shut; an edge has to know more
+	if (!over || !stream_may_close(stream) ||
+		(backend != NULL && !stream_may_close(&backend->stream)))
 		return STEP_WAIT;
 	stream_set_orderly(stream);
 	if (backend != NULL)
@@ -290,6 +293,12 @@ static enum step (*const steps[])(struct visitor *) = {
 	[VISITOR_CLOSING] = closing_step,
 };
 
+// That is how an edge ends a connection whose end we have said.
+static bool closed_by_edge(const struct visitor *visitor)
+{
+	return visitor->stream.local && visitor->state == VISITOR_CLOSING;
+}
+
 static void go_on(struct visitor *visitor, enum step step)
 {
 	for (int i = 0; step == STEP_AGAIN; i++) {
@@ -297,7 +306,7 @@ static void go_on(struct visitor *visitor, enum step step)
 			loop_task_set(&visitor->relay->loop, &visitor->task);
 			return;
 		}
-		if (visitor->stream.broken)
+		if (visitor->stream.broken && !closed_by_edge(visitor))
 			step = visitor_drop(visitor);
 		else
 			step = steps[visitor->state](visitor);
@@ -358,9 +367,10 @@ int visitor_on_message(struct ipc_channel *channel, struct ipc_message *message)
 	struct relay *relay = container_of(channel, struct relay, visitors);
 	const struct wire_value *fields = message->fields;
 	int r = ipc_check_stream(message->fd, false);
-	if (r != 0)
+	if (r < 0 || r == IPC_STREAM_OVER)
 		return r < 0 ? r : 0;
-	struct visitor *visitor = visitor_new(relay, take_fd(&message->fd));
+	struct visitor *visitor = visitor_new(
+		relay, take_fd(&message->fd), r == IPC_STREAM_LOCAL ? STREAM_LOCAL : STREAM_TCP);
 	if (visitor == NULL)
 		return 0; // no memory: this one is closed, others go on
 	visitor->facts = visitor->sender = facts_read(fields);

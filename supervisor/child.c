@@ -5,6 +5,8 @@
 
 #include "supervisor.h"
 
+#include <sched.h>
+
 static void on_timer(struct loop_timer *timer);
 static void on_gone(struct process *process);
 
@@ -89,6 +91,13 @@ static void on_gone(struct process *process)
 	child->kind->gone(child);
 	if (!child->supervisor->stopping)
 		pause_then_start(child);
+}
+
+size_t child_cores(void)
+{
+	cpu_set_t set;
+
+	return sched_getaffinity(0, sizeof set, &set) < 0 ? 1 : (size_t)CPU_COUNT(&set);
 }
 
 int child_on_ready(struct ipc_channel *channel, struct ipc_message *message)

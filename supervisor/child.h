@@ -58,5 +58,8 @@ static inline bool child_ready(const struct child *child)
 	return child->state == CHILD_READY;
 }
 
+// How many cores there are to run on: children of which there is one for each.
+size_t child_cores(void);
+
 // Handler of READY of these roles.
 int child_on_ready(struct ipc_channel *channel, struct ipc_message *message);

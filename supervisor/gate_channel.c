@@ -15,10 +15,9 @@
 #include "spawn.h"
 #include "supervisor.h"
 
-#include <sched.h>
-
 enum {
 	GATE_API_FD = 4,
+	GATE_EDGES_FD = 5,
 	DROP_SIZE = 64,   // more than a ROUTE_DROP has
 	SETUPS = 4,       // messages besides them
 	NOTHING_LEFT = 2, // no enum ipc_outcome
@@ -58,7 +57,11 @@ static int tell_next(struct gate *gate)
 	struct ipc_channel *control = &gate->child.process.control;
 	struct tunnel *tunnel = gate->cursor.next;
 
-	if (tunnel == NULL && gate->n_listeners == supervisor->listeners.n)
+	const struct listeners *listeners = &supervisor->listeners;
+	while (tunnel == NULL && gate->n_listeners < listeners->n &&
+		listeners->entries[gate->n_listeners].tls)
+		gate->n_listeners++; // edges have those
+	if (tunnel == NULL && gate->n_listeners == listeners->n)
 		return NOTHING_LEFT;
 	if (tunnel == NULL) {
 		size_t i = gate->n_listeners;
@@ -172,9 +175,11 @@ static const struct ipc_handlers handlers = {
 static void describe(struct child *child, struct process_request *request)
 {
 	struct supervisor *supervisor = child->supervisor;
-	static struct spawn_fd fds[1];
+	static struct spawn_fd fds[2];
 
+	edges_mend_streams(&supervisor->edges);
 	fds[0] = (struct spawn_fd){supervisor->api.visitors_in, GATE_API_FD};
+	fds[1] = (struct spawn_fd){supervisor->edges.streams_out, GATE_EDGES_FD};
 	request->role = ROLE_GATE;
 	request->handlers = &handlers;
 	request->queue_max = (SETUPS + supervisor->options->max_tunnels) * DROP_SIZE;
@@ -222,13 +227,7 @@ static const struct child_kind kind = {.describe = describe, .ready = ready, .go
 
 size_t gates_count(const struct options *options)
 {
-	cpu_set_t set;
-
-	if (options->gates > 0)
-		return MIN(options->gates, (uint32_t)GATES_MAX);
-	if (sched_getaffinity(0, sizeof set, &set) < 0)
-		return 1;
-	return (size_t)MIN(CPU_COUNT(&set), GATES_MAX);
+	return options->gates > 0 ? options->gates : MIN(child_cores(), (size_t)GATES_MAX);
 }
 
 int gates_init(struct gates *gates, struct supervisor *supervisor, size_t n)

@@ -47,8 +47,8 @@ static int grow(struct listeners *l)
 	return entries != NULL && addresses != NULL ? 0 : -ENOMEM;
 }
 
-static int open_one(
-	struct listeners *l, const struct sockaddr *wanted, bool only_v6, enum listener_use use)
+static int open_one(struct listeners *l, const struct sockaddr *wanted, bool only_v6,
+	enum listener_use use, bool tls)
 {
 	CLEANUP(close_p) int fd = listener_open(wanted, only_v6);
 
@@ -61,15 +61,15 @@ static int open_one(
 	socklen_t size = sizeof *address;
 	if (getsockname(fd, (struct sockaddr *)address, &size) < 0)
 		return -errno;
-	l->entries[l->n++] = (struct listener_entry){.fd = take_fd(&fd), .use = use};
+	l->entries[l->n++] = (struct listener_entry){.fd = take_fd(&fd), .use = use, .tls = tls};
 	return 0;
 }
 
 static int open_or_explain(struct listeners *l, const struct sockaddr *wanted, bool only_v6,
-	enum listener_use use, const char *key)
+	enum listener_use use, bool tls, const char *key)
 {
 	char text[LISTENER_TEXT_MAX], advice[ADVICE_MAX];
-	int r = open_one(l, wanted, only_v6, use);
+	int r = open_one(l, wanted, only_v6, use, tls);
 
 	if (r == 0)
 		return 0;
@@ -79,7 +79,7 @@ static int open_or_explain(struct listeners *l, const struct sockaddr *wanted, b
 }
 
 int listeners_open(struct listeners *listeners, const struct options_addresses *addresses,
-	enum listener_use use, const char *key)
+	enum listener_use use, bool tls, const char *key)
 {
 	int r = 0;
 
@@ -87,13 +87,13 @@ int listeners_open(struct listeners *listeners, const struct options_addresses *
 		const struct sockaddr *wanted = (const void *)&addresses->items[i];
 		bool only_v6 = wanted->sa_family == AF_INET6 &&
 			       has_v4_twin(addresses, (const void *)wanted);
-		r = open_or_explain(listeners, wanted, only_v6, use, key);
+		r = open_or_explain(listeners, wanted, only_v6, use, tls, key);
 	}
 	return r;
 }
 
 int listeners_open_range(struct listeners *listeners, const struct options_range *range,
-	enum listener_use use, const char *key)
+	enum listener_use use, bool tls, const char *key)
 {
 	struct sockaddr_storage address = range->first;
 	int r = 0;
@@ -101,7 +101,7 @@ int listeners_open_range(struct listeners *listeners, const struct options_range
 	for (uint32_t port = listener_port((const void *)&address); port <= range->last && r == 0;
 		port++) {
 		listener_set_port((void *)&address, (uint16_t)port);
-		r = open_or_explain(listeners, (const void *)&address, false, use, key);
+		r = open_or_explain(listeners, (const void *)&address, false, use, tls, key);
 	}
 	return r;
 }
@@ -153,14 +153,16 @@ void listeners_format(const struct listeners *listeners, char out[LISTENERS_TEXT
 
 	for (size_t i = 0; i < listeners->n; i++) {
 		char address[LISTENER_TEXT_MAX], last[sizeof "-65535"] = "";
-		enum listener_use use = listeners->entries[i].use;
-		bool first = i == 0 || use != listeners->entries[i - 1].use;
+		const struct listener_entry *entry = &listeners->entries[i];
+		enum listener_use use = entry->use;
+		bool first = i == 0 || use != entry[-1].use || entry->tls != entry[-1].tls;
+		const char *lead = entry->tls && use == LISTENER_VISITORS ? "for TLS " : leads[use];
 		listener_format((const void *)&listeners->addresses[i], address);
 		while (use == LISTENER_PORT && i + 1 < listeners->n &&
 			listeners->entries[i + 1].use == use)
 			snprintf(last, sizeof last, "-%u",
 				listener_port((const void *)&listeners->addresses[++i]));
 		n += (size_t)snprintf(out + n, LISTENERS_TEXT_MAX - n, "%s%s%s%s",
-			n == 0 ? "" : ", ", first ? leads[use] : "", address, last);
+			n == 0 ? "" : ", ", first ? lead : "", address, last);
 	}
 }

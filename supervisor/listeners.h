@@ -12,6 +12,7 @@
 struct listener_entry {
 	int fd; // owned
 	enum listener_use use;
+	bool tls;   // is an edge's, else a gate's
 	bool proxy; // requires a PROXY header
 };
 
@@ -22,15 +23,16 @@ struct listeners {
 	size_t n;
 };
 
-// Listens on ADDRESSES, which KEY names and which are for USE. Returns 0, LISTENERS_EXPLAINED when
-// that is impossible, which has been logged with advice, or a negative errno.
+// Listens on ADDRESSES, which KEY names and which are for USE, by TLS or plain. Returns 0,
+// LISTENERS_EXPLAINED when that is impossible, which has been logged with advice, or a negative
+// errno.
 enum { LISTENERS_EXPLAINED = 1 };
 int listeners_open(struct listeners *listeners, const struct options_addresses *addresses,
-	enum listener_use use, const char *key) WARN_UNUSED;
+	enum listener_use use, bool tls, const char *key) WARN_UNUSED;
 
 // The same for each port of RANGE.
 int listeners_open_range(struct listeners *listeners, const struct options_range *range,
-	enum listener_use use, const char *key) WARN_UNUSED;
+	enum listener_use use, bool tls, const char *key) WARN_UNUSED;
 
 // Makes those that RANGES name require a PROXY header. Returns 0, or LISTENERS_EXPLAINED when there
 // is an address in them that nobody listens on.

@@ -319,8 +319,9 @@ static void set_defaults(struct parse *parse)
 	}
 }
 
-// http:// and ADDRESS; where that is a wildcard, the loopback address stands for it.
-static char *url_of_listener(const struct sockaddr_storage *address)
+// SCHEME:// and ADDRESS; where that is a wildcard, the loopback address stands for it.
+static char *url_of_listener(
+	const char *scheme, uint16_t usual_port, const struct sockaddr_storage *address)
 {
 	char host[INET6_ADDRSTRLEN], port[sizeof ":65535"] = "", *url = NULL;
 	struct sockaddr_in in;
@@ -341,9 +342,9 @@ static char *url_of_listener(const struct sockaddr_storage *address)
 		inet_ntop(AF_INET6, &in6.sin6_addr, host, sizeof host);
 		number = ntohs(in6.sin6_port);
 	}
-	if (number != 80)
+	if (number != usual_port)
 		snprintf(port, sizeof port, ":%u", number);
-	if (asprintf(&url, v4 ? "http://%s%s" : "http://[%s]%s", host, port) < 0)
+	if (asprintf(&url, v4 ? "%s://%s%s" : "%s://[%s]%s", scheme, host, port) < 0)
 		return NULL;
 	return url;
 }
@@ -419,11 +420,20 @@ static void complete(struct parse *parse)
 			o->max_timeout);
 	complete_dstack_socket(parse);
 	complete_text(parse, &o->collateral);
+	if (o->tls_cert.n != o->tls_key.n)
+		complain(parse, &parse->set_at[option_find(SPAN("tls_key")) - option_table],
+			option_find(SPAN("tls_key")),
+			"there are %zu keys and %zu certificates (tls_cert): each needs its own",
+			o->tls_key.n, o->tls_cert.n);
 	if (parse->n_errors > 0 || parse->failure != 0)
 		return;
 	for (size_t i = 0; i < o->port_pool.n; i++)
 		complete_range(&o->port_pool.items[i], &o->listen.items[0]);
-	if (o->public_url == NULL && (o->public_url = url_of_listener(&o->listen.items[0])) == NULL)
+	if (o->public_url == NULL)
+		o->public_url = o->tls_listen.n > 0
+					? url_of_listener("https", 443, &o->tls_listen.items[0])
+					: url_of_listener("http", 80, &o->listen.items[0]);
+	if (o->public_url == NULL)
 		parse->failure = -ENOMEM;
 	if (o->api_token_file == NULL &&
 		asprintf(&o->api_token_file, "%s/owner-token",

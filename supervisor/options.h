@@ -18,6 +18,7 @@ enum {
 	OPTIONS_LISTEN_MAX = 16,        // addresses
 	OPTIONS_RULES_MAX = 256,        // entries of backend_allow, and of backend_deny
 	OPTIONS_PATH_MAX = 1024,        // bytes
+	OPTIONS_FILES_MAX = 16,         // paths in a list
 	OPTIONS_FILE_MAX = 64 * 1024,   // bytes
 	OPTIONS_POOL_MAX = 4096,        // ports of port_pool
 	OPTIONS_SETTINGS_MAX = 256,     // -o options
@@ -47,6 +48,11 @@ struct options_ranges {
 	size_t n;
 };
 
+struct options_paths {
+	char *items[OPTIONS_FILES_MAX];
+	size_t n;
+};
+
 struct options_rules {
 	struct policy_rule items[OPTIONS_RULES_MAX];
 	size_t n;
@@ -70,9 +76,11 @@ struct options {
 	uint32_t create_rate; // a minute, 0: no limit
 	uint32_t default_timeout;
 	char *dstack_socket;   // absolute path, empty: the usual places
+	uint32_t edges;        // 0: one per core
 	uint32_t failure_rate; // a minute and address, 0: no limit
 	uint32_t fresh_rate;   // a minute, 0: none
 	uint32_t gates;        // 0: one per core
+	uint32_t handshake_timeout;
 	uint32_t head_timeout;
 	uint32_t idempotency_answers;
 	uint32_t idle_timeout;
@@ -82,6 +90,7 @@ struct options {
 	uint32_t max_api_connections;
 	uint32_t max_connections_per_tunnel;
 	uint32_t max_event_streams;
+	uint32_t max_handshakes; // of one edge
 	uint32_t max_lookups;
 	uint32_t max_pending, max_pending_per_tunnel; // of one gate
 	uint32_t max_timeout;
@@ -101,6 +110,8 @@ struct options {
 	enum sandbox_mode sandbox;
 	char *state_dir;
 	uint32_t stop_timeout;
+	struct options_paths tls_cert, tls_key; // as many of each
+	struct options_addresses tls_listen;
 	struct options_rules trusted_proxies; // without ports
 	char *wildcard_domain;                // lower case; NULL: none
 };

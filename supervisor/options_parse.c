@@ -374,6 +374,41 @@ static void rules_clear(void *member)
 	list->n = 0;
 }
 
+static int path_add(void *member, struct span item, char *why)
+{
+	struct options_paths *list = member;
+
+	if (list->n == OPTIONS_FILES_MAX)
+		return option_invalid(why, "more than %d paths", OPTIONS_FILES_MAX);
+	list->items[list->n] = NULL;
+	int r = path_set(&list->items[list->n], NULL, item, why);
+	list->n += r == 0;
+	return r;
+}
+
+static int paths_set(void *member, const struct option_def *def, struct span value, char *why)
+{
+	return option_each(member, value, path_add, why);
+}
+
+static int paths_format(const void *member, const struct option_def *def, struct buf *text)
+{
+	const struct options_paths *list = member;
+	int r = 0;
+
+	for (size_t i = 0; i < list->n && r == 0; i++)
+		r = buf_printf(text, "%s%s", i > 0 ? "," : "", list->items[i]);
+	return r;
+}
+
+static void paths_clear(void *member)
+{
+	struct options_paths *list = member;
+
+	while (list->n > 0)
+		text_clear(&list->items[--list->n]);
+}
+
 static const struct option_value value_types[] = {
 	[OPTION_NUMBER] = {number_set, number_format, number_clear},
 	[OPTION_DURATION] = {duration_set, number_format, number_clear},
@@ -388,6 +423,7 @@ static const struct option_value value_types[] = {
 	[OPTION_POOL] = {option_pool_set, option_ranges_format, option_ranges_clear},
 	[OPTION_POOL_URL] = {option_pool_url_set, text_format, text_clear},
 	[OPTION_DOMAIN] = {option_domain_set, text_format, text_clear},
+	[OPTION_PATHS] = {paths_set, paths_format, paths_clear},
 };
 
 static void *member_of(struct options *options, const struct option_def *def)
@@ -456,6 +492,7 @@ void option_range(const struct option_def *def, char out[OPTION_RANGE_MAX])
 	case OPTION_RANGES:
 	case OPTION_POOL:
 	case OPTION_POOL_URL:
-	case OPTION_DOMAIN: return;
+	case OPTION_DOMAIN:
+	case OPTION_PATHS: return;
 	}
 }

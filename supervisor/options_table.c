@@ -210,6 +210,16 @@ const struct option_def option_table[OPTION_KEYS] = {
 			"on the way there could forge what it says.\n",
 	},
 	{
+		KEY(edges),
+		.type = OPTION_NUMBER,
+		.fallback = "0",
+		.max = 64,
+		.unit = "processes",
+		.help = "processes that speak TLS; 0: one per core",
+		.manual = "There are none without\n"
+			  ".Cm tls_listen .\n",
+	},
+	{
 		KEY(failure_rate),
 		.type = OPTION_NUMBER,
 		.fallback = "30",
@@ -240,6 +250,15 @@ const struct option_def option_table[OPTION_KEYS] = {
 		.max = 64,
 		.unit = "processes",
 		.help = "processes that accept connections; 0: one per core",
+	},
+	{
+		KEY(handshake_timeout),
+		.type = OPTION_DURATION,
+		.fallback = "10s",
+		.min = 1,
+		.max = 5 * MINUTE,
+		.help = "longest wait for a TLS handshake and the first byte behind it",
+		.manual = "A connection that takes longer is cut off.\n",
 	},
 	{
 		KEY(head_timeout),
@@ -347,6 +366,16 @@ const struct option_def option_table[OPTION_KEYS] = {
 		.manual = "More are answered with status 503.\n"
 			  "Scoped tokens leave a quarter of them to the owner,\n"
 			  "and one of them has a quarter at most.\n",
+	},
+	{
+		KEY(max_handshakes),
+		.type = OPTION_NUMBER,
+		.fallback = "8192",
+		.min = 16,
+		.max = 30000,
+		.unit = "connections",
+		.help = "TLS connections an edge keeps that have not sent a first byte",
+		.manual = "A further one takes the place of the oldest, which is cut off.\n",
 	},
 	{
 		KEY(max_lookups),
@@ -485,7 +514,7 @@ const struct option_def option_table[OPTION_KEYS] = {
 	{
 		KEY(public_url),
 		.type = OPTION_URL,
-		.computed = "made from the first listen address",
+		.computed = "made from the first address of tls_listen, or of listen",
 		.help = "where visitors reach tunneld: http or https URL without a path",
 		.manual =
 			"The URLs of tunnels begin with it.\n"
@@ -590,6 +619,40 @@ const struct option_def option_table[OPTION_KEYS] = {
 		.help = "longest time for the database to be closed when tunneld stops",
 	},
 	{
+		KEY(tls_cert),
+		.type = OPTION_PATHS,
+		.computed = "a certificate of its own, made at start",
+		.help = "files with certificates for tls_listen (list)",
+		.manual =
+			"Each is PEM: the certificate itself first, then those that vouch for it.\n"
+			"The key of each stands at the same place of\n"
+			".Cm tls_key .\n"
+			"The first is for visitors who ask for no name, or for one that no certificate\n"
+			"has.\n"
+			"SIGHUP makes\n"
+			".Xr tunneld 8\n"
+			"read all of them again; connections that are open keep the old ones.\n"
+			"Without this key a P-256 key is made at every start, with a certificate that\n"
+			"nobody vouches for.\n",
+	},
+	{
+		KEY(tls_key),
+		.type = OPTION_PATHS,
+		.computed = "a key of its own, made at start",
+		.help = "files with the keys of tls_cert (list)",
+		.manual = "PEM, without a passphrase.\n"
+			  "They must be closed to group and others.\n",
+	},
+	{
+		KEY(tls_listen),
+		.type = OPTION_ADDRESSES,
+		.computed = "empty, there is no TLS",
+		.help = "addresses for HTTPS (list)",
+		.manual = "Written as\n"
+			  ".Cm listen .\n"
+			  "TLS 1.2 and 1.3 are spoken here, and HTTP/1.1 over it.\n",
+	},
+	{
 		KEY(trusted_proxies),
 		.type = OPTION_NETWORKS,
 		.computed = "empty, nobody is believed",
@@ -680,7 +743,8 @@ const struct option_def *option_nearest(struct span name)
 bool option_is_list(const struct option_def *def)
 {
 	return def->type == OPTION_ADDRESSES || def->type == OPTION_RULES ||
-	       def->type == OPTION_NETWORKS || def->type == OPTION_RANGES;
+	       def->type == OPTION_NETWORKS || def->type == OPTION_RANGES ||
+	       def->type == OPTION_PATHS;
 }
 
 bool option_may_be_empty(const struct option_def *def)

@@ -13,6 +13,7 @@
 
 #include <api_filter_hash.h>
 #include <attest_filter_hash.h>
+#include <edge_filter_hash.h>
 #include <fcntl.h>
 #include <gate_filter_hash.h>
 #include <inttypes.h>
@@ -156,6 +157,7 @@ static int load_programs(struct preparation *p)
 		[ROLE_RELAY] = {"tunneld-relay", RELAY_FILTER_SHA256},
 		[ROLE_RESOLVER] = {"tunneld-resolve", RESOLVE_FILTER_SHA256},
 		[ROLE_ATTESTOR] = {"tunneld-attest", ATTEST_FILTER_SHA256},
+		[ROLE_EDGE] = {"tunneld-edge", EDGE_FILTER_SHA256},
 	};
 	CLEANUP(close_p) int dir_fd = program_dir_open(NULL);
 
@@ -249,17 +251,20 @@ static int open_listeners(struct preparation *p)
 {
 	struct listeners *listeners = &p->supervisor->listeners;
 	const struct options *options = p->options;
-	int r = listeners_open(listeners, &options->listen, LISTENER_VISITORS, "listen");
+	int r = listeners_open(listeners, &options->listen, LISTENER_VISITORS, false, "listen");
 
 	if (r == 0)
 		r = listeners_open(
-			listeners, &options->metrics_listen, LISTENER_METRICS, "metrics_listen");
+			listeners, &options->tls_listen, LISTENER_VISITORS, true, "tls_listen");
 	if (r == 0)
-		r = listeners_open(
-			listeners, &options->control_listen, LISTENER_CONTROL, "control_listen");
+		r = listeners_open(listeners, &options->metrics_listen, LISTENER_METRICS, false,
+			"metrics_listen");
+	if (r == 0)
+		r = listeners_open(listeners, &options->control_listen, LISTENER_CONTROL, false,
+			"control_listen");
 	if (r == 0 && options->port_pool.n > 0)
-		r = listeners_open_range(
-			listeners, &options->port_pool.items[0], LISTENER_PORT, "port_pool");
+		r = listeners_open_range(listeners, &options->port_pool.items[0], LISTENER_PORT,
+			options->tls_listen.n > 0, "port_pool");
 	if (r == 0)
 		r = listeners_require_proxy(listeners, &options->proxy_protocol);
 	if (r != 0)
@@ -273,6 +278,15 @@ static int open_listeners(struct preparation *p)
 		.n_listeners = listeners->n,
 	};
 	return ports_init(&p->supervisor->ports, listeners);
+}
+
+// ---- keys
+
+static int read_keys(struct preparation *p)
+{
+	if (p->options->tls_listen.n == 0)
+		return 0;
+	return tls_keys_read(&p->supervisor->tls_keys, p->options) == 0 ? 0 : STEP_EXPLAINED;
 }
 
 // ---- privileges
@@ -305,6 +319,7 @@ int prepare(struct supervisor *supervisor, struct options *options)
 		{"folders", open_folders},
 		{"token", take_token},
 		{"listeners", open_listeners},
+		{"keys", read_keys},
 		{"programs", load_programs},
 		{"components", collect_components},
 		{"settings", hash_settings},

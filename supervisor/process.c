@@ -25,6 +25,7 @@ const char *process_role_name(enum ipc_role role)
 		[ROLE_RELAY] = "relay",
 		[ROLE_RESOLVER] = "resolver",
 		[ROLE_ATTESTOR] = "attestor",
+		[ROLE_EDGE] = "edge",
 	};
 	return names[role];
 }
@@ -191,6 +192,7 @@ int process_start(struct process *process, struct supervisor *supervisor,
 	r = spawn_child(
 		&(struct spawn_request){
 			.program = &supervisor->programs[request->role],
+			.mode = request->mode,
 			.epoch = process->epoch,
 			.uid = request->uid,
 			.gid = (gid_t)request->uid,

@@ -32,6 +32,7 @@ struct process {
 
 struct process_request {
 	enum ipc_role role;
+	const char *mode; // one more argument of its program, or NULL
 	const struct ipc_handlers *handlers;
 	size_t queue_max;           // of the control channel
 	uid_t uid;                  // (uid_t)-1: ours

@@ -206,8 +206,10 @@ static int on_page_out(struct ipc_channel *channel, struct ipc_message *message)
 	if (tunnel->state != TUNNEL_LIVE)
 		return 0;
 	int r = ipc_check_stream(message->fd, false);
-	if (r != 0 || fields[0].number == CODE_NONE)
-		return r == IPC_STREAM_OVER ? 0 : -EBADMSG;
+	if (r < 0 || fields[0].number == CODE_NONE)
+		return -EBADMSG;
+	if (r == IPC_STREAM_OVER)
+		return 0;
 	api_page(&tunnel->supervisor->api, tunnel, message->fd, fields);
 	return 0;
 }

@@ -29,7 +29,7 @@ enum {
 
 struct launch {
 	char epoch[16], parent[16], uid[16], gid[16], root_fd[16];
-	char *argv[7];
+	char *argv[8];
 	char *environment[1];
 	volatile int error; // written by the child, in our memory
 };
@@ -97,7 +97,7 @@ static void format_optional(char text[16], uint32_t value)
 static void launch_prepare(struct launch *launch, const struct spawn_request *request)
 {
 	char *argv[] = {(char *)(uintptr_t)request->program->name, launch->epoch, launch->parent,
-		launch->uid, launch->gid, launch->root_fd, NULL};
+		launch->uid, launch->gid, launch->root_fd, (char *)(uintptr_t)request->mode, NULL};
 
 	snprintf(launch->epoch, sizeof(launch->epoch), "%" PRIu32, request->epoch);
 	snprintf(launch->parent, sizeof(launch->parent), "%d", (int)getpid());

@@ -25,6 +25,7 @@ enum {
 
 struct spawn_request {
 	const struct program *program;
+	const char *mode; // one more argument, or NULL
 	uint32_t epoch;
 	uid_t uid; // (uid_t)-1 with gid (gid_t)-1: keep ours
 	gid_t gid;

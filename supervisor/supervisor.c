@@ -18,7 +18,7 @@ static void on_signal(struct loop_watch *watch, uint32_t events)
 
 	while (read(watch->fd, &info, sizeof info) == sizeof info) {
 		if (info.ssi_signo == SIGHUP)
-			log_info("SIGHUP: settings are read at start only");
+			tls_keys_reload(&supervisor->tls_keys);
 		else
 			supervisor_stop(supervisor);
 	}
@@ -82,6 +82,8 @@ static void stop(struct supervisor *supervisor, int status)
 	loop->status = status;
 	gates_kill(&supervisor->gates);
 	process_kill(&supervisor->attest.child.process);
+	edges_kill(&supervisor->edges);
+	tls_keys_stop(&supervisor->tls_keys);
 	tunnels_each(&supervisor->tunnels, kill_relay);
 	api_stop(&supervisor->api);
 	supervisor->stop_timer.expired = on_stop_timer;
@@ -115,7 +117,7 @@ void supervisor_process_gone(struct supervisor *supervisor)
 void supervisor_child_proven(struct supervisor *supervisor)
 {
 	if (supervisor->announced || !supervisor->api.child.proven ||
-		!gates_proven(&supervisor->gates))
+		!gates_proven(&supervisor->gates) || !edges_proven(&supervisor->edges))
 		return;
 	supervisor->announced = true;
 	char text[LISTENERS_TEXT_MAX];
@@ -145,6 +147,8 @@ static int init_parts(struct supervisor *supervisor)
 	r = api_init(&supervisor->api, supervisor);
 	if (r == 0)
 		r = gates_init(&supervisor->gates, supervisor, gates_count(supervisor->options));
+	if (r == 0)
+		r = edges_init(&supervisor->edges, supervisor, edges_count(supervisor->options));
 	return r;
 }
 
@@ -163,7 +167,9 @@ int supervisor_init(
 		.signals = {.fd = -1},
 		.expiry = {.watch = {.fd = -1}},
 		.api = {.visitors_in = -1, .visitors_out = -1},
+		.edges = {.streams_in = -1, .streams_out = -1},
 	};
+	tls_keys_init(&supervisor->tls_keys, supervisor);
 	tally_init(&supervisor->tally);
 	int r = prepare(supervisor, options);
 	if (r < 0)
@@ -179,6 +185,7 @@ int supervisor_init(
 int supervisor_run(struct supervisor *supervisor)
 {
 	gates_start(&supervisor->gates);
+	edges_start(&supervisor->edges);
 	child_start(&supervisor->api.child);
 	attest_start(&supervisor->attest);
 	int r = loop_run(&supervisor->loop);

@@ -9,6 +9,7 @@
 #include "api_channel.h"
 #include "attest_channel.h"
 #include "components.h"
+#include "edge_channel.h"
 #include "expiry.h"
 #include "gate_channel.h"
 #include "listeners.h"
@@ -19,6 +20,7 @@
 #include "resolve.h"
 #include "secret.h"
 #include "tally.h"
+#include "tls_keys.h"
 #include "tunnels.h"
 #include "uids.h"
 
@@ -61,6 +63,8 @@ struct supervisor {
 	struct tunnels tunnels;
 	struct resolver resolver;
 	struct gates gates;
+	struct edges edges;
+	struct tls_keys tls_keys;
 	struct api api;
 	unsigned n_agents; // whose connections wait for a relay
 	struct attest attest;

@@ -13,7 +13,15 @@
 #include <sys/types.h>
 
 // Offsets from relay_uid_base.
-enum { UID_GATE = 0, UID_API = 1, UID_RESOLVE = 2, UID_ATTEST = 6, UID_RELAYS = 16 };
+enum {
+	UID_GATE = 0,
+	UID_API = 1,
+	UID_RESOLVE = 2,
+	UID_EDGE = 3,
+	UID_KEYGEN = 5,
+	UID_ATTEST = 6,
+	UID_RELAYS = 16,
+};
 
 // Relays that are dead but not reaped have theirs still, so there are more than live at once.
 enum { UIDS_SPARE = 64 };

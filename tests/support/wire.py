@@ -10,6 +10,7 @@ import socket
 import time
 
 from . import openapi, pattern
+from .tls import TlsSocket
 
 CHUNK_LINE_MAX = 1024
 HEAD_MAX = 256 << 10
@@ -280,7 +281,8 @@ class Response(Message):
 class Client(Stream):
     """A visitor's connection."""
 
-    def __init__(self, address, *, timeout=10, receive_buffer=None, source=None):
+    def __init__(self, address, *, timeout=10, receive_buffer=None, source=None, tls=None):
+        """TLS: an ssl.SSLContext to speak it with."""
         family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         sock = socket.socket(family, socket.SOCK_STREAM)
         try:
@@ -291,6 +293,8 @@ class Client(Stream):
                 sock.bind((source, 0))
             sock.settimeout(timeout)
             sock.connect(address)
+            if tls:
+                sock = TlsSocket(sock, tls, address[0])
         except OSError:
             sock.close()
             raise

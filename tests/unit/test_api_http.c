@@ -495,7 +495,7 @@ static void a_page_is_answered_once(void **state)
 		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
 	peer = fds[0];
 	send_bytes(HEAD, strlen(HEAD));
-	struct connection *page = connection_for_page(&set, fds[1], "t-x");
+	struct connection *page = connection_for_page(&set, fds[1], false, "t-x");
 	assert_non_null(page);
 	page->form = FORM_HTML;
 	answer_refusal(page, CODE_AGENT_OFFLINE, 9, SPAN("X-More: y\r\n"));

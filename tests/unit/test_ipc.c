@@ -537,7 +537,7 @@ static void test_check_stream(void **state)
 	assert_int_equal(ipc_check_stream(accepted, false), IPC_STREAM_OVER);
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
-	assert_int_equal(ipc_check_stream(pair[0], false), 0);
+	assert_int_equal(ipc_check_stream(pair[0], false), IPC_STREAM_LOCAL);
 	close(pair[0]);
 	close(pair[1]);
 	assert_int_equal(ipc_pair(pair), 0); // not a stream

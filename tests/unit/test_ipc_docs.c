@@ -26,6 +26,7 @@ static const char *const role_names[ROLES] = {
 	[ROLE_RELAY] = "relay",
 	[ROLE_RESOLVER] = "resolver",
 	[ROLE_ATTESTOR] = "attestor",
+	[ROLE_EDGE] = "edge",
 };
 
 enum { SUP = 1 << ROLE_SUPERVISOR, CHILDREN = ((1 << ROLES) - 1) & ~SUP };
@@ -38,12 +39,15 @@ static const struct group {
 	{SUP | CHILDREN, "Every child to the supervisor"},
 	{SUP | 1 << ROLE_GATE | 1 << ROLE_API | 1 << ROLE_RELAY,
 		"Who answers requests, and the supervisor"},
+	{SUP | 1 << ROLE_GATE | 1 << ROLE_EDGE, "Supervisor to gates and edges"},
 	{SUP | 1 << ROLE_GATE, "Supervisor and gates"},
+	{SUP | 1 << ROLE_EDGE, "Supervisor and edges"},
 	{SUP | 1 << ROLE_RELAY, "Supervisor and relays"},
 	{SUP | 1 << ROLE_API, "Supervisor and API worker"},
 	{SUP | 1 << ROLE_RESOLVER, "Supervisor and resolver"},
 	{SUP | 1 << ROLE_ATTESTOR, "Supervisor and attestor"},
 	{1 << ROLE_GATE | 1 << ROLE_API | 1 << ROLE_RELAY, "Gates to API worker and relays"},
+	{1 << ROLE_EDGE | 1 << ROLE_GATE, "Edges to gates"},
 };
 
 static void add(struct buf *out, const char *text)

@@ -57,7 +57,9 @@ class Stage:
     def __init__(self, head_timeout=10, max_pending=1024, defer=True, descriptors=None, wildcard=""):
         sending, receiving = one_way()
         self.api = Channel(receiving)
-        self.gate = Child("gate", {4: sending}, descriptors=descriptors)
+        edges, streams = one_way()
+        self.edges = Channel(edges)
+        self.gate = Child("gate", {4: sending, 5: streams}, descriptors=descriptors)
         self.reached = self.gate.ready()
         self.gate.send(MSG.ORIGINS, b"", "http://example.org", "", wildcard, False)
         self.gate.send(MSG.GATE_SETUP, round(head_timeout * 1000), max_pending, 0, 256, 5000)
@@ -71,7 +73,7 @@ class Stage:
         return self
 
     def __exit__(self, *exception):
-        for thing in (*self.clients, *self.relays, self.api, self.listener):
+        for thing in (*self.clients, *self.relays, self.api, self.edges, self.listener):
             thing.close()
         self.gate.__exit__(*exception)
 

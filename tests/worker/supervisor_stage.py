@@ -27,7 +27,7 @@ import msgpack
 from child import MSG, SETTLE, Channel, Message, readable
 from support import daemon, proc, wire
 
-PROGRAMS = {role: f"tunneld-{role}" for role in ("gate", "api", "relay", "resolve", "attest")}
+PROGRAMS = {role: f"tunneld-{role}" for role in ("gate", "api", "relay", "resolve", "attest", "edge")}
 MARK = b"LIAR-SOCKET:"
 REACHED = 31  # what READY claims: everything
 EXPIRED, REVOKED, EXHAUSTED, FAILED = 1, 2, 3, 4

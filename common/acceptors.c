@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: ISC
 // SPDX-FileCopyrightText: 2026 the tunneld authors
 
-#include "listener.h"
+#include "acceptors.h"
 
 #include "peer.h"
 
@@ -13,7 +13,7 @@ enum { ACCEPTS_MAX = 16 }; // in a row, then the loop looks at others
 // ---- the reserve
 
 // Returns whether it is complete.
-static bool reserve_fill(struct listeners *all)
+static bool reserve_fill(struct acceptors *all)
 {
 	while (all->n_reserve < LISTENER_RESERVE) {
 		int fd = fcntl(all->loop->epoll_fd, F_DUPFD_CLOEXEC, 0);
@@ -24,7 +24,7 @@ static bool reserve_fill(struct listeners *all)
 	return true;
 }
 
-static void reserve_release(struct listeners *all)
+static void reserve_release(struct acceptors *all)
 {
 	while (all->n_reserve > 0)
 		close(all->reserve[--all->n_reserve]);
@@ -33,13 +33,13 @@ static void reserve_release(struct listeners *all)
 // ---- stopping and starting
 
 // epoll_ctl refuses to modify an exclusive watch, so a paused one is removed and added again.
-static int watch(struct listener *listener)
+static int watch(struct acceptor *listener)
 {
 	return loop_watch(
 		listener->all->loop, &listener->watch, listener->fd, EPOLLIN | EPOLLEXCLUSIVE);
 }
 
-static void pause_all(struct listeners *all, int error)
+static void pause_all(struct acceptors *all, int error)
 {
 	struct instant due = instant_add_ms(all->loop->now, LISTENER_PAUSE_MS);
 	if (loop_timer_set(all->loop, &all->resume, due) < 0)
@@ -47,16 +47,16 @@ static void pause_all(struct listeners *all, int error)
 	if (!all->paused && all->stopped != NULL)
 		all->stopped(all, error);
 	all->paused = true;
-	struct listener *listener;
+	struct acceptor *listener;
 	SLIST_FOREACH(listener, &all->list, link)
 	loop_unwatch(all->loop, &listener->watch);
 }
 
 static void on_resume(struct loop_timer *timer)
 {
-	struct listeners *all = container_of(timer, struct listeners, resume);
+	struct acceptors *all = container_of(timer, struct acceptors, resume);
 	int r = reserve_fill(all) || (all->shed(all) && reserve_fill(all)) ? 0 : -EMFILE;
-	struct listener *listener;
+	struct acceptor *listener;
 	SLIST_FOREACH(listener, &all->list, link)
 	if (r == 0 && listener->watch.fd < 0)
 		r = watch(listener);
@@ -67,7 +67,7 @@ static void on_resume(struct loop_timer *timer)
 
 // With descriptors given back there is no need to stop. Otherwise the reserve is for those that
 // come with messages.
-static void exhausted(struct listeners *all, int error)
+static void exhausted(struct acceptors *all, int error)
 {
 	bool out_of_descriptors = error == EMFILE || error == ENFILE;
 	if (out_of_descriptors && all->shed(all) && reserve_fill(all))
@@ -102,8 +102,8 @@ static bool is_passing(int error)
 
 static void on_acceptable(struct loop_watch *watch, uint32_t events)
 {
-	struct listener *listener = container_of(watch, struct listener, watch);
-	struct listeners *all = listener->all;
+	struct acceptor *listener = container_of(watch, struct acceptor, watch);
+	struct acceptors *all = listener->all;
 	for (int i = 0; i < ACCEPTS_MAX; i++) {
 		struct sockaddr_storage address = {0};
 		socklen_t n = sizeof address;
@@ -122,23 +122,23 @@ static void on_acceptable(struct loop_watch *watch, uint32_t events)
 
 // ---- life
 
-int listeners_init(struct listeners *all, struct loop *loop)
+int acceptors_init(struct acceptors *all, struct loop *loop)
 {
-	*all = (struct listeners){.loop = loop, .resume = {.expired = on_resume}};
+	*all = (struct acceptors){.loop = loop, .resume = {.expired = on_resume}};
 	return reserve_fill(all) ? 0 : -errno;
 }
 
-int listeners_add(struct listeners *all, int fd, const struct facts *facts)
+int acceptors_add(struct acceptors *all, int fd, const struct facts *facts)
 {
 	CLEANUP(close_p) int owned = fd;
-	struct listener *other;
+	struct acceptor *other;
 	SLIST_FOREACH(other, &all->list, link)
 	if (other->facts.listener == facts->listener)
 		return -EEXIST;
-	CLEANUP(free_p) struct listener *listener = malloc(sizeof *listener);
+	CLEANUP(free_p) struct acceptor *listener = malloc(sizeof *listener);
 	if (listener == NULL)
 		return -ENOMEM;
-	*listener = (struct listener){
+	*listener = (struct acceptor){
 		.watch = {.fd = -1, .ready = on_acceptable},
 		.fd = fd,
 		.facts = *facts,

@@ -20,19 +20,19 @@ enum {
 	LISTENER_PAUSE_MS = 100,
 };
 
-struct listeners;
+struct acceptors;
 
-struct listener {
-	SLIST_ENTRY(listener) link;
+struct acceptor {
+	SLIST_ENTRY(acceptor) link;
 	struct loop_watch watch; // watch.fd is -1 while accepting is paused
 	int fd;                  // owned
 	struct facts facts;      // of who comes by it, but for the peer
-	struct listeners *all;
+	struct acceptors *all;
 };
 
-struct listeners {
+struct acceptors {
 	struct loop *loop;
-	SLIST_HEAD(, listener) list;
+	SLIST_HEAD(, acceptor) list;
 	size_t n;
 	int reserve[LISTENER_RESERVE];
 	size_t n_reserve;
@@ -40,16 +40,16 @@ struct listeners {
 	struct loop_timer resume;
 
 	// A connection that came as FACTS say. Consumes FD.
-	void (*arrived)(struct listeners *all, int fd, const struct facts *facts);
+	void (*arrived)(struct acceptors *all, int fd, const struct facts *facts);
 	// Asks to give descriptors back; false: there are none to spare.
-	bool (*shed)(struct listeners *all);
+	bool (*shed)(struct acceptors *all);
 	// Optional, for the log: accepting stops for a moment, because of ERROR (an errno).
-	void (*stopped)(struct listeners *all, int error);
+	void (*stopped)(struct acceptors *all, int error);
 };
 
 // The caller sets the callbacks. Returns 0 or a negative errno.
-int listeners_init(struct listeners *all, struct loop *loop);
+int acceptors_init(struct acceptors *all, struct loop *loop);
 
 // Starts accepting from FD (consumed, also on failure), whose visitors come as FACTS say. Returns 0
 // or a negative errno; -EEXIST when there is a listener with this number.
-int listeners_add(struct listeners *all, int fd, const struct facts *facts);
+int acceptors_add(struct acceptors *all, int fd, const struct facts *facts);

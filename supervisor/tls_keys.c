@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+
+#include "tls_keys.h"
+
+#include "seal.h"
+#include "supervisor.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+
+enum { CERTIFICATES, KEYS };
+enum { CHECK_MS = 10000, QUEUE = 4 * CHAIN_MAX, NAMES_MAX = 1024 };
+
+// ---- sets
+
+static void set_clear(struct tls_key_set *set)
+{
+	while (set->n > 0) {
+		struct tls_key *key = &set->items[--set->n];
+		free(key->chain);
+		close_p(&key->key_fd);
+	}
+}
+
+void tls_keys_init(struct tls_keys *keys, struct supervisor *supervisor)
+{
+	*keys = (struct tls_keys){
+		.supervisor = supervisor,
+		.maker = {.exit = {.fd = -1}, .control = {.watch = {.fd = -1}}},
+	};
+}
+
+// ---- files
+
+// Opens PATH. Returns the descriptor or a negative errno, with *WHY what is wrong.
+static int open_file(const char *path, bool secret, size_t most, const char **why)
+{
+	// O_NONBLOCK: a FIFO of that name must not stop us.
+	CLEANUP(close_p) int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		*why = strerror(errno);
+		return -errno;
+	}
+	if (!S_ISREG(st.st_mode))
+		*why = "it is no regular file";
+	else if (st.st_size == 0 || (size_t)st.st_size > most)
+		*why = "it is empty or too long";
+	else if (secret && (st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+		*why = "group or others may use it: it must be closed to them (chmod 600)";
+	else
+		return take_fd(&fd);
+	return -EINVAL;
+}
+
+static int memory_file(void)
+{
+	int fd = memfd_create("key", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static int memory_file_seal(int fd)
+{
+	const int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+
+	return fcntl(fd, F_ADD_SEALS, seals) < 0 ? -errno : 0;
+}
+
+static char *read_chain(const char *path, const char **why)
+{
+	CLEANUP(close_p) int fd = open_file(path, false, CHAIN_MAX, why);
+	CLEANUP(free_p) char *text = fd >= 0 ? calloc(1, CHAIN_MAX + 1) : NULL;
+
+	if (text == NULL)
+		return NULL;
+	if (read(fd, text, CHAIN_MAX) <= 0) {
+		*why = "it cannot be read";
+		return NULL;
+	}
+	char *taken = text;
+	text = NULL;
+	return taken;
+}
+
+// From file to memory file without coming here.
+static int copy_key(const char *path, const char **why)
+{
+	CLEANUP(close_p) int from = open_file(path, true, SEAL_KEY_SIZE, why);
+	CLEANUP(close_p) int to = from >= 0 ? memory_file() : -1;
+
+	if (to < 0)
+		return -EINVAL;
+	while (true) {
+		ssize_t n = sendfile(to, from, NULL, SEAL_KEY_SIZE);
+		if (n < 0) {
+			*why = strerror(errno);
+			return -errno;
+		}
+		if (n == 0)
+			break;
+	}
+	int r = memory_file_seal(to);
+	return r < 0 ? r : take_fd(&to);
+}
+
+static int read_files(struct tls_keys *keys)
+{
+	set_clear(&keys->next);
+	for (size_t i = 0; i < keys->n_files; i++) {
+		const char *why = "out of memory", *path = keys->files[CERTIFICATES][i];
+		CLEANUP(free_p) char *chain = read_chain(path, &why);
+		int key_fd = -1;
+		if (chain != NULL) {
+			path = keys->files[KEYS][i];
+			key_fd = copy_key(path, &why);
+		}
+		if (key_fd < 0) {
+			log_error("%s %s: %s", chain == NULL ? "tls_cert" : "tls_key", path, why);
+			set_clear(&keys->next);
+			return -EINVAL;
+		}
+		keys->next.items[keys->next.n++] = (struct tls_key){chain, key_fd, {0}};
+		chain = NULL;
+	}
+	return 0;
+}
+
+// Paths are kept absolute: the working directory is given up.
+static int remember(char **files, const struct options_paths *paths)
+{
+	for (size_t i = 0; i < paths->n; i++) {
+		CLEANUP(free_p)
+		char *folder = paths->items[i][0] != '/' ? getcwd(NULL, 0) : strdup("");
+		if (folder == NULL || asprintf(&files[i], "%s%s%s", folder,
+					      folder[0] != '\0' ? "/" : "", paths->items[i]) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+int tls_keys_read(struct tls_keys *keys, const struct options *options)
+{
+	int r = remember(keys->files[CERTIFICATES], &options->tls_cert);
+
+	if (r == 0)
+		r = remember(keys->files[KEYS], &options->tls_key);
+	if (r < 0)
+		return r;
+	keys->n_files = options->tls_cert.n;
+	return read_files(keys);
+}
+
+// ---- what is asked of the maker
+
+// The names a certificate of our own is for: what people will write in front of a path.
+static void own_names(const struct supervisor *supervisor, char out[NAMES_MAX])
+{
+	const char *host = strstr(supervisor->options->public_url, "//") + 2;
+	bool bracket = *host == '[';
+	size_t n = bracket ? strcspn(++host, "]") : strcspn(host, ":");
+	bool local = strncmp(host, "localhost", n) == 0;
+
+	snprintf(out, NAMES_MAX, "%.*s%s", (int)n, host, local ? "" : ",localhost");
+}
+
+static int give_job(struct tls_keys *keys)
+{
+	const struct tls_key *key = &keys->next.items[keys->n_checked];
+	char names[NAMES_MAX] = "";
+
+	if (key->chain == NULL)
+		own_names(keys->supervisor, names);
+	return ipc_post(&keys->maker.control, MSG_KEY_JOB, key->key_fd, wire_str(span_of(names)),
+		wire_bin(key->chain, span_of(key->chain).n));
+}
+
+static struct tls_keys *keys_of(struct ipc_channel *channel)
+{
+	struct process *process = container_of(channel, struct process, control);
+
+	return container_of(process, struct tls_keys, maker);
+}
+
+// ---- what comes of it
+
+static void refused(struct tls_keys *keys, const char *why, int n)
+{
+	const char *path = keys->n_files > 0 ? keys->files[CERTIFICATES][keys->n_checked] : NULL;
+	bool first = keys->set.n == 0;
+
+	set_clear(&keys->next);
+	if (path != NULL)
+		log_error("tls_cert %s%s: %.*s", path, first ? "" : ", which stays as it was", n,
+			why);
+	else
+		log_error("no TLS key could be made: %.*s", n, why);
+	if (first)
+		supervisor_fail(keys->supervisor, "there is no key for tls_listen");
+}
+
+static void log_set(const struct tls_key_set *set)
+{
+	for (size_t i = 0; i < set->n; i++) {
+		char text[2 * SPKI_SIZE + 1];
+		for (size_t j = 0; j < SPKI_SIZE; j++)
+			snprintf(text + 2 * j, 3, "%02x", set->items[i].spki_sha256[j]);
+		log_info("TLS key spki_sha256=%s", text);
+	}
+}
+
+static void accepted(struct tls_keys *keys)
+{
+	set_clear(&keys->set);
+	keys->set = keys->next;
+	keys->next.n = 0;
+	log_set(&keys->set);
+	edges_keys_changed(&keys->supervisor->edges);
+	supervisor_child_proven(keys->supervisor);
+}
+
+static int on_ready(struct ipc_channel *channel, struct ipc_message *message)
+{
+	struct tls_keys *keys = keys_of(channel);
+
+	channel->phase = PHASE_RUN;
+	if (!process_inspect(&keys->maker, message->fields[0].number, NULL) ||
+		give_job(keys) != IPC_SENT)
+		process_kill(&keys->maker);
+	return 0;
+}
+
+static int on_made(struct ipc_channel *channel, struct ipc_message *message)
+{
+	struct tls_keys *keys = keys_of(channel);
+	struct span chain = message->fields[1].bytes;
+
+	if (keys->n_checked >= keys->next.n)
+		return -EBADMSG;
+	struct tls_key *key = &keys->next.items[keys->n_checked];
+	memcpy(key->spki_sha256, message->fields[0].bytes.p, SPKI_SIZE);
+	if (key->chain == NULL) {
+		key->chain = strndup(chain.p, chain.n);
+		if (key->chain == NULL || memory_file_seal(key->key_fd) < 0)
+			return -ENOMEM;
+	}
+	keys->n_checked++;
+	if (keys->n_checked == keys->next.n) {
+		accepted(keys);
+		process_kill(&keys->maker);
+	} else if (give_job(keys) != IPC_SENT) {
+		process_kill(&keys->maker);
+	}
+	return 0;
+}
+
+static int on_refused(struct ipc_channel *channel, struct ipc_message *message)
+{
+	struct tls_keys *keys = keys_of(channel);
+	struct span why = message->fields[0].bytes;
+
+	if (keys->next.n == 0)
+		return -EBADMSG;
+	refused(keys, why.p, (int)why.n);
+	process_kill(&keys->maker);
+	return 0;
+}
+
+// ---- the maker
+
+static void on_gone(struct process *process)
+{
+	static const char why[] = "the process that looks at keys ended without an answer";
+	struct tls_keys *keys = container_of(process, struct tls_keys, maker);
+
+	loop_timer_clear(&keys->supervisor->loop, &keys->timer);
+	if (keys->supervisor->stopping)
+		return;
+	if (keys->next.n > 0)
+		refused(keys, why, sizeof why - 1);
+	if (keys->again)
+		tls_keys_reload(keys);
+}
+
+static void on_timer(struct loop_timer *timer)
+{
+	process_kill(&container_of(timer, struct tls_keys, timer)->maker);
+}
+
+static int start_maker(struct tls_keys *keys)
+{
+	static const struct ipc_handling table[] = {
+		{MSG_READY, on_ready},
+		{MSG_LOG, process_on_log},
+		{MSG_KEY_MADE, on_made},
+		{MSG_KEY_REFUSED, on_refused},
+	};
+	static const struct ipc_handlers handlers = {
+		ROLE_SUPERVISOR, ROLE_EDGE, table, ARRAY_SIZE(table)};
+	struct supervisor *supervisor = keys->supervisor;
+
+	keys->timer.expired = on_timer;
+	int r = loop_timer_set(
+		&supervisor->loop, &keys->timer, instant_add_ms(instant_now(), CHECK_MS));
+	if (r < 0)
+		return r;
+	return process_start(&keys->maker, supervisor,
+		&(struct process_request){
+			.role = ROLE_EDGE,
+			.mode = "--keygen",
+			.handlers = &handlers,
+			.queue_max = QUEUE,
+			.uid = supervisor_uid(supervisor, UID_KEYGEN),
+			.root_fd = supervisor->void_fd,
+			.gone = on_gone,
+		});
+}
+
+void tls_keys_check(struct tls_keys *keys)
+{
+	int r = 0;
+
+	if (keys->n_files == 0) {
+		r = memory_file();
+		if (r >= 0)
+			keys->next = (struct tls_key_set){{{NULL, r, {0}}}, 1};
+	}
+	keys->n_checked = 0;
+	if (r >= 0)
+		r = start_maker(keys);
+	if (r < 0)
+		refused(keys, strerror(-r), (int)strlen(strerror(-r)));
+}
+
+void tls_keys_reload(struct tls_keys *keys)
+{
+	keys->again = false;
+	if (keys->n_files == 0) {
+		log_info("SIGHUP: settings are read at start only, and there is no tls_cert");
+	} else if (process_alive(&keys->maker)) {
+		keys->again = true;
+	} else if (read_files(keys) < 0) {
+		log_error("SIGHUP: the certificates stay as they were");
+	} else {
+		tls_keys_check(keys);
+	}
+}
+
+void tls_keys_stop(struct tls_keys *keys)
+{
+	process_kill(&keys->maker);
+}

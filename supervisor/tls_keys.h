@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+//
+// The keys that edges end TLS with: the operator's, or one that is made at every start. The
+// supervisor holds them as sealed memory files and never has one in its own memory. A short-lived
+// `tunneld-edge --keygen`, which meets nobody else, makes or checks them and says what the SHA-256
+// of each public half is.
+//
+// New ones replace the old only as a whole and only when all are good.
+
+#pragma once
+
+#include "options.h"
+#include "process.h"
+
+enum { SPKI_SIZE = 32 };
+
+struct tls_key {
+	char *chain;                    // PEM, owned
+	int key_fd;                     // sealed, owned
+	uint8_t spki_sha256[SPKI_SIZE]; // of its SubjectPublicKeyInfo, once checked
+};
+
+struct tls_key_set {
+	struct tls_key items[CHAINS_MAX];
+	size_t n;
+};
+
+struct tls_keys {
+	struct supervisor *supervisor;
+	struct tls_key_set set;     // in force; the same for every TLS listener
+	struct tls_key_set next;    // being checked
+	char *files[2][CHAINS_MAX]; // absolute paths of certificates and keys
+	size_t n_files;             // of each; 0: a key of our own
+	size_t n_checked;           // of next
+	bool again;                 // SIGHUP came meanwhile
+	struct process maker;
+	struct loop_timer timer; // the longest it may take
+};
+
+void tls_keys_init(struct tls_keys *keys, struct supervisor *supervisor);
+
+// At start, and while any file may be opened: remembers where they are and reads them. What is
+// wrong is logged. Returns 0 or a negative errno.
+int tls_keys_read(struct tls_keys *keys, const struct options *options);
+
+// Has what was read checked, or a key made. Edges are told when that is done; if it fails and there
+// are no keys yet, the supervisor fails.
+void tls_keys_check(struct tls_keys *keys);
+
+// SIGHUP: reads the files again. When something is wrong with them the old keys stay, which is
+// logged.
+void tls_keys_reload(struct tls_keys *keys);
+
+void tls_keys_stop(struct tls_keys *keys);
