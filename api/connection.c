@@ -112,7 +112,7 @@ static enum step answer_sent(struct connection *c)
 {
 	int r = ending_say(c->watch.fd, c->facts.local, ENDING_LEFT);
 	if (r == ENDING_AGAIN)
-		return wait_for(c, EPOLLOUT);
+		return connection_wait_for(c, EPOLLOUT);
 	log_request(c, false);
 	// A peer that has ended its side may be gone altogether: the end will tell whether it has
 	// taken an answer that somebody cares about.

@@ -44,6 +44,10 @@ static const char *dial_label(size_t i)
 		[DIAL_FORBIDDEN] = "forbidden",
 		[DIAL_UNRESOLVED] = "unresolved",
 		[DIAL_EXHAUSTED] = "exhausted",
+		[DIAL_TLS] = "tls",
+		[DIAL_CERT_EXPIRED] = "certificate_expired",
+		[DIAL_CERT_NAME] = "certificate_name",
+		[DIAL_CERT_UNTRUSTED] = "certificate_untrusted",
 	};
 	return names[i];
 }

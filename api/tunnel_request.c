@@ -69,11 +69,6 @@ static void read_backend(struct document *document, const char *name, json_t *va
 		finding_reason(&document->findings, span_of(name), span_of(why));
 		return;
 	}
-	if (url.scheme == URL_HTTPS) {
-		say(document, name,
-			"https and wss backends are not supported yet; use http, ws or tcp.");
-		return;
-	}
 	url_format(&url, request->backend, sizeof request->backend);
 }
 

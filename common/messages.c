@@ -226,6 +226,15 @@ const struct message_type message_types[] = {
 		SUP, EDGE, PHASE_RUN, FD_NEVER,
 		FIELDS(X("current", TICKET_KEY_SIZE, TICKET_KEY_SIZE),
 			X("previous", 0, TICKET_KEY_SIZE))},
+	{MSG_EDGE_DIAL, "EDGE_DIAL",
+		"A socket that is connecting to a backend: TLS is to be spoken on it to `host`, whose "
+		"certificate has to be for that name unless it may be any.",
+		SUP, EDGE, PHASE_RUN, FD_ALWAYS,
+		FIELDS(REQUEST, S("host", 1, 253), B("unchecked"), U("timeout_ms", MS))},
+	{MSG_EDGE_DIALED, "EDGE_DIALED", "The end of a socket pair with the decrypted stream.",
+		EDGE, SUP, PHASE_RUN, FD_ALWAYS, FIELDS(REQUEST)},
+	{MSG_EDGE_DIAL_FAILED, "EDGE_DIAL_FAILED", "There is none; why, as `dial_failure`.", EDGE,
+		SUP, PHASE_RUN, FD_NEVER, FIELDS(REQUEST, U("reason", DIAL_FAILURES - 1))},
 	{MSG_KEY_JOB, "KEY_JOB",
 		"To `tunneld-edge --keygen`. Without a chain: an empty file for a new key, of which a "
 		"certificate for `names` (with commas between) is to be made. With one: the file with its "

@@ -79,7 +79,10 @@ enum message {
 	MSG_KEY_JOB = 52,
 	MSG_KEY_REFUSED = 53,
 	MSG_EDGE_KEY = 54,
+	MSG_EDGE_DIALED = 55,
 	MSG_TICKET_KEYS = 56,
+	MSG_EDGE_DIAL_FAILED = 57,
+	MSG_EDGE_DIAL = 58,
 
 	// supervisor and resolver
 	MSG_RESOLVE = 40,
@@ -196,5 +199,9 @@ enum dial_failure {
 	DIAL_FORBIDDEN,
 	DIAL_UNRESOLVED,
 	DIAL_EXHAUSTED,
+	DIAL_TLS, // no handshake that both sides agree to
+	DIAL_CERT_EXPIRED,
+	DIAL_CERT_NAME,
+	DIAL_CERT_UNTRUSTED,
 	DIAL_FAILURES
 };

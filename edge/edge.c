@@ -3,6 +3,7 @@
 
 #include "edge.h"
 
+#include "backend.h"
 #include "tickets.h"
 
 #include <openssl/rand.h>
@@ -98,11 +99,17 @@ static int handle_ticket_keys(struct ipc_channel *channel, struct ipc_message *m
 	return 0;
 }
 
+static int handle_dial(struct ipc_channel *channel, struct ipc_message *message)
+{
+	return backend_begin(channel, message, EDGE_ROOTS_FD);
+}
+
 static const struct ipc_handling control_table[] = {
 	{MSG_EDGE_SETUP, handle_setup},
 	{MSG_LISTENER, handle_listener},
 	{MSG_EDGE_KEY, handle_key},
 	{MSG_TICKET_KEYS, handle_ticket_keys},
+	{MSG_EDGE_DIAL, handle_dial},
 };
 
 static const struct ipc_handlers control_handlers = {

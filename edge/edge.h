@@ -10,7 +10,10 @@
 #include "contexts.h"
 #include "session.h"
 
-enum { EDGE_GATES_FD = 4 }; // where an edge finds the sending end towards the gates
+enum {
+	EDGE_GATES_FD = 4, // where an edge finds the sending end towards the gates
+	EDGE_ROOTS_FD = 5, // and the certificates of the authorities it believes
+};
 
 enum edge_exit {
 	EDGE_EXIT_USAGE = 2,   // started with other arguments than a supervisor gives

@@ -70,8 +70,9 @@ struct backend *backend_new(struct visitor *visitor, int fd)
 	}
 	backend->relay = visitor->relay;
 	backend->visitor = visitor;
-	if (stream_open(&backend->stream, &visitor->relay->loop, fd, STREAM_CONNECTING, on_ready) <
-		0) {
+	bool https = visitor->relay->config.backend.scheme == URL_HTTPS;
+	if (stream_open(&backend->stream, &visitor->relay->loop, fd,
+		    https ? STREAM_LOCAL : STREAM_CONNECTING, on_ready) < 0) {
 		free(backend);
 		return NULL;
 	}

@@ -38,6 +38,8 @@ static void backend_authority(struct relay *relay)
 	struct span authority = {slashes + 2, (size_t)(all.p + all.n - slashes - 2)};
 	if (relay->config.backend.scheme == URL_HTTP && relay->config.backend.port == 80)
 		authority.n -= sizeof ":80" - 1;
+	if (relay->config.backend.scheme == URL_HTTPS && relay->config.backend.port == 443)
+		authority.n -= sizeof ":443" - 1;
 	memcpy(relay->authority_text, authority.p, authority.n);
 	relay->authority = (struct span){relay->authority_text, authority.n};
 }

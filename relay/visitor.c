@@ -406,6 +406,15 @@ void visitor_dial_failed(struct visitor *visitor, enum dial_failure why)
 		[DIAL_UNRESOLVED] = {CODE_BACKEND_REFUSED,
 			"The name of the service behind this tunnel no longer resolves."},
 		[DIAL_EXHAUSTED] = {CODE_TOO_MANY_CONNECTIONS, "The server is out of descriptors."},
+		[DIAL_TLS] = {CODE_BACKEND_BAD_RESPONSE,
+			"The service speaks no TLS, or none that is acceptable here (1.2 or 1.3)."},
+		[DIAL_CERT_EXPIRED] = {CODE_BACKEND_BAD_RESPONSE,
+			"The certificate of the service has expired, or is not valid yet."},
+		[DIAL_CERT_NAME] = {CODE_BACKEND_BAD_RESPONSE,
+			"The certificate of the service is for another name."},
+		[DIAL_CERT_UNTRUSTED] = {CODE_BACKEND_BAD_RESPONSE,
+			"Nobody who is trusted here (tls_roots) vouches for the certificate of the "
+			"service."},
 	};
 	if (why < DIAL_REFUSED || why >= DIAL_FAILURES)
 		why = DIAL_REFUSED;

@@ -12,6 +12,7 @@
 
 enum {
 	EDGE_GATES_FD = 4,
+	EDGE_ROOTS_FD = 5,
 	QUEUE_MAX = 2 * CHAINS_MAX * (CHAIN_MAX + 64) + 64 * 1024,
 };
 
@@ -158,6 +159,8 @@ void edges_mend_streams(struct edges *edges)
 static const struct ipc_handling handling[] = {
 	{MSG_READY, child_on_ready},
 	{MSG_LOG, process_on_log},
+	{MSG_EDGE_DIALED, edge_dials_on_dialed},
+	{MSG_EDGE_DIAL_FAILED, edge_dials_on_failed},
 };
 
 static const struct ipc_handlers handlers = {
@@ -170,10 +173,11 @@ static const struct ipc_handlers handlers = {
 static void describe(struct child *child, struct process_request *request)
 {
 	struct supervisor *supervisor = child->supervisor;
-	static struct spawn_fd fds[1];
+	static struct spawn_fd fds[2];
 
 	edges_mend_streams(&supervisor->edges);
 	fds[0] = (struct spawn_fd){supervisor->edges.streams_in, EDGE_GATES_FD};
+	fds[1] = (struct spawn_fd){supervisor->roots_fd, EDGE_ROOTS_FD};
 	request->role = ROLE_EDGE;
 	request->handlers = &handlers;
 	request->queue_max = QUEUE_MAX;
@@ -200,15 +204,18 @@ static int ready(struct child *child)
 	return r;
 }
 
-static void gone(struct child *child) {}
+static void gone(struct child *child)
+{
+	edge_dials_fail(&child->supervisor->edges, edge_of(child));
+}
 
 static const struct child_kind kind = {.describe = describe, .ready = ready, .gone = gone};
 
 size_t edges_count(const struct options *options)
 {
-	if (options->tls_listen.n == 0)
-		return 0;
-	return options->edges > 0 ? options->edges : MIN(child_cores(), (size_t)EDGES_MAX);
+	if (options->edges > 0)
+		return options->edges;
+	return options->tls_listen.n > 0 ? MIN(child_cores(), (size_t)EDGES_MAX) : 1;
 }
 
 int edges_init(struct edges *edges, struct supervisor *supervisor, size_t n)
@@ -219,6 +226,7 @@ int edges_init(struct edges *edges, struct supervisor *supervisor, size_t n)
 		.streams_out = -1,
 		.rotation = {.expired = on_rotation},
 	};
+	TAILQ_INIT(&edges->dials);
 	int r = streams_make(edges);
 	if (r == 0)
 		r = random_key(edges->ticket_keys[0]);
@@ -235,7 +243,7 @@ int edges_init(struct edges *edges, struct supervisor *supervisor, size_t n)
 
 void edges_start(struct edges *edges)
 {
-	if (edges->n > 0)
+	if (edges->supervisor->options->tls_listen.n > 0)
 		tls_keys_check(&edges->supervisor->tls_keys);
 	for (size_t i = 0; i < edges->n; i++)
 		child_start(&edges->items[i].child);
@@ -243,10 +251,12 @@ void edges_start(struct edges *edges)
 
 bool edges_proven(const struct edges *edges)
 {
+	const struct supervisor *supervisor = edges->supervisor;
+
 	for (size_t i = 0; i < edges->n; i++)
-		if (!edges->items[i].child.proven || edges->supervisor->tls_keys.set.n == 0)
+		if (!edges->items[i].child.proven)
 			return false;
-	return true;
+	return supervisor->options->tls_listen.n == 0 || supervisor->tls_keys.set.n > 0;
 }
 
 void edges_kill(struct edges *edges)

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "child.h"
+#include "edge_dials.h"
 #include "options.h"
 
 enum {
@@ -28,6 +29,9 @@ struct edges {
 	uint8_t ticket_keys[2][TICKET_KEY_SIZE]; // current, previous
 	bool rotated;                            // there is a previous one
 	struct loop_timer rotation;
+	struct edge_dial_list dials;
+	uint64_t last_dial;
+	size_t turn; // of the edges, to take the next dial
 };
 
 // How many edges there are to be.

@@ -29,6 +29,7 @@ enum {
 enum attestation { ATTESTATION_AUTO = 1, ATTESTATION_REQUIRE, ATTESTATION_OFF };
 enum sandbox_mode { SANDBOX_REQUIRE = 1, SANDBOX_BEST_EFFORT };
 enum request_log_mode { REQUEST_LOG_NO = 1, REQUEST_LOG_YES, REQUEST_LOG_ADDRESSES };
+enum tls_insecure { TLS_INSECURE_NO = 1, TLS_INSECURE_YES };
 enum log_format { LOG_FORMAT_TEXT = 1, LOG_FORMAT_LOGFMT, LOG_FORMAT_JSON };
 
 struct options_addresses {
@@ -111,7 +112,9 @@ struct options {
 	char *state_dir;
 	uint32_t stop_timeout;
 	struct options_paths tls_cert, tls_key; // as many of each
+	enum tls_insecure tls_insecure;
 	struct options_addresses tls_listen;
+	char *tls_roots;
 	struct options_rules trusted_proxies; // without ports
 	char *wildcard_domain;                // lower case; NULL: none
 };

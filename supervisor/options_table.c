@@ -6,8 +6,6 @@
 
 #include "options_table.h"
 
-#include <assert.h>
-
 #define KEY(member) .name = #member, .offset = offsetof(struct options, member)
 
 #define MINUTE 60
@@ -216,8 +214,9 @@ const struct option_def option_table[OPTION_KEYS] = {
 		.max = 64,
 		.unit = "processes",
 		.help = "processes that speak TLS; 0: one per core",
-		.manual = "There are none without\n"
-			  ".Cm tls_listen .\n",
+		.manual = "Without\n"
+			  ".Cm tls_listen\n"
+			  "one is enough: it speaks to backends that are https.\n",
 	},
 	{
 		KEY(failure_rate),
@@ -623,25 +622,26 @@ const struct option_def option_table[OPTION_KEYS] = {
 		.type = OPTION_PATHS,
 		.computed = "a certificate of its own, made at start",
 		.help = "files with certificates for tls_listen (list)",
-		.manual =
-			"Each is PEM: the certificate itself first, then those that vouch for it.\n"
-			"The key of each stands at the same place of\n"
-			".Cm tls_key .\n"
-			"The first is for visitors who ask for no name, or for one that no certificate\n"
-			"has.\n"
-			"SIGHUP makes\n"
-			".Xr tunneld 8\n"
-			"read all of them again; connections that are open keep the old ones.\n"
-			"Without this key a P-256 key is made at every start, with a certificate that\n"
-			"nobody vouches for.\n",
+		.manual = "PEM: the certificate itself, then those that vouch for it.\n"
+			  "Its key stands at the same place of tls_key.\n"
+			  "The first is for visitors who ask for no name that a certificate has.\n"
+			  "SIGHUP has all read again; open connections keep what they have.\n"
+			  "Without this a key is made at every start, and nobody vouches for it.\n",
+	},
+	{
+		KEY(tls_insecure),
+		.type = OPTION_WORD,
+		.fallback = "no",
+		.words = {{"no", TLS_INSECURE_NO}, {"yes", TLS_INSECURE_YES}},
+		.help = "whether https backends may show any certificate",
+		.manual = "If so, whoever is on the way to one can read and change all.\n",
 	},
 	{
 		KEY(tls_key),
 		.type = OPTION_PATHS,
 		.computed = "a key of its own, made at start",
 		.help = "files with the keys of tls_cert (list)",
-		.manual = "PEM, without a passphrase.\n"
-			  "They must be closed to group and others.\n",
+		.manual = "PEM, without a passphrase, closed to group and others.\n",
 	},
 	{
 		KEY(tls_listen),
@@ -651,6 +651,13 @@ const struct option_def option_table[OPTION_KEYS] = {
 		.manual = "Written as\n"
 			  ".Cm listen .\n"
 			  "TLS 1.2 and 1.3 are spoken here, and HTTP/1.1 over it.\n",
+	},
+	{
+		KEY(tls_roots),
+		.type = OPTION_PATH,
+		.fallback = "/etc/ssl/certs/ca-certificates.crt",
+		.help = "file with the certificate authorities that https backends may have",
+		.manual = "PEM, 1 MiB at most; it is opened at start.\n",
 	},
 	{
 		KEY(trusted_proxies),
@@ -687,67 +694,3 @@ const struct option_def option_table[OPTION_KEYS] = {
 			"cookies.\n",
 	},
 };
-
-static_assert(sizeof(enum attestation) == sizeof(uint32_t), "words are stored as uint32_t");
-static_assert(sizeof(enum backend_reuse) == sizeof(uint32_t), "words are stored as uint32_t");
-static_assert(sizeof(enum sandbox_mode) == sizeof(uint32_t), "words are stored as uint32_t");
-static_assert(sizeof(enum request_log_mode) == sizeof(uint32_t), "words are stored as uint32_t");
-static_assert(sizeof(enum log_format) == sizeof(uint32_t), "words are stored as uint32_t");
-
-const struct option_def *option_find(struct span name)
-{
-	for (size_t i = 0; i < OPTION_KEYS; i++)
-		if (span_eq(span_of(option_table[i].name), name))
-			return &option_table[i];
-	return NULL;
-}
-
-// Number of single-character changes between two names (Levenshtein), case left aside, one row of
-// the table at a time.
-static size_t distance(struct span a, struct span b)
-{
-	size_t row[OPTION_NAME_MAX + 1];
-
-	for (size_t j = 0; j <= b.n; j++)
-		row[j] = j;
-	for (size_t i = 1; i <= a.n; i++) {
-		size_t diagonal = row[0];
-		row[0] = i;
-		for (size_t j = 1; j <= b.n; j++) {
-			size_t change =
-				diagonal + (ascii_lower(a.p[i - 1]) != ascii_lower(b.p[j - 1]));
-			diagonal = row[j];
-			row[j] = MIN(change, MIN(row[j], row[j - 1]) + 1);
-		}
-	}
-	return row[b.n];
-}
-
-const struct option_def *option_nearest(struct span name)
-{
-	const struct option_def *nearest = NULL;
-	size_t least = name.n / 3 + 1;
-
-	if (name.n > OPTION_NAME_MAX)
-		return NULL;
-	for (size_t i = 0; i < OPTION_KEYS; i++) {
-		size_t d = distance(span_of(option_table[i].name), name);
-		if (d <= least && (nearest == NULL || d < least)) {
-			nearest = &option_table[i];
-			least = d;
-		}
-	}
-	return nearest;
-}
-
-bool option_is_list(const struct option_def *def)
-{
-	return def->type == OPTION_ADDRESSES || def->type == OPTION_RULES ||
-	       def->type == OPTION_NETWORKS || def->type == OPTION_RANGES ||
-	       def->type == OPTION_PATHS;
-}
-
-bool option_may_be_empty(const struct option_def *def)
-{
-	return def->fallback == NULL && def->type != OPTION_SECRET;
-}

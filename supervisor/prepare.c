@@ -289,6 +289,21 @@ static int read_keys(struct preparation *p)
 	return tls_keys_read(&p->supervisor->tls_keys, p->options) == 0 ? 0 : STEP_EXPLAINED;
 }
 
+static int copy_roots(struct preparation *p)
+{
+	enum { ROOTS_MAX = 1024 * 1024 };
+	const char *path = p->options->tls_roots, *why = "out of memory";
+	int fd = tls_keys_copy_file(path, false, ROOTS_MAX, &why);
+
+	if (fd < 0) {
+		log_warning("tls_roots %s: %s: no certificate of an https backend is believed",
+			path, why);
+		fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	}
+	p->supervisor->roots_fd = fd;
+	return fd < 0 ? -errno : 0;
+}
+
 // ---- privileges
 
 static int drop_privileges(struct preparation *p)
@@ -320,6 +335,7 @@ int prepare(struct supervisor *supervisor, struct options *options)
 		{"token", take_token},
 		{"listeners", open_listeners},
 		{"keys", read_keys},
+		{"authorities", copy_roots},
 		{"programs", load_programs},
 		{"components", collect_components},
 		{"settings", hash_settings},

@@ -61,21 +61,36 @@ static unsigned attempts(const struct tunnel *tunnel)
 	return dial_attempts(&tunnel->target) + (tunnel->host != NULL);
 }
 
+void relay_dial_failed(struct tunnel *tunnel, uint64_t request, enum dial_failure failure)
+{
+	refuse(tunnel, request, failure);
+}
+
+void relay_dialed(struct tunnel *tunnel, uint64_t request, int fd)
+{
+	int r = ipc_post(&tunnel->relay.control, MSG_DIALED, fd, wire_uint(request),
+		wire_uint(attempts(tunnel)));
+
+	// No descriptor can be sent or kept now; a relay that does not read gets no more than this
+	// either.
+	if (r == IPC_FULL || r == -ENOMEM)
+		refuse(tunnel, request, DIAL_EXHAUSTED);
+}
+
 static void connect_for(struct tunnel *tunnel, uint64_t request, unsigned attempt)
 {
+	struct supervisor *supervisor = tunnel->supervisor;
 	CLEANUP(close_p) int fd = -1;
-	int failure = dial_open(&tunnel->target, &tunnel->supervisor->policy, attempt, &fd);
+	int failure;
 
-	if (failure == 0) {
-		int r = ipc_post(&tunnel->relay.control, MSG_DIALED, fd, wire_uint(request),
-			wire_uint(attempts(tunnel)));
-		if (r != IPC_FULL && r != -ENOMEM)
-			return;
-		// No descriptor can be sent or kept now; a relay that does not read gets no more
-		// than this either.
-		failure = DIAL_EXHAUSTED;
-	}
-	refuse(tunnel, request, (enum dial_failure)failure);
+	if (tunnel->https)
+		failure = edge_dials_start(&supervisor->edges, tunnel, request, attempt);
+	else
+		failure = dial_open(&tunnel->target, &supervisor->policy, attempt, &fd);
+	if (failure != 0)
+		refuse(tunnel, request, (enum dial_failure)failure);
+	else if (fd >= 0)
+		relay_dialed(tunnel, request, fd);
 }
 
 // The known addresses have all failed. Returns 0 when the request waits for a look-up, else why
@@ -128,6 +143,7 @@ void relay_dials_forget(struct tunnel *tunnel)
 	free(tunnel->dials);
 	tunnel->dials = NULL;
 	tunnel->n_dials = 0;
+	edge_dials_forget(&tunnel->supervisor->edges, tunnel);
 }
 
 // ---- look-ups

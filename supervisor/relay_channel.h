@@ -21,5 +21,9 @@ void relay_send_config(struct tunnel *tunnel);
 // `writable` of its channel.
 void relay_on_writable(struct ipc_channel *channel);
 
-// Nobody waits for the look-up any more.
+// Answers a DIAL of the tunnel's relay: with a connection (borrowed), or with why there is none.
+void relay_dialed(struct tunnel *tunnel, uint64_t request, int fd);
+void relay_dial_failed(struct tunnel *tunnel, uint64_t request, enum dial_failure failure);
+
+// Nobody waits for the look-up, or for an edge, any more.
 void relay_dials_forget(struct tunnel *tunnel);

@@ -161,6 +161,7 @@ int supervisor_init(
 		.started_at = wall_now(),
 		.started_on = instant_now(),
 		.collateral_fd = -1,
+		.roots_fd = -1,
 		.void_fd = -1,
 		.state_dir_fd = -1,
 		.state_fd = -1,

@@ -48,6 +48,7 @@ struct supervisor {
 	struct program programs[ROLES]; // not of ROLE_SUPERVISOR
 	bool separate;                  // children have uids and folders of their own
 	struct uids uids;               // if so
+	int roots_fd;                   // certificates of the authorities that backends may have
 	int void_fd;                    // the empty folder relays and gates are locked into, -1
 	int state_dir_fd;               // held open for its lock
 	int state_fd;                   // the API worker's folder in it

@@ -89,16 +89,15 @@ static char *read_chain(const char *path, const char **why)
 	return taken;
 }
 
-// From file to memory file without coming here.
-static int copy_key(const char *path, const char **why)
+int tls_keys_copy_file(const char *path, bool secret, size_t most, const char **why)
 {
-	CLEANUP(close_p) int from = open_file(path, true, SEAL_KEY_SIZE, why);
+	CLEANUP(close_p) int from = open_file(path, secret, most, why);
 	CLEANUP(close_p) int to = from >= 0 ? memory_file() : -1;
 
 	if (to < 0)
 		return -EINVAL;
 	while (true) {
-		ssize_t n = sendfile(to, from, NULL, SEAL_KEY_SIZE);
+		ssize_t n = sendfile(to, from, NULL, most);
 		if (n < 0) {
 			*why = strerror(errno);
 			return -errno;
@@ -119,7 +118,7 @@ static int read_files(struct tls_keys *keys)
 		int key_fd = -1;
 		if (chain != NULL) {
 			path = keys->files[KEYS][i];
-			key_fd = copy_key(path, &why);
+			key_fd = tls_keys_copy_file(path, true, SEAL_KEY_SIZE, &why);
 		}
 		if (key_fd < 0) {
 			log_error("%s %s: %s", chain == NULL ? "tls_cert" : "tls_key", path, why);

@@ -52,4 +52,9 @@ void tls_keys_check(struct tls_keys *keys);
 // logged.
 void tls_keys_reload(struct tls_keys *keys);
 
+// Copies a file of at most MOST bytes into a sealed memory file without having its bytes in our
+// memory; a SECRET one has to be closed to others. Returns the descriptor or a negative errno, with
+// *WHY what is wrong.
+int tls_keys_copy_file(const char *path, bool secret, size_t most, const char **why);
+
 void tls_keys_stop(struct tls_keys *keys);

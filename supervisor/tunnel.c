@@ -284,6 +284,7 @@ static int copy_settings(struct tunnel *tunnel, const struct tunnel_spawn *spawn
 	if (tunnel->config == NULL)
 		return -ENOMEM;
 	memcpy(tunnel->config, bytes, n);
+	tunnel->https = !tunnel->pull && config->backend.scheme == URL_HTTPS;
 	if (config->backend.host_kind == URL_NAME) {
 		tunnel->host = strdup(config->backend.host);
 		if (tunnel->host == NULL)

@@ -84,7 +84,9 @@ struct tunnel {
 	struct dial_target target;
 	struct resolve resolve;
 	struct instant resolved_at;
-	uint64_t *dials; // request numbers of DIALs that wait for the look-up; NULL: none
+	uint64_t *dials;       // request numbers of DIALs that wait for the look-up; NULL: none
+	bool https;            // its backend: edges speak TLS to it
+	unsigned n_edge_dials; // that wait for one
 	unsigned n_dials;
 
 	// Whom to answer.

@@ -14,7 +14,7 @@ from support.daemon import SANITIZED
 
 # Bits of <linux/capability.h>: KILL, SETGID, SETUID, NET_BIND_SERVICE, SYS_CHROOT.
 SUPERVISOR_CAPABILITIES = 1 << 5 | 1 << 6 | 1 << 7 | 1 << 10 | 1 << 18
-ROLES = ["tunneld-gate", "tunneld-api", "tunneld-attest", "tunneld-relay"]
+ROLES = ["tunneld-gate", "tunneld-api", "tunneld-attest", "tunneld-relay", "tunneld-edge"]
 
 
 @pytest.fixture

@@ -72,13 +72,13 @@ def test_without_auth_there_is_no_secret(stage):
 
 def test_everything_wrong_is_said_at_once(stage):
     said = problem(stage.call("POST", "/_api/tunnels", {
-        "backend": "https://h", "timeout": 86401, "auth": "x", "name": "a\u0007", "prefix": 1,
+        "backend": "ftp://h", "timeout": 86401, "auth": "x", "name": "a\u0007", "prefix": 1,
         "origin": "port", "limits": {"connections": 1001, "bytes": 0, "z": 1}, "nope": 1}), 422, "invalid")
     assert {error["pointer"] for error in said["errors"]} == {
         "/backend", "/timeout", "/auth", "/name", "/prefix", "/origin", "/limits/connections",
         "/limits/bytes", "/limits/z", "/nope"}, said
     assert said["detail"] == (
-        "/backend: https and wss backends are not supported yet; use http, ws or tcp. (and 9 more)")
+        "/backend: the scheme must be http, https, ws, wss or tcp. (and 9 more)")
     said = problem(stage.call("POST", "/_api/tunnels", BACKEND | {"timeout": 0}), 422, "invalid")
     assert said["detail"] == "/timeout: must be a whole number from 1 to 86400."
 
