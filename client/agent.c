@@ -135,14 +135,15 @@ void agent_link_down(struct agent *agent, struct agent_link *link, bool final, u
 		retry(agent);
 }
 
-void agent_link_distrusted(struct agent *agent, struct agent_link *link)
+int agent_link_distrusted(struct agent *agent, struct agent_link *link)
 {
 	int r = link == agent->coming && agent->current == NULL ? agent->distrust(agent) : 0;
 	if (r == 0)
-		return; // it is tried again
+		return 0;
 	agent->coming = NULL;
 	agent->code = r > 0 ? (enum exit_code)r : EXIT_CODE_OTHER;
 	end(agent, AGENT_REFUSED);
+	return r;
 }
 
 void agent_target(struct agent *agent, enum backend_failure failure)

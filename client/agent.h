@@ -93,7 +93,8 @@ void agent_link_retired(struct agent *agent, struct agent_link *link);
 // LINK is gone, and is freed by its caller. FINAL: there is no use in trying again; STATUS is the
 // server's HTTP status then.
 void agent_link_down(struct agent *agent, struct agent_link *link, bool final, unsigned status);
-// LINK, which came, failed in its TLS handshake.
-void agent_link_distrusted(struct agent *agent, struct agent_link *link);
+// LINK, which came, failed in its TLS handshake. Returns 0 when it may be tried again; else the
+// agent has ended.
+int agent_link_distrusted(struct agent *agent, struct agent_link *link);
 // A stream could not reach the target, or (FAILURE 0) did.
 void agent_target(struct agent *agent, enum backend_failure failure);

@@ -418,8 +418,11 @@ static void on_opened(struct opening *opening, struct transport *transport, int 
 	struct agent_link *link = container_of(opening, struct agent_link, opening);
 	struct loop *loop = link->agent->loop;
 	link->transport = transport;
-	if (r > 0 && opening->stage == OPENING_TLS)
-		agent_link_distrusted(link->agent, link);
+	if (r > 0 && opening->stage == OPENING_TLS &&
+		agent_link_distrusted(link->agent, link) != 0) {
+		go(link, true, 0);
+		return;
+	}
 	if (r > 0) {
 		lose(link, "%s", opening->failure.text);
 		return;

@@ -244,12 +244,18 @@ static int serve(struct up *up, uint32_t renew_ms, struct failure *failure)
 static int revoke_tunnel(struct up *up, struct failure *failure)
 {
 	char path[64 + TUNNEL_ID_SIZE];
+	struct failure why = {{0}};
 	json_t *answer = NULL;
 	snprintf(path, sizeof path, "/_api/tunnels/%s", up->id);
-	int r = api_call(&up->verified, &(struct api_call){.method = "DELETE", .path = path},
-		&answer, failure);
+	int r = api_call(
+		&up->verified, &(struct api_call){.method = "DELETE", .path = path}, &answer, &why);
 	json_decref(answer);
-	return r == EXIT_CODE_NO_TUNNEL ? 0 : r; // it was over by itself
+	if (r == EXIT_CODE_NO_TUNNEL)
+		return 0; // it was over by itself
+	if (r > 0)
+		return failure_set(failure, (enum exit_code)r,
+			"the tunnel lives on until its time is over: %s", why.text);
+	return r;
 }
 
 static int ask_why_over(struct up *up, struct failure *failure)

@@ -305,3 +305,15 @@ def test_it_is_sealed(server, backend):
             status = dict(line.split(":\t", 1) for line in file.read().splitlines() if ":\t" in line)
         assert status["NoNewPrivs"] == "1"
         assert status["Seccomp"] == "2"
+
+
+def test_ctrl_c_and_the_server_is_gone(backend):
+    with FalseServer() as server:
+        up = Up(server.url, backend.port)
+        agent = serving(server, up)
+    with up:
+        agent.close()
+        up.expect("no server")
+        up.interrupt()
+        assert up.wait() == 5, up.both()
+        assert "the tunnel lives on until its time is over" in up.text()
