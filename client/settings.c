@@ -2,7 +2,8 @@
 // SPDX-FileCopyrightText: 2026 the tunneld authors
 //
 // Where settings come from. A token goes only to the server it was given for: the one of the
-// configuration file is not shown to a server that an option or the environment has named.
+// configuration file is not shown to another server that an option or the environment has named,
+// nor are its certificates used for that.
 
 #include "settings.h"
 
@@ -79,26 +80,34 @@ static int set_server(
 	return 0;
 }
 
+// Whether SERVER is the one of the configuration file.
+static bool is_of_config(const struct config *config, const struct url *server)
+{
+	const char *text = config->server != NULL ? config->server : SETTINGS_DEFAULT_SERVER;
+	struct url url;
+	const char *why;
+
+	return server_parse(&url, span_of(text), &why) == 0 && url.scheme == server->scheme &&
+	       url.port == server->port && strcmp(url.host, server->host) == 0;
+}
+
 // *RET_ELSEWHERE: the server is not that of the configuration file.
 static int find_server(struct settings *settings, const struct invocation *invocation,
 	const struct config *config, bool *ret_elsewhere, struct failure *failure)
 {
-	const char *option = invocation->values[OPTION_SERVER];
-	const char *variable = getenv("TUNNEL_SERVER");
-	const char *of_file = config->server != NULL ? config->server : SETTINGS_DEFAULT_SERVER;
-	struct url chosen;
+	const char *text = invocation->values[OPTION_SERVER], *source = "--server";
 	int r;
 
-	r = set_server(settings, of_file, "the server in the configuration file", failure);
-	if (r == 0 && option == NULL && (variable == NULL || variable[0] == '\0'))
-		return 0;
-	chosen = settings->server;
-	r = option != NULL
-		    ? set_server(settings, option, "--server", failure)
-		    : set_server(settings, variable, "environment variable TUNNEL_SERVER", failure);
-	*ret_elsewhere = r == 0 && (chosen.scheme != settings->server.scheme ||
-					   chosen.port != settings->server.port ||
-					   strcmp(chosen.host, settings->server.host) != 0);
+	if (text == NULL) {
+		text = getenv("TUNNEL_SERVER");
+		source = "environment variable TUNNEL_SERVER";
+	}
+	if (text == NULL || text[0] == '\0') {
+		text = config->server != NULL ? config->server : SETTINGS_DEFAULT_SERVER;
+		source = "the server in the configuration file";
+	}
+	r = set_server(settings, text, source, failure);
+	*ret_elsewhere = r == 0 && !is_of_config(config, &settings->server);
 	return r;
 }
 
@@ -122,12 +131,13 @@ static int find_token(struct settings *settings, const struct invocation *invoca
 	return r;
 }
 
-static int find_ca(
-	struct settings *settings, const struct invocation *invocation, const struct config *config)
+static int find_ca(struct settings *settings, const struct invocation *invocation,
+	const struct config *config, bool elsewhere)
 {
-	const char *file =
-		invocation->values[OPTION_CA] != NULL ? invocation->values[OPTION_CA] : config->ca;
+	const char *file = invocation->values[OPTION_CA];
 
+	if (file == NULL && !elsewhere)
+		file = config->ca;
 	if (file != NULL)
 		settings->ca_file = strdup(file);
 	return file != NULL && settings->ca_file == NULL ? -ENOMEM : 0;
@@ -171,7 +181,7 @@ static int load(struct settings *settings, const struct invocation *invocation, 
 	if (r == 0)
 		r = find_token(settings, invocation, &config, elsewhere || fresh, failure);
 	if (r == 0)
-		r = find_ca(settings, invocation, &config);
+		r = find_ca(settings, invocation, &config, elsewhere);
 	if (r == 0)
 		r = make_route(settings, failure);
 	config_deinit(&config);
@@ -202,7 +212,7 @@ int settings_for_server(struct settings *settings, const struct invocation *invo
 
 	*settings = (struct settings){.server = *server};
 	if (r == 0)
-		r = find_ca(settings, invocation, &config);
+		r = find_ca(settings, invocation, &config, !is_of_config(&config, server));
 	if (r == 0)
 		r = make_route(settings, failure);
 	config_deinit(&config);

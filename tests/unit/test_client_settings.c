@@ -27,8 +27,8 @@ static struct settings settings;
 
 static int make_folder(void **state)
 {
-	char server[] = "http://file.test", token[] = TOKEN_OF_FILE;
-	struct config config = {.server = server, .token = token};
+	char server[] = "http://file.test", token[] = TOKEN_OF_FILE, ca[] = "/nonexistent";
+	struct config config = {.server = server, .token = token, .ca = ca};
 
 	if (mkdtemp(folder) == NULL)
 		return -1;
@@ -92,8 +92,11 @@ static void test_order(void **state)
 
 static void test_the_token_of_the_file_is_for_its_server(void **state)
 {
+	assert_int_equal(load(NULL, NULL), 0);
+	assert_string_equal(settings.ca_file, "/nonexistent");
 	assert_int_equal(load("http://other.test", NULL), 0);
 	expect("other.test", NULL);
+	assert_null(settings.ca_file);
 	assert_int_equal(settings_need_token(&settings, &failure), EXIT_CODE_USAGE);
 	assert_int_equal(load("http://file.test:81", NULL), 0);
 	expect("file.test", NULL);
