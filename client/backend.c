@@ -258,6 +258,8 @@ static void dialling(struct backend *backend, uint32_t events)
 static void ready(struct loop_watch *watch, uint32_t events)
 {
 	struct backend *backend = container_of(watch, struct backend, watch);
+	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		backend->peer_done = true;
 	if (backend->state == BACKEND_DIALLING) {
 		dialling(backend, events);
 		return;
@@ -295,6 +297,8 @@ ssize_t backend_read(struct backend *backend, void *bytes, size_t size)
 		backend->readable = false;
 	else if (n < 0)
 		backend->broken = true;
+	else if ((size_t)n < size && !backend->peer_done && backend->transport->ssl == NULL)
+		backend->readable = false; // the socket is empty, the next edge will tell
 	return n;
 }
 

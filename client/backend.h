@@ -52,9 +52,10 @@ struct backend {
 	void (*event)(struct backend *backend); // something has changed
 	uint8_t state, failure;
 	bool readable, writable;
-	bool ended;  // backend_read() has returned 0
-	bool shut;   // backend_shut() was called
-	bool broken; // reset or another error
+	bool peer_done; // the kernel has seen its end (bytes may be left to read)
+	bool ended;     // backend_read() has returned 0
+	bool shut;      // backend_shut() was called
+	bool broken;    // reset or another error
 };
 
 // Begins to connect; event() tells when it is open or has failed, never before this returns.

@@ -6,8 +6,6 @@
 
 #include "mux_private.h"
 
-#include <assert.h>
-
 void mux_init(struct mux *mux, enum mux_role role, const struct mux_handlers *handlers,
 	const struct instant *now, struct mux_store *store)
 {

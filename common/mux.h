@@ -63,7 +63,8 @@ struct mux_stream {
 	uint32_t window;      // what the peer may have on its way and here
 	uint32_t unspent;     // what it may still send
 	uint32_t held;        // received and not taken
-	struct instant since; // credit was last returned
+	struct instant since; // of `taken`
+	uint32_t taken;       // by the reader, a window or more
 	bool wants;           // waits to send
 	bool fin_sent, fin_received;
 };

@@ -6,8 +6,6 @@
 
 #include "mux_private.h"
 
-#include <stdio.h>
-
 enum {
 	DIRECT_LEAST = 8 * 1024, // below it a copy is cheaper than a system call
 	GATHERED = 32 * 1024,    // room made for the messages of a round

@@ -242,16 +242,22 @@ void mux_deliver(struct mux_stream *stream, char *bytes, size_t n)
 		reset_largest(mux);
 }
 
-// The path holds rate x round trip; with a window of twice that the peer never waits for credit.
-static void window_grow(struct mux_stream *stream, uint32_t returned)
+// A window that was used up in little more than a round trip was what held the peer up: how much
+// more the path carries is not known, so it grows fast. One that lasted three has room to spare.
+static void window_grow(struct mux_stream *stream)
 {
 	const struct mux *mux = stream->mux;
-	int64_t elapsed = MAX(instant_diff_us(*mux->now, stream->since), 1);
+	int64_t elapsed = instant_diff_us(*mux->now, stream->since);
+	int64_t windows = stream->taken / stream->window;
+	if (elapsed == 0)
+		return; // what one read has brought says nothing about the path
+	stream->since = *mux->now;
+	stream->taken = 0;
 	bool keeps_up = stream->held <= stream->window / 8;
-	if (!keeps_up || stream->window >= MUX_WINDOW_MAX)
+	if (!keeps_up || elapsed > 3 * mux->rtt_us * windows)
 		return;
-	if (2 * (int64_t)returned * mux->rtt_us > stream->window * elapsed)
-		stream->window *= 2;
+	uint32_t factor = 2 * elapsed < 3 * mux->rtt_us * windows ? 4 : 2;
+	stream->window = MIN(stream->window * factor, (uint32_t)MUX_WINDOW_MAX);
 }
 
 // Credit goes back in pieces of half a window.
@@ -264,17 +270,17 @@ void mux_taken(struct mux_stream *stream, size_t n)
 	if (stream->fin_received || mux->end.ended)
 		return;
 	bool pressure = under_pressure(mux);
+	stream->taken += (uint32_t)MIN(n, (size_t)UINT32_MAX - stream->taken);
+	if (stream->taken >= stream->window && !pressure)
+		window_grow(stream);
 	uint32_t window = pressure ? WINDOW_LOW : stream->window;
 	uint32_t out = stream->unspent + stream->held;
 	if (out > window / 2)
 		return;
-	if (!pressure)
-		window_grow(stream, window - out);
-	uint32_t credit = (pressure ? window : stream->window) - out;
-	stream->unspent += credit;
-	stream->since = *mux->now;
-	(void)mux_post(mux,
-		&(struct mux_message){.type = MUX_CREDIT, .stream = stream->id, .number = credit});
+	stream->unspent += window - out;
+	(void)mux_post(
+		mux, &(struct mux_message){
+			     .type = MUX_CREDIT, .stream = stream->id, .number = window - out});
 }
 
 // ---- sending

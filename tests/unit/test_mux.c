@@ -189,7 +189,7 @@ static void test_windows_grow_with_the_way(void **state)
 	struct channel *up = open_one(pair, 0), *down = &pair->agent.channels[0];
 	size_t last = 0;
 	start_sending(up, 0, 60000000);
-	for (int trip = 0; trip < 8; trip++) {
+	for (int trip = 0; trip < 5; trip++) {
 		last = down->got;
 		run_far(pair);
 	}
