@@ -237,6 +237,38 @@ static void describe(struct child *child, struct process_request *request)
 	request->n_fds = ARRAY_SIZE(fds);
 }
 
+// All TLS listeners have the same keys. While there is to be TLS and no key yet nothing is said:
+// the attestor's first statement would be one without.
+static int tell_tls_keys(struct child *child)
+{
+	const struct supervisor *supervisor = child->supervisor;
+	const struct tls_key_set *set = &supervisor->tls_keys.set;
+	struct wire_value values[2 * CHAINS_MAX];
+	uint8_t text[TLS_KEYS_TEXT_MAX];
+	size_t n = 0;
+
+	if (set->n == 0 && supervisor->options->tls_listen.n > 0)
+		return IPC_SENT;
+	for (size_t i = 0; i < set->n; i++) {
+		values[2 * i] = wire_str(SPAN("tls_listen"));
+		values[2 * i + 1] = wire_bin(set->items[i].spki_sha256, SPKI_SIZE);
+	}
+	if (set->n > 0)
+		n = wire_encode(text, sizeof text, values, 2 * set->n);
+	return ipc_post(&child->process.control, MSG_TLS_KEYS, -1, wire_bin(text, n));
+}
+
+void attest_keys_changed(struct attest *attest)
+{
+	if (!child_ready(&attest->child))
+		return;
+	int r = tell_tls_keys(&attest->child);
+	if (r != IPC_SENT && r != -EPIPE) {
+		process_log(&attest->child.process, LOG_ERROR, "does not read its channel");
+		process_kill(&attest->child.process);
+	}
+}
+
 static int tell_facts(struct child *child)
 {
 	const struct supervisor *supervisor = child->supervisor;
@@ -251,9 +283,7 @@ static int tell_facts(struct child *child)
 		wire_uint((uint64_t)supervisor->started_on.us),
 		wire_uint(supervisor->options->fresh_rate), wire_bin(components, n));
 
-	if (r != IPC_SENT)
-		return r;
-	return ipc_post(control, MSG_TLS_KEYS, -1, wire_bin("", 0));
+	return r != IPC_SENT ? r : tell_tls_keys(child);
 }
 
 static int ready(struct child *child)

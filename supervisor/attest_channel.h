@@ -12,6 +12,7 @@
 #include "tunnels.h"
 
 enum {
+	TLS_KEYS_TEXT_MAX = 4096,
 	ATTEST_RECEIPT_MS = 5000, // longest wait of a tunnel's end for its receipt
 };
 
@@ -41,6 +42,9 @@ enum code attest_statement(struct attest *attest, const struct tunnel *tunnel, u
 	uint64_t request, struct span nonce);
 // Asks for a quote about NONCE; api_fresh_quote() follows. Returns CODE_NONE, or why not.
 enum code attest_fresh(struct attest *attest, uint32_t epoch, uint64_t request, struct span nonce);
+
+// The keys that TLS ends with are others: the instance statement is made and quoted anew.
+void attest_keys_changed(struct attest *attest);
 
 // Has receipts signed for tunnels in LIST_SIGNING; tunnel_signed() follows for each.
 void attest_tell(struct attest *attest);

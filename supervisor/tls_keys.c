@@ -221,6 +221,7 @@ static void accepted(struct tls_keys *keys)
 	keys->next.n = 0;
 	log_set(&keys->set);
 	edges_keys_changed(&keys->supervisor->edges);
+	attest_keys_changed(&keys->supervisor->attest);
 	supervisor_child_proven(keys->supervisor);
 }
 
