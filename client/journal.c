@@ -19,8 +19,22 @@ static void emit(struct journal *journal, struct lines *lines)
 	rewind(journal->text);
 }
 
+// Most lines are written in the second of the one before.
+static void set_clock(struct journal *journal)
+{
+	struct tm local;
+	time_t now = (time_t)wall_now();
+	if (now == journal->second)
+		return;
+	journal->second = now;
+	if (localtime_r(&now, &local) == NULL ||
+		strftime(journal->clock, sizeof journal->clock, "%H:%M:%S", &local) == 0)
+		snprintf(journal->clock, sizeof journal->clock, "--:--:--");
+}
+
 #define EMIT(journal, event, ...)                                                                \
 	do {                                                                                     \
+		set_clock(journal);                                                              \
 		(journal)->form->event((journal), (journal)->text, __VA_ARGS__);                 \
 		emit((journal), (journal)->form->to_stdout ? &(journal)->out : &(journal)->err); \
 	} while (0)

@@ -40,6 +40,8 @@ struct journal {
 	struct sniff_sink requests; // for sniff.h
 	size_t columns;             // of standard error; 0: no terminal
 	bool colour;
+	int64_t second;                // that `clock` is the time of
+	char clock[sizeof "12:34:56"]; // local
 	FILE *text; // what is written goes into text_bytes, and from there out as lines
 	char *text_bytes;
 	size_t text_size;

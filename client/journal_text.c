@@ -44,15 +44,6 @@ static const char *wait_words(int64_t us, char out[WORDS_MAX])
 	return out;
 }
 
-static const char *clock_words(int64_t seconds, char out[WORDS_MAX])
-{
-	struct tm local;
-	time_t t = (time_t)seconds;
-	if (localtime_r(&t, &local) == NULL || strftime(out, WORDS_MAX, "%H:%M:%S", &local) == 0)
-		snprintf(out, WORDS_MAX, "--:--:--");
-	return out;
-}
-
 // ---- ready
 
 static const char *on(const struct journal *journal, const char *code)
@@ -99,8 +90,8 @@ static void text_request(
 		AROUND = sizeof "00:00:00 " - 1 + METHOD + sizeof " " - 1 +
 			 sizeof "  200 9999 ms 9999 kB" - 1
 	};
-	char at[WORDS_MAX], took[WORDS_MAX], size[WORDS_MAX], status[WORDS_MAX] = "---";
-	fprintf(out, "%s ", clock_words(wall_now(), at));
+	char took[WORDS_MAX], size[WORDS_MAX], status[WORDS_MAX] = "---";
+	fprintf(out, "%s ", journal->clock);
 	clean_print_cell(out, request->method, METHOD);
 	fputc(' ', out);
 	if (journal->columns > 0)
@@ -119,8 +110,7 @@ static void text_request(
 
 static void line(const struct journal *journal, FILE *out, const char *text)
 {
-	char at[WORDS_MAX];
-	fprintf(out, "%s%s ", on(journal, "\033[33m"), clock_words(wall_now(), at));
+	fprintf(out, "%s%s ", on(journal, "\033[33m"), journal->clock);
 	clean_print(out, span_of(text));
 	fprintf(out, "%s\n", off(journal));
 }
