@@ -101,8 +101,10 @@ static int find_server(struct settings *settings, const struct invocation *invoc
 	if (text == NULL) {
 		text = getenv("TUNNEL_SERVER");
 		source = "environment variable TUNNEL_SERVER";
+		if (text != NULL && text[0] == '\0')
+			text = NULL;
 	}
-	if (text == NULL || text[0] == '\0') {
+	if (text == NULL) {
 		text = config->server != NULL ? config->server : SETTINGS_DEFAULT_SERVER;
 		source = "the server in the configuration file";
 	}

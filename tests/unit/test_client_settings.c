@@ -120,6 +120,7 @@ static void expect_usage(int r, const char *words)
 static void test_mistakes(void **state)
 {
 	expect_usage(load("tcp://a:1", NULL), "--server: the URL of a server begins with");
+	expect_usage(load("", NULL), "--server: "); // not another server in its place
 	setenv("TUNNEL_SERVER", "nonsense", 1);
 	expect_usage(load(NULL, NULL), "TUNNEL_SERVER: ");
 	unsetenv("TUNNEL_SERVER");
