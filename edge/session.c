@@ -3,6 +3,8 @@
 
 #include "session.h"
 
+#include "proxy_header.h"
+
 #include <openssl/err.h>
 #include <sys/socket.h>
 
@@ -123,10 +125,35 @@ void sessions_offer_again(struct sessions *all)
 
 // ---- handshake and first bytes
 
+// Takes the header off that a proxy has put before the handshake. Returns 0, -EAGAIN when it is not
+// complete, or another negative errno when it is none.
+static int take_proxy_header(struct session *session)
+{
+	char bytes[PROXY_HEADER_MAX];
+	int fd = session->pump.io.fd;
+	size_t size = 0;
+	ssize_t n = recv(fd, bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT);
+	if (n <= 0)
+		return n < 0 ? -errno : -ECONNRESET;
+	switch (proxy_header_parse(bytes, (size_t)n, session->facts.peer, &size)) {
+	case 0: break;
+	case PROXY_HEADER_MORE: return -EAGAIN;
+	default: return -EBADMSG;
+	}
+	session->facts.proxy = false;
+	return recv(fd, bytes, size, MSG_DONTWAIT) == (ssize_t)size ? 0 : -ECONNRESET;
+}
+
 static void go_on(struct session *session)
 {
 	static char first[STREAM_BYTES_MAX];
 	struct pump *pump = &session->pump;
+	int r = session->facts.proxy ? take_proxy_header(session) : 0;
+	if (r < 0) {
+		if (r != -EAGAIN)
+			session_free(session);
+		return;
+	}
 	if (pump->io.broken) {
 		session_free(session);
 		return;

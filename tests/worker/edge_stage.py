@@ -63,7 +63,7 @@ class Taken:
 
 
 class Stage:
-    def __init__(self, timeout=10, handshakes=1000, key=None):
+    def __init__(self, timeout=10, handshakes=1000, proxy=False):
         sending, receiving = one_way()
         self.gates = Channel(receiving)
         self.edge = Child("edge", {4: sending})
@@ -75,7 +75,7 @@ class Stage:
         self.edge.send(MSG.EDGE_KEY, 0, 1, chain, fd=key)
         os.close(key)
         self.listener = listener()
-        self.edge.send(MSG.LISTENER, 3, 0, False, fd=self.listener)
+        self.edge.send(MSG.LISTENER, 3, 0, proxy, fd=self.listener)
         self.address = self.listener.getsockname()
 
     def __enter__(self):

@@ -98,6 +98,25 @@ def test_streams_wait_for_busy_gates(stage):
         visitor.close()
 
 
+@pytest.mark.parametrize("pieces", [1, 3])
+def test_a_proxy_says_for_whom(pieces):
+    """Its header comes before the handshake, and has to."""
+    with Stage(proxy=True) as stage:
+        header = b"PROXY TCP4 192.0.2.7 192.0.2.1 4711 443\r\n"
+        tcp = socket.create_connection(stage.address)
+        tcp.settimeout(SETTLE)
+        for i in range(pieces):
+            tcp.sendall(header[i * len(header) // pieces:(i + 1) * len(header) // pieces])
+            time.sleep(0.05)  # so that they come apart
+        with tls.TlsSocket(tcp) as visitor:
+            visitor.sendall(b"hello")
+            with stage.take() as taken:
+                assert ipaddress.IPv6Address(taken.peer[:16]).ipv4_mapped == ipaddress.ip_address("192.0.2.7")
+                assert int.from_bytes(taken.peer[16:], "big") == 4711 and taken.bytes == b"hello"
+        with pytest.raises(ConnectionError):
+            stage.visitor()
+
+
 # ---- ends and cuts
 
 
