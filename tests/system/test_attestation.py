@@ -92,7 +92,7 @@ def test_instance(api, machine):
     made = quoted(api)
     assert made.document["tee"] == "tdx" and made.certificate["quote_state"] == "quoted"
     assert (made.certificate["app_compose"], made.certificate["event_log"]) == (COMPOSE, event_log())
-    for name in ("tunneld", "tunneld-gate", "tunneld-api", "tunneld-relay", "tunneld-resolve", "tunneld-attest"):
+    for name in ("tunneld", "tunneld-gate", "tunneld-api", "tunneld-relay", "tunneld-resolve", "tunneld-attest", "tunneld-edge"):
         content = pathlib.Path(program(name)).read_bytes()
         assert made.component(name)["sha256"] == hashlib.sha256(content).hexdigest(), name
     said = made.instance["source"]

@@ -37,7 +37,7 @@ def test_four_capabilities_are_enough(backend):
         tunnel = daemon.api.create(backend)
         assert tunnel.get().status == 200
         uids = {child.status()["Uid"].split()[0] for child in daemon.children()}
-        assert len(uids) == 4, uids  # gate, API worker, attestor, relay
+        assert len(uids) == 5, uids  # gate, API worker, edge, attestor, relay
         tunnel.revoke()
 
 

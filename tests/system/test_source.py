@@ -17,7 +17,7 @@ from support.daemon import program
 TOP = pathlib.Path(__file__).parents[2]
 SCRIPT = TOP / "scripts" / "source-hash"
 NAMES = ("tunneld", "tunneld-gate", "tunneld-api", "tunneld-relay", "tunneld-resolve",
-         "tunneld-attest", "tunnel")
+         "tunneld-attest", "tunneld-edge", "tunnel")
 
 pytestmark = pytest.mark.skipif(not SCRIPT.exists(), reason="the source tree is not here")
 
