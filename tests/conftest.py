@@ -48,6 +48,11 @@ def pytest_terminal_summary(terminalreporter):
             terminalreporter.line(text)
 
 
+def pytest_make_parametrize_id(val, argname):
+    """Bytes are no name of a test: those with a fresh mask are others in each process of a run."""
+    return argname if isinstance(val, bytes) else None
+
+
 @contextlib.contextmanager
 def _deadline(what):
     """A test that hangs fails, and says where it hung."""
