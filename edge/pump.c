@@ -207,7 +207,8 @@ static int take_down(struct pump *pump, size_t *n)
 	int said;
 	*n = 0;
 	ssize_t got = read_pair(pump, &said);
-	pump->pair_readable = got == SCRATCH || said >= 0;
+	// Less than asked for: it is empty now, the next edge will tell, unless it was the last one.
+	pump->pair_readable = got == SCRATCH || said >= 0 || (got > 0 && pump->pair_done);
 	if (got == -EAGAIN)
 		return GO_ON;
 	if (got < 0 || (pump->said >= 0 && got > 0))
@@ -339,6 +340,7 @@ static void on_pair_ready(struct loop_watch *watch, uint32_t events)
 	struct pump *pump = container_of(watch, struct pump, pair);
 	pump->pair_readable |= (events & EPOLLIN) != 0;
 	pump->pair_writable |= (events & EPOLLOUT) != 0;
+	pump->pair_done |= (events & EPOLLRDHUP) != 0;
 	// With our own side shut this comes with the other's death only: it says its end otherwise.
 	pump->pair_hung_up |= (events & (EPOLLHUP | EPOLLERR)) != 0;
 	step(pump);

@@ -7,6 +7,7 @@
 import ipaddress
 import os
 import select
+import signal
 import socket
 import ssl
 import time
@@ -123,19 +124,23 @@ def test_a_proxy_says_for_whom(pieces):
 def test_closing_without_a_word_is_a_reset(stage):
     """What is queued is not delivered either."""
     visitor, taken = stage.pair()
-    os.kill(stage.edge.pid, 19)
+    os.kill(stage.edge.pid, signal.SIGSTOP)
     taken.sock.sendall(b"x" * 100_000)
     taken.sock.close()
-    os.kill(stage.edge.pid, 18)
+    os.kill(stage.edge.pid, signal.SIGCONT)
     assert end_of(visitor) == "reset"
 
 
 def test_shutdown_is_no_end_to_an_edge(stage):
-    """Only the mark is: whoever can be killed in the middle of an answer leaves the same behind."""
+    """Only the mark is: whoever can be killed in the middle of an answer leaves the same behind.
+    Also when the edge learns of the bytes and of the shutdown at once."""
     visitor, taken = stage.pair()
-    taken.sock.sendall(b"x")
-    taken.sock.shutdown(socket.SHUT_WR)
-    assert end_of(visitor) == "reset"
+    with taken:
+        os.kill(stage.edge.pid, signal.SIGSTOP)
+        taken.sock.sendall(b"x")
+        taken.sock.shutdown(socket.SHUT_WR)
+        os.kill(stage.edge.pid, signal.SIGCONT)
+        assert end_of(visitor) == "reset"
 
 
 @pytest.mark.parametrize("how", [HALF, WHOLE, LEFT])
