@@ -31,6 +31,7 @@ class TlsSocket:
 
     def __init__(self, tcp, context=None, name=None, session=None):
         self.tcp = tcp
+        self._kept = b""  # decrypted, and not asked for yet
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.tls = (context or trusting_nobody()).wrap_bio(
             self._in, self._out, server_hostname=name, session=session)
@@ -53,6 +54,9 @@ class TlsSocket:
                 self._in.write(data)
 
     def recv(self, size, flags=0):
+        if self._kept:
+            data, self._kept = self._kept[:size], self._kept[size:]
+            return data
         try:
             return self._run(self.tls.read, size)
         except ssl.SSLZeroReturnError:
@@ -68,7 +72,13 @@ class TlsSocket:
             self._run(self.tls.write, data[at: at + (1 << 20)])
 
     def shutdown(self, how):
-        """Says the end, and reads on."""
+        """Says the end, and reads on. What came before is taken first: OpenSSL would look behind it
+        for the other's end, and lose it."""
+        try:
+            while data := self.tls.read(65536):
+                self._kept += data
+        except (ssl.SSLWantReadError, ssl.SSLZeroReturnError):
+            pass
         try:
             self.tls.unwrap()
         except (ssl.SSLWantReadError, ssl.SSLZeroReturnError):
