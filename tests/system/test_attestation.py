@@ -19,7 +19,7 @@ import pytest
 
 from support import proc, wire
 from support.backend import HttpBackend
-from support.daemon import SANITIZED, Daemon, program
+from support.daemon import SANITIZED, Daemon, free_port, program
 from support.evidence import Evidence
 from support.guest import COMPOSE, Guest, event_log
 
@@ -325,8 +325,8 @@ def test_collateral_that_cannot_be_read(tmp_path, content):
     file = tmp_path / "collateral.json"
     if content:
         file.write_bytes(content)
-    command = [program(), "-o", f"state_dir={tmp_path}/state", "-o", "listen=127.0.0.1:0", "-o", f"collateral={file}"]
-    command[4] = f"listen=127.0.0.1:{29999}"
+    command = [program(), "-o", f"state_dir={tmp_path}/state", "-o", f"listen=127.0.0.1:{free_port()}",
+               "-o", f"collateral={file}"]
     answer = subprocess.run(command, capture_output=True, text=True, timeout=20,
                             env={"PATH": "/usr/bin:/bin", "TUNNELD_API_TOKEN": "x" * 20})
     assert answer.returncode == 1 and "collateral" in answer.stderr, answer
