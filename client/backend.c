@@ -131,7 +131,7 @@ static void ready(struct loop_watch *watch, uint32_t events);
 static int watch_socket(struct backend *backend, int fd)
 {
 	int r = loop_watch(backend->context->loop, &backend->watch, fd,
-		EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+		EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET);
 	if (r < 0)
 		close(fd);
 	return r;
@@ -260,6 +260,8 @@ static void ready(struct loop_watch *watch, uint32_t events)
 	struct backend *backend = container_of(watch, struct backend, watch);
 	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 		backend->peer_done = true;
+	if (events & EPOLLPRI)
+		backend->urgent = true;
 	if (backend->state == BACKEND_DIALLING) {
 		dialling(backend, events);
 		return;
@@ -297,7 +299,8 @@ ssize_t backend_read(struct backend *backend, void *bytes, size_t size)
 		backend->readable = false;
 	else if (n < 0)
 		backend->broken = true;
-	else if ((size_t)n < size && !backend->peer_done && backend->transport->ssl == NULL)
+	else if ((size_t)n < size && !backend->peer_done && !backend->urgent &&
+		 backend->transport->ssl == NULL)
 		backend->readable = false; // the socket is empty, the next edge will tell
 	return n;
 }

@@ -53,6 +53,7 @@ struct backend {
 	uint8_t state, failure;
 	bool readable, writable;
 	bool peer_done; // the kernel has seen its end (bytes may be left to read)
+	bool urgent;    // it has sent urgent bytes: reads stop short at them
 	bool ended;     // backend_read() has returned 0
 	bool shut;      // backend_shut() was called
 	bool broken;    // reset or another error
