@@ -85,7 +85,7 @@ static void agent_ended(struct agent *agent)
 	bool dead = agent->mux.end.code == MUX_CLOSE_SILENT || flushed != 0;
 	leave(agent, why);
 	struct instant due = instant_add_ms(loop->now, CLOSING_MS);
-	if (dead || stream_shut(&agent->stream) < 0 ||
+	if (dead || stream_finish(&agent->stream) < 0 ||
 		loop_timer_set(loop, &agent->timer, due) < 0) {
 		agent_free(agent);
 		return;
@@ -308,7 +308,7 @@ static void agent_link(struct agent *agent)
 	agents->n++;
 }
 
-void agent_new(struct relay *relay, int fd, struct span bytes)
+void agent_new(struct relay *relay, int fd, enum stream_socket kind, struct span bytes)
 {
 	struct loop *loop = &relay->loop;
 	struct agent *agent = calloc(1, sizeof *agent);
@@ -320,11 +320,12 @@ void agent_new(struct relay *relay, int fd, struct span bytes)
 		.state = AGENT_GREETING,
 		.timer.expired = on_timer,
 		.task.run = on_task};
-	if (stream_open(&agent->stream, loop, fd, false, on_ready) < 0) {
+	if (stream_open(&agent->stream, loop, fd, kind, on_ready) < 0) {
 		free(agent);
 		return;
 	}
-	// A request must not wait in the kernel behind megabytes of others' uploads.
+	// A request must not wait in the kernel behind megabytes of others' uploads. The pair of an
+	// edge holds little anyway.
 	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &(int){MUX_OUT_FULL}, sizeof(int));
 	mux_init(&agent->mux, MUX_RELAY, &handlers, &loop->now, &relay->agents.store);
 	agent_link(agent);

@@ -31,7 +31,7 @@ struct agent {
 
 // Takes a connection (consumed, also on failure) and what has been read of it. Without memory it is
 // closed.
-void agent_new(struct relay *relay, int fd, struct span bytes);
+void agent_new(struct relay *relay, int fd, enum stream_socket kind, struct span bytes);
 
 // A newer connection of its instance is there.
 void agent_replace(struct agent *agent);

@@ -25,11 +25,12 @@ int agents_on_message(struct ipc_channel *channel, struct ipc_message *message)
 {
 	struct relay *relay = container_of(channel, struct relay, control);
 	int r = ipc_check_stream(message->fd, false);
-	if (r != 0)
+	if (r < 0 || r == IPC_STREAM_OVER)
 		return r < 0 ? r : 0;
 	if (!tunnel_config_pull(&relay->config))
 		return -EBADMSG;
-	agent_new(relay, take_fd(&message->fd), message->fields[0].bytes);
+	agent_new(relay, take_fd(&message->fd), r == IPC_STREAM_LOCAL ? STREAM_LOCAL : STREAM_TCP,
+		message->fields[0].bytes);
 	return 0;
 }
 

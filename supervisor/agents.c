@@ -84,8 +84,10 @@ int agents_on_message(struct ipc_channel *channel, struct ipc_message *message)
 
 	expiry_run(&supervisor->expiry);
 	int r = ipc_check_stream(message->fd, false);
-	if (r != 0)
-		return r == IPC_STREAM_OVER ? 0 : -EBADMSG;
+	if (r < 0)
+		return -EBADMSG;
+	if (r == IPC_STREAM_OVER)
+		return 0;
 	struct tunnel *tunnel = tunnels_find(&supervisor->tunnels, message->fields[0].bytes);
 	if (tunnel == NULL || tunnel_over(tunnel))
 		return 0; // it has ended meanwhile

@@ -45,13 +45,13 @@ def frame(payload, opcode=2, first=0x80, masked=True, length=None):
 
 
 class RawAgent:
-    """Connected to TUNNEL; it says HELLO by itself unless INSTANCE is None."""
+    """Connected to TUNNEL, by TLS with a context for it; it says HELLO by itself unless INSTANCE is None."""
 
-    def __init__(self, tunnel, instance="raw", token=None, fields=(), port=None, **hello):
+    def __init__(self, tunnel, instance="raw", token=None, fields=(), port=None, tls=None, **hello):
         agent = tunnel.document["agent"]
         self._serving = None
         parts = urllib.parse.urlsplit(agent["url"])
-        self.stream = wire.Client((parts.hostname, port or parts.port), timeout=30)
+        self.stream = wire.Client((parts.hostname, port or parts.port), timeout=30, tls=tls)
         protocol = ClientConnection(parse_uri(agent["url"]), subprotocols=["tunneld.v1"], max_size=1 << 20)
         ours = [(name, value) for name, value in protocol.connect().headers.raw_items() if name != "Host"]
         self.stream.request("GET", parts.path, [

@@ -62,6 +62,10 @@ class TlsSocket:
         except ssl.SSLZeroReturnError:
             return b""
 
+    def pending(self):
+        """Bytes that have left the socket and were not asked for yet."""
+        return self.tls.pending() + self._in.pending
+
     def recv_into(self, buffer):
         data = self.recv(len(buffer))
         buffer[: len(data)] = data

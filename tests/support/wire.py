@@ -56,7 +56,7 @@ class Stream:
 
     def readable(self, seconds):
         """Whether bytes, an end or an error can be read within that time; None: any time."""
-        if self.buffer:
+        if self.buffer or (isinstance(self.sock, TlsSocket) and self.sock.pending()):
             return True
         poll = select.poll()
         poll.register(self.sock, select.POLLIN)

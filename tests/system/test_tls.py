@@ -17,8 +17,10 @@ import time
 import pytest
 
 from support import proc, tls, wire
+from support.agents import connected
 from support.backend import TcpBackend, head
 from support.daemon import Daemon, free_port
+from support.rawagent import RawAgent
 
 ANYBODY = tls.trusting_nobody()
 
@@ -394,6 +396,43 @@ def test_both_ways_at_once(tunnel):
         got = bytearray(1)
         answer.read(lambda piece: got.__setitem__(0, 0))
         assert answer.status == 200
+
+
+# ---- agents
+
+
+def test_an_agent(own_daemon):
+    """It serves, is told why it has to go, and is gone when it goes; nobody dies of it."""
+    tunnel = own_daemon.api.pull()
+    for _ in range(2):
+        with RawAgent(tunnel, tls=ANYBODY) as agent:
+            connected(tunnel)
+            agent.serve("by TLS")
+            for _ in range(3):
+                with tunnel.connect(tls=ANYBODY) as visitor:
+                    answer = visitor.exchange("GET", tunnel.target("/"))
+                    assert (answer.status, answer.text()) == (200, "by TLS")
+        connected(tunnel, 0)
+
+
+def test_an_agent_that_is_closed(own_daemon):
+    tunnel = own_daemon.api.pull()
+    with RawAgent(tunnel, tls=ANYBODY) as agent:
+        connected(tunnel)
+        agent.raw(b"\xff" * 14)
+        assert agent.closed()[0] == 1002
+        assert agent.stream.sock.recv(1) == b"", "close_notify"
+    connected(tunnel, 0)
+
+
+def test_an_agent_at_the_tunnels_end(own_daemon):
+    tunnel = own_daemon.api.pull()
+    with RawAgent(tunnel, tls=ANYBODY) as agent:
+        connected(tunnel)
+        own_daemon.api.call("DELETE", f"/_api/tunnels/{tunnel.id}")
+        with pytest.raises(ConnectionError):
+            while agent.stream.sock.recv(65536):
+                pass
 
 
 # ---- crowds
