@@ -61,6 +61,16 @@ static size_t origin_of(struct span url, struct span *authority)
 	return 0;
 }
 
+// Whether browsers would take PATH, once what stood before it is gone, for a host and more:
+// "//host" in any of the spellings of the WHATWG URL standard, section 4.4. Behind "/." it is a
+// path again.
+static bool names_a_host(struct span path)
+{
+	if (path.n > 0 && path.p[0] == '\\')
+		return true;
+	return path.n > 1 && path.p[0] == '/' && memchr("/\\\t", path.p[1], 3) != NULL;
+}
+
 // Writes URL as the backend gave it for visitors.
 static void put_url(struct head_out *out, const struct mapping *m, struct span url)
 {
@@ -75,6 +85,8 @@ static void put_url(struct head_out *out, const struct mapping *m, struct span u
 	bool absolute = path.n > 0 && path.p[0] == '/';
 	if (m->prefix.n > 0 && !m->keep && (absolute || n > 0) && !is_below(m, path))
 		put(out, m->prefix);
+	else if (n > 0 && names_a_host(path))
+		put(out, SPAN("/."));
 	if (n > 0 && !absolute)
 		put(out, SPAN("/"));
 	put(out, path);
@@ -143,7 +155,9 @@ static struct span next_piece(struct span *rest)
 	return piece;
 }
 
-// One attribute: Path below the prefix, no Domain (the cookie is for this host alone).
+// One attribute: Path below the prefix, no Domain (the cookie is for this host alone). For what is
+// no path browsers take the folder of the request, which is the tunnel's unless it came from
+// outside.
 static void put_attribute(struct head_out *out, const struct mapping *m, struct span piece)
 {
 	const char *equals = memchr(piece.p, '=', piece.n);
@@ -158,8 +172,11 @@ static void put_attribute(struct head_out *out, const struct mapping *m, struct 
 		return;
 	}
 	put(out, SPAN(" Path="));
-	// What is no path is the folder of the request's for browsers, which is below the prefix.
-	if (value.n > 0 && value.p[0] == '/' && !is_below(m, value))
+	if (value.n == 0 || value.p[0] != '/') {
+		put(out, m->outside ? m->prefix : value);
+		return;
+	}
+	if (!is_below(m, value))
 		put(out, m->prefix);
 	put(out, value);
 }
@@ -174,6 +191,10 @@ static void put_set_cookie(struct head_out *out, const struct mapping *m, struct
 		pair = rest_of(name, sizeof HOST_COOKIE - 1);
 	}
 	put(out, pair);
+	if (m->prefix.n > 0 && m->outside) {
+		put(out, SPAN("; Path=")); // the last one counts
+		put(out, m->prefix);
+	}
 	while (rest.n > 0)
 		put_attribute(out, m, next_piece(&rest));
 }

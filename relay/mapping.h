@@ -16,6 +16,7 @@
 
 struct mapping {
 	struct span prefix;         // "/t/<id>"; empty on an origin of the tunnel's own
+	bool outside;               // the folder of the request is not the prefix's, but / or /t
 	bool keep;                  // the backend knows of the prefix and has it in its paths
 	struct span backend;        // its authority
 	struct span backend_scheme; // "http" or "https"

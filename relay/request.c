@@ -158,6 +158,7 @@ struct mapping request_mapping(const struct visitor *visitor)
 	bool path = visitor->x.origin == ORIGIN_PATH;
 	return (struct mapping){
 		.prefix = {path ? relay->prefix_text : NULL, path ? relay->prefix_length : 0},
+		.outside = visitor->x.outside,
 		.keep = relay->config.prefix == PREFIX_KEEP,
 		.backend = relay->authority,
 		.backend_scheme =
@@ -272,6 +273,7 @@ static enum step request_route(
 	const struct relay_origin *origin = &relay->origins[route.origin];
 	x->upgrade = head->upgrade && x->up.ended && !x->tcp;
 	x->origin = (uint8_t)route.origin;
+	x->outside = route.prefix.n == 0 || route.rest.n == 0 || route.rest.p[0] != '/';
 	const struct mapping mapping = request_mapping(visitor);
 	size_t n = rewrite_request(
 		&(struct rewrite_request){

@@ -39,6 +39,7 @@ struct exchange {
 	bool last;       // the visitor has said that no further request follows
 	bool expecting;  // the visitor sends its body only after a 100
 	bool upgrade;    // we asked the backend to switch protocols
+	bool outside;    // its path does not begin with the prefix and a slash
 	bool tcp;        // it turns into a byte relay to the backend at once
 	uint8_t resent;  // how often it was sent again on another backend connection
 	bool up_done;    // the request is with the backend
@@ -69,7 +70,6 @@ struct visitor {
 	size_t drained;      // bytes thrown away while CLOSING
 	uint8_t ticks;       // of the timer, while CLOSING
 	bool admitted;       // has passed access control once: counts against limits.connections
-	bool strayed;        // it came by a path at the root, see gate/stray.h
 	bool unread;         // more bytes may come: to be drained at the end
 	struct facts facts;  // of the connection
 	struct facts sender; // of the request in hand

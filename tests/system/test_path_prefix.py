@@ -43,6 +43,14 @@ def test_cookies_are_the_tunnels(tunnel, serve, backend):
     assert seen["Cookie"] == "a=1; __Host-b=2"
 
 
+def test_cookies_of_a_request_without_the_slash_are_the_tunnels(tunnel, serve):
+    """To browsers its folder is /t, which is all tunnels'."""
+    serve("/", ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2; Path=x"))
+    with tunnel.connect() as visitor:
+        answer = visitor.exchange("POST", tunnel.prefix, body=b"x")
+    assert all_of(answer, "Set-Cookie") == [f"a=1; Path={tunnel.prefix}", f"b=2; Path={tunnel.prefix}; Path={tunnel.prefix}"]
+
+
 def test_the_backend_sees_its_own_origin(tunnel, backend):
     host = f"127.0.0.1:{tunnel.address[1]}"
     own = f"http://127.0.0.1:{backend.port}"

@@ -115,6 +115,16 @@ static void locations(void **state)
 		{"Location", "https://tunnels.example/t/x/a", "/t/x/a",
 			"https://tunnels.example/t/x/a"},
 		{"Location", "https://x.t.example/a", "https://x.t.example/a", "/a"},
+		// What follows the backend's origin is a path, also when it looks like a host.
+		{"Location", "http://app:81//evil.example/", "/t/x//evil.example/",
+			"/.//evil.example/"},
+		{"Location", "//app:81/\\evil.example", "/t/x/\\evil.example", "/./\\evil.example"},
+		{"Location", "http://app:81\\evil.example", "/t/x/\\evil.example",
+			"/./\\evil.example"},
+		{"Location", "http://app:81/\t/evil.example", "/t/x/\t/evil.example",
+			"/./\t/evil.example"},
+		{"Location", "https://x.t.example//evil.example/",
+			"https://x.t.example//evil.example/", "/.//evil.example/"},
 		{"Location", "mailto:a@b", "mailto:a@b", "mailto:a@b"},
 		{"Content-Location", "/a", "/t/x/a", "/a"},
 	};
@@ -122,6 +132,8 @@ static void locations(void **state)
 	assert_string_equal(answer(&kept, "Location", "/t/x/a"), "/t/x/a");
 	assert_string_equal(answer(&kept, "Location", "/a"), "/a");
 	assert_string_equal(answer(&kept, "Location", "http://app:81/t/x/a"), "/t/x/a");
+	assert_string_equal(
+		answer(&kept, "Location", "http://app:81//evil.example"), "/.//evil.example");
 }
 
 static void refreshes(void **state)
@@ -184,6 +196,24 @@ static void cookies(void **state)
 		{"Set-Cookie", "a=b;; ;", "a=b", "a=b"},
 	};
 	check(all, ARRAY_SIZE(all));
+}
+
+// The folder of such a request, where browsers put cookies without a path, is the root or /t.
+static void cookies_of_a_request_from_outside(void **state)
+{
+	static const struct {
+		const char *value, *seen;
+	} all[] = {{"a=b", "a=b; Path=/t/x"},
+		{"a=b; Path=/c; Secure", "a=b; Path=/t/x; Path=/t/x/c; Secure"},
+		{"a=b; Path=/; Path=c", "a=b; Path=/t/x; Path=/t/x/; Path=/t/x"},
+		{"a=b; Path", "a=b; Path=/t/x; Path=/t/x"}};
+	struct mapping outside = below;
+	outside.outside = true;
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		assert_string_equal(answer(&outside, "Set-Cookie", all[i].value), all[i].seen);
+	outside = root; // it is the tunnel's own there
+	outside.outside = true;
+	assert_string_equal(answer(&outside, "Set-Cookie", "a=b; Path=c"), "a=b; Path=c");
 }
 
 static void cookies_back(void **state)
@@ -269,6 +299,7 @@ int main(void)
 		cmocka_unit_test(refreshes),
 		cmocka_unit_test(links),
 		cmocka_unit_test(cookies),
+		cmocka_unit_test(cookies_of_a_request_from_outside),
 		cmocka_unit_test(cookies_back),
 		cmocka_unit_test(workers),
 		cmocka_unit_test(where_requests_come_from),
