@@ -126,7 +126,8 @@ static bool fresh_report_data(uint8_t out[REPORT_DATA_SIZE], const struct envelo
 	return digest_make(EVP_sha512(), &input, out);
 }
 
-// It has to pass all checks of a quote, and to be of the same machine and application.
+// It has to pass all checks of a quote, and to be of the same machine and application: what the
+// policy says of the platform's status it is asked once.
 static void check_fresh(struct verification *v, const struct envelope *envelope,
 	const struct envelope_question *question)
 {
@@ -160,6 +161,9 @@ static void check_fresh(struct verification *v, const struct envelope *envelope,
 		if (!v->is_quote ||
 			!span_eq(quote_td(&other.quote, same[i]), quote_td(&v->quote, same[i])))
 			good = why_not(&why, "it is of another machine");
+	if (good && other.verdict.tcb.status != v->verdict.tcb.status)
+		good = why_not(
+			&why, "its platform is %s", tcb_status_word(other.verdict.tcb.status));
 	set(v, CHECK_FRESH, good, &why);
 }
 

@@ -86,6 +86,19 @@ def test_fresh_quote_of_another_machine(instance, verifier):
         assert outcome(found) == ("rejected", ["fresh"], 6) and "another machine" in found["reasons"]["fresh"]
 
 
+def test_fresh_quote_of_a_platform_out_of_date(instance, verifier):
+    class Old(Instance):
+        def quote(self, report_data):
+            quote = super().quote(report_data)
+            quote.td["tee_tcb_svn"] = bytes([3]) + quote.td["tee_tcb_svn"][1:]
+            return quote
+    other = Old(_pki)
+    other.key, other.statement = instance.key, instance.statement
+    with EvidenceServer(instance, change=lambda document, query: document | {"fresh": other.fresh(query["nonce"])}) as server:
+        found = verify(verifier, server, "--fresh")
+        assert outcome(found) == ("rejected", ["fresh"], 6) and "OutOfDate" in found["reasons"]["fresh"]
+
+
 def test_two_instance_statements(instance, verifier):
     def change(document, query):
         return instance.sign(instance.statement | {"started_at": tdx.TIME}) | {"instance": document["instance"]}
