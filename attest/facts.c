@@ -65,17 +65,18 @@ int facts_read(struct facts *facts, const struct wire_value *fields)
 
 int facts_read_tls(struct facts *facts, struct span keys)
 {
-	struct wire_value v[2 * FACTS_TLS_MAX];
+	struct wire_value v[3 * FACTS_TLS_MAX];
 	int n = keys.n > 0 ? wire_decode(keys.p, keys.n, v, ARRAY_SIZE(v)) : 0;
-	if (n < 0 || n % 2 != 0)
+	if (n < 0 || n % 3 != 0)
 		return -EBADMSG;
-	facts->n_tls = (size_t)n / 2;
+	facts->n_tls = (size_t)n / 3;
 	for (size_t i = 0; i < facts->n_tls; i++) {
 		struct fact_tls *tls = &facts->tls[i];
-		if (v[2 * i].kind != WIRE_STR ||
-			copy_text(tls->listener, sizeof tls->listener, v[2 * i].bytes) < 0 ||
-			copy_digest(tls->spki_sha256, &v[2 * i + 1]) < 0)
+		if (v[3 * i].kind != WIRE_STR || v[3 * i + 2].kind != WIRE_BOOL ||
+			copy_text(tls->listener, sizeof tls->listener, v[3 * i].bytes) < 0 ||
+			copy_digest(tls->spki_sha256, &v[3 * i + 1]) < 0)
 			return -EBADMSG;
+		tls->from_file = v[3 * i + 2].number != 0;
 	}
 	return 0;
 }
@@ -102,7 +103,7 @@ static int add_tls(struct buf *out, const struct facts *facts)
 		if (r == 0)
 			r = text_hex(out, facts->tls[i].spki_sha256, DIGEST_SIZE);
 		if (r == 0)
-			r = buf_add(out, "}", 1);
+			r = buf_printf(out, facts->tls[i].from_file ? ",\"from_file\":true}" : "}");
 	}
 	return r == 0 ? buf_add(out, "]", 1) : r;
 }

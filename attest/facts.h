@@ -3,12 +3,14 @@
 //
 // What the supervisor says about this instance, and the instance statement that is made of it:
 //
-//     {"type":"tunneld-instance/1","instance_key":HEX,"tls":[{"listener":TEXT,"spki_sha256":HEX}],
+//     {"type":"tunneld-instance/1","instance_key":HEX,
+//      "tls":[{"listener":TEXT,"spki_sha256":HEX,"from_file":true}],
 //      "components":[{"name":TEXT,"sha256":HEX,"seccomp_sha256":HEX|null}],
 //      "source":{"version":TEXT,"commit":TEXT,"tree_sha256":HEX},"config_sha256":HEX,
 //      "started_at":TIME}
 //
-// Compact, members in this order. docs/attestation.md says what each means.
+// Compact, members in this order; no from_file where the key was made here. docs/attestation.md
+// says what each means.
 
 #pragma once
 
@@ -36,6 +38,7 @@ struct facts {
 	struct fact_tls {
 		char listener[FACTS_NAME_MAX + 1];
 		uint8_t spki_sha256[DIGEST_SIZE];
+		bool from_file; // others may have it
 	} tls[FACTS_TLS_MAX];
 	size_t n_tls;
 };

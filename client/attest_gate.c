@@ -48,8 +48,11 @@ static int pin(struct attest_gate *gate, const struct envelope *envelope, struct
 	size_t n = 0;
 	int r = gate->trust != NULL ? 0
 				    : tls_trust_new(&gate->trust, TLS_CHECK_KEYS, NULL, failure);
-	for (size_t i = 0; i < json_array_size(tls) && n < TLS_KEYS_MAX; i++)
-		n += json_member_hex(json_array_get(tls, i), "spki_sha256", keys[n], TLS_SPKI_SIZE);
+	for (size_t i = 0; i < json_array_size(tls) && n < TLS_KEYS_MAX; i++) {
+		const json_t *key = json_array_get(tls, i);
+		n += (envelope_key_is_own(key) || gate->inputs.policy.tls_key_file) &&
+		     json_member_hex(key, "spki_sha256", keys[n], TLS_SPKI_SIZE);
+	}
 	if (r == 0)
 		r = tls_trust_set_keys(gate->trust, keys, n);
 	if (r == 0)

@@ -136,16 +136,22 @@ bool envelope_signed(const struct envelope *envelope)
 	return good;
 }
 
-bool envelope_has_key(const struct envelope *envelope, const uint8_t spki_sha256[SHA256_SIZE])
+bool envelope_key_is_own(const json_t *key)
+{
+	return json_object_get(key, "from_file") == NULL;
+}
+
+const json_t *envelope_tls_key(
+	const struct envelope *envelope, const uint8_t spki_sha256[SHA256_SIZE])
 {
 	const json_t *tls = json_object_get(envelope->instance.json, "tls");
 	for (size_t i = 0; i < json_array_size(tls); i++) {
 		uint8_t digest[SHA256_SIZE];
 		if (json_member_hex(json_array_get(tls, i), "spki_sha256", digest, sizeof digest) &&
 			memcmp(digest, spki_sha256, sizeof digest) == 0)
-			return true;
+			return json_array_get(tls, i);
 	}
-	return false;
+	return NULL;
 }
 
 bool envelope_component(

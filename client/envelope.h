@@ -60,8 +60,12 @@ const char *envelope_type(enum envelope_kind kind);
 
 // Whether the instance key signed the outer statement.
 bool envelope_signed(const struct envelope *envelope);
-// Whether the instance statement has a TLS key with that hash of its SPKI.
-bool envelope_has_key(const struct envelope *envelope, const uint8_t spki_sha256[SHA256_SIZE]);
+// The instance statement's TLS key with that hash of its SPKI, or NULL.
+const json_t *envelope_tls_key(
+	const struct envelope *envelope, const uint8_t spki_sha256[SHA256_SIZE]);
+// Whether a TLS key of the instance statement is the instance's alone. One from a file the operator
+// has too, and may have given away.
+bool envelope_key_is_own(const json_t *key);
 // The hash of a program of the instance, into SHA256. False: it names no such program.
 bool envelope_component(
 	const struct envelope *envelope, const char *name, uint8_t sha256[SHA256_SIZE]);

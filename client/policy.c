@@ -107,6 +107,12 @@ static bool read_attributes(struct policy *policy, json_t *value)
 	       read == json_object_size(value) && json_is_object(value);
 }
 
+static bool read_key_file(struct policy *policy, json_t *value)
+{
+	policy->tls_key_file = json_is_true(value);
+	return json_is_boolean(value);
+}
+
 static bool read_type(struct policy *policy, json_t *value)
 {
 	return json_is_string(value) && strcmp(json_string_value(value), "tunneld-policy/1") == 0;
@@ -123,6 +129,7 @@ static const struct {
 	{"source", read_hashes},
 	{"tcb_status", read_statuses},
 	{"td_attributes", read_attributes},
+	{"tls_key_file", read_key_file},
 };
 
 static bool read_rule(struct policy *policy, const char *name, json_t *value, struct why *why)

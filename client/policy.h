@@ -10,7 +10,8 @@
 //      "components": {"tunneld-relay": [hex of SHA-256]},
 //      "source": [tree_sha256],
 //      "tcb_status": ["UpToDate"],
-//      "td_attributes": {"allowed": hex, "needed": hex}}
+//      "td_attributes": {"allowed": hex, "needed": hex},
+//      "tls_key_file": true}
 //
 // Every member but the type may be left out; unknown ones are refused, for a misspelt rule is none.
 
@@ -27,6 +28,7 @@ struct policy {
 	json_t *json;             // NULL: no policy
 	uint32_t statuses;        // bits by enum tcb_status
 	uint64_t allowed, needed; // TD attributes
+	bool tls_key_file;        // also a TLS key that others may have
 };
 
 // No policy: the defaults.

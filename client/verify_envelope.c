@@ -24,6 +24,16 @@ static void set(struct verification *v, enum check check, bool passed, const str
 
 // ---- the connection
 
+static bool key_fits(const struct verification *v, const struct envelope *envelope,
+	const struct envelope_question *question, struct why *why)
+{
+	const json_t *key = envelope_tls_key(envelope, question->spki_sha256);
+	if (key == NULL)
+		return why_not(why, "somebody else ends TLS: the key is not the instance's");
+	return envelope_key_is_own(key) || v->policy->tls_key_file ||
+	       why_not(why, "the key is from a file: whoever has that can be in the middle");
+}
+
 static void check_key(struct verification *v, const struct envelope *envelope,
 	const struct envelope_question *question)
 {
@@ -34,8 +44,7 @@ static void check_key(struct verification *v, const struct envelope *envelope,
 	}
 	bool good;
 	if (question->has_spki)
-		good = envelope_has_key(envelope, question->spki_sha256) ||
-		       why_not(&why, "somebody else ends TLS: the key is not the instance's");
+		good = key_fits(v, envelope, question, &why);
 	else if (question->connected)
 		good = why_not(&why, "the connection is not TLS: anybody on the way can read it");
 	else

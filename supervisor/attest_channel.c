@@ -243,18 +243,19 @@ static int tell_tls_keys(struct child *child)
 {
 	const struct supervisor *supervisor = child->supervisor;
 	const struct tls_key_set *set = &supervisor->tls_keys.set;
-	struct wire_value values[2 * CHAINS_MAX];
+	struct wire_value values[3 * CHAINS_MAX];
 	uint8_t text[TLS_KEYS_TEXT_MAX];
 	size_t n = 0;
 
 	if (set->n == 0 && supervisor->options->tls_listen.n > 0)
 		return IPC_SENT;
 	for (size_t i = 0; i < set->n; i++) {
-		values[2 * i] = wire_str(SPAN("tls_listen"));
-		values[2 * i + 1] = wire_bin(set->items[i].spki_sha256, SPKI_SIZE);
+		values[3 * i] = wire_str(SPAN("tls_listen"));
+		values[3 * i + 1] = wire_bin(set->items[i].spki_sha256, SPKI_SIZE);
+		values[3 * i + 2] = wire_bool(supervisor->tls_keys.n_files > 0);
 	}
 	if (set->n > 0)
-		n = wire_encode(text, sizeof text, values, 2 * set->n);
+		n = wire_encode(text, sizeof text, values, 3 * set->n);
 	return ipc_post(&child->process.control, MSG_TLS_KEYS, -1, wire_bin(text, n));
 }
 

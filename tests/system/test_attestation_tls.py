@@ -69,6 +69,7 @@ def test_it_follows_the_operators_keys(tmp_path):
             found = asked(port)
             return found[1] if found and [k["spki_sha256"] for k in found[0].instance["tls"]] == [found[1]] else None
         first = proc.wait_until(named, 15, daemon.log)
+        assert all(key["from_file"] is True for key in asked(port)[0].instance["tls"])
         key = asked(port)[0].instance["instance_key"]
         write_certificate(tmp_path)
         daemon.process.send_signal(signal.SIGHUP)

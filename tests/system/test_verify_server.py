@@ -119,6 +119,14 @@ def test_middleman(instance, verifier):
         assert outcome(verify(verifier, server)) == ("rejected", ["tls_key"], 6)
 
 
+def test_key_from_a_file(instance, verifier):
+    instance.statement["tls"][0]["from_file"] = True
+    with EvidenceServer(instance) as server:
+        assert outcome(verify(verifier, server)) == ("rejected", ["tls_key"], 6)
+        assert outcome(verify(verifier, server, policy=instance.policy(tls_key_file=False))) == ("rejected", ["tls_key"], 6)
+        assert outcome(verify(verifier, server, policy=instance.policy(tls_key_file=True))) == PASSED
+
+
 def test_no_tls(instance, verifier):
     with EvidenceServer(instance, tls=False) as server:
         assert outcome(verify(verifier, server)) == ("rejected", ["tls_key"], 6)

@@ -153,11 +153,13 @@ def alone():
 
 
 def test_instance_statement():
-    with Attestor(tls=["0.0.0.0:443", b"\3" * 32]) as attestor:
+    with Attestor(tls=["0.0.0.0:443", b"\3" * 32, False, "1.2.3.4:443", b"\4" * 32, True]) as attestor:
         said = attestor.certificate("unavailable").said
         assert len(said.pop("instance_key")) == 64
         assert said == {
-            "type": "tunneld-instance/1", "tls": [{"listener": "0.0.0.0:443", "spki_sha256": "03" * 32}],
+            "type": "tunneld-instance/1", "tls": [
+                {"listener": "0.0.0.0:443", "spki_sha256": "03" * 32},
+                {"listener": "1.2.3.4:443", "spki_sha256": "04" * 32, "from_file": True}],
             "components": [
                 {"name": "tunneld", "sha256": "01" * 32, "seccomp_sha256": None},
                 {"name": "tunneld-relay", "sha256": RELAY.hex(), "seccomp_sha256": FILTER.hex()},
@@ -177,7 +179,7 @@ def test_every_attestor_has_a_key_of_its_own():
 def test_another_tls_key_makes_another_statement_and_quote(service):
     with Attestor(service) as attestor:
         before = attestor.certificate("quoted")
-        attestor.tls(["127.0.0.1:443", b"\4" * 32])
+        attestor.tls(["127.0.0.1:443", b"\4" * 32, False])
         attestor.until(lambda: attestor.documents[-1].instance["tls"])
         after = attestor.certificate("quoted")
         assert after.instance["instance_key"] == before.instance["instance_key"]
@@ -392,8 +394,9 @@ BAD = {
     "a statement without one": lambda a: a.ask(nonce=b""),
     "no config": lambda a: a.ask(settings=b"\x90"),
     "another config": lambda a: a.ask(settings=config() + b"\0"),
-    "tls keys of another form": lambda a: a.send(MSG.TLS_KEYS, msgpack.packb(["a", b"short"])),
-    "a key without its listener": lambda a: a.send(MSG.TLS_KEYS, msgpack.packb([b"\1" * 32])),
+    "tls keys of another form": lambda a: a.send(MSG.TLS_KEYS, msgpack.packb(["a", b"short", False])),
+    "a key without its listener": lambda a: a.send(MSG.TLS_KEYS, msgpack.packb([b"\1" * 32, False])),
+    "a key without its origin": lambda a: a.send(MSG.TLS_KEYS, msgpack.packb(["a", b"\1" * 32, 1])),
     "set up twice": lambda a: a.send(MSG.ATTEST_SETUP, "1", "1", TREE, CONFIG_HASH, 1, 1, 1, b"\x90"),
     "a short nonce": lambda a: a.send(MSG.FRESH, 1, 1, b"x" * 15),
     "a descriptor that is no socket": lambda a: a.send(MSG.GUEST, False, fd=os.open(os.devnull, os.O_RDWR)),
