@@ -207,7 +207,7 @@ static int take_down(struct pump *pump, size_t *n)
 	int said;
 	*n = 0;
 	ssize_t got = read_pair(pump, &said);
-	// Less than asked for: it is empty now, the next edge will tell, unless it was the last one.
+	// Less than asked for: it is empty now, the next edge will tell, unless there is none.
 	pump->pair_readable = got == SCRATCH || said >= 0 || (got > 0 && pump->pair_done);
 	if (got == -EAGAIN)
 		return GO_ON;

@@ -34,7 +34,7 @@ struct pump {
 	struct loop_task task;
 	struct buf up; // decrypted, not taken by the pair yet
 	bool pair_readable, pair_writable, pair_hung_up;
-	bool pair_done;           // its other end has shut its side: no further edge announces bytes
+	bool pair_done; // its other end has shut its side: no further edge announces bytes
 	bool tcp_room, pair_room; // the loop tells when there is room to write
 	bool heard;               // close_notify of the peer
 	bool passed;              // that has been passed on to the pair
