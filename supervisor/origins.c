@@ -21,12 +21,13 @@ static void network_encode(const struct policy_rule *rule, uint8_t network[NETWO
 	network[NETWORK_SIZE - 1] = (uint8_t)(rule->bits + (v4 ? 96 : 0));
 }
 
-// The URL of a port. Without port_pool_url: that of the host that visitors know, unless the pool
-// has an address of its own.
+// The URL of a port, which speaks TLS if any address does. Without port_pool_url: that of the host
+// that visitors know, unless the pool has an address of its own.
 static void format_port_url(const struct options *options, char out[ORIGIN_TEXT_MAX + 1])
 {
 	const struct options_range *pool = &options->port_pool.items[0];
 	const struct sockaddr *first = (const void *)&pool->first;
+	const char *scheme = options->tls_listen.n > 0 ? "https" : "http";
 	char address[LISTENER_TEXT_MAX];
 	struct url url;
 	const char *why;
@@ -39,10 +40,10 @@ static void format_port_url(const struct options *options, char out[ORIGIN_TEXT_
 	if (options->port_pool_url != NULL)
 		snprintf(out, ORIGIN_TEXT_MAX + 1, "%s", options->port_pool_url);
 	else if (!pool->bare && !listener_is_wildcard(first))
-		snprintf(out, ORIGIN_TEXT_MAX + 1, "http://%s:{port}", address);
+		snprintf(out, ORIGIN_TEXT_MAX + 1, "%s://%s:{port}", scheme, address);
 	else if (url_parse(&url, span_of(options->public_url), &why) == 0)
 		snprintf(out, ORIGIN_TEXT_MAX + 1,
-			url.host_kind == URL_IPV6 ? "http://[%s]:{port}" : "http://%s:{port}",
+			url.host_kind == URL_IPV6 ? "%s://[%s]:{port}" : "%s://%s:{port}", scheme,
 			url.host);
 }
 

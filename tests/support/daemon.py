@@ -55,6 +55,22 @@ def free_port():
     raise OSError("no free port")
 
 
+def free_ports(count):
+    """The first of COUNT ports in a row that are free."""
+    while True:
+        first = free_port()
+        probes = []
+        try:
+            for port in range(first, first + count):
+                probes.append(socket.create_server(("127.0.0.1", port)))
+            return first
+        except OSError:
+            continue
+        finally:
+            for probe in probes:
+                probe.close()
+
+
 def uid_base():
     """As root, user ids no other tunneld on this machine has, if the user namespace has room."""
     with open("/proc/self/uid_map") as file:
@@ -113,6 +129,10 @@ class Daemon:
                 return client.exchange("GET", "/readyz", {"Connection": "close"}).status == 200
         except (ConnectionError, TimeoutError):
             return False
+
+    def tls_keys(self):
+        """Those it has logged since it began: SHA-256 of the public key, in hexadecimal."""
+        return re.findall(r"TLS key spki_sha256=(\w+)", self._whole_log().decode())
 
     def stop(self):
         """SIGTERM; exit status 0 and no process left, both in time."""
@@ -250,3 +270,14 @@ class Daemon:
         """The SQLite file; to be opened only while tunneld is stopped."""
         (path,) = (self.folder / "state").rglob("*.db")
         return path
+
+
+class TlsDaemon(Daemon):
+    """One that has an address for HTTPS, too; it is up when its keys are there."""
+
+    def __init__(self, **options):
+        self.tls_address = ("127.0.0.1", free_port())
+        super().__init__(tls_listen="%s:%d" % self.tls_address, **options)
+
+    def ready(self):
+        return "ready: listening" in self.log() and super().ready()

@@ -8,38 +8,21 @@
 import asyncio
 import json
 import re
-import socket
 
 import pytest
 import websockets
 
-from support import api as api_of, wire
+from support import api as api_of, tls, wire
 from support.backend import HttpBackend
-from support.daemon import Daemon, free_port
+from support.daemon import Daemon, TlsDaemon, free_port, free_ports
 from support.proc import wait_until
 
 DOMAIN = "t.example"
 
 
-def free_ports(count):
-    """The first of COUNT ports in a row that are free."""
-    while True:
-        first = free_port()
-        probes = []
-        try:
-            for port in range(first, first + count):
-                probes.append(socket.create_server(("127.0.0.1", port)))
-            return first
-        except OSError:
-            continue
-        finally:
-            for probe in probes:
-                probe.close()
-
-
-def served(count=3, **options):
+def served(count=3, kind=Daemon, **options):
     first = free_ports(count)
-    daemon = Daemon(port_pool=f"{first}-{first + count - 1}", **options)
+    daemon = kind(port_pool=f"{first}-{first + count - 1}", **options)
     daemon.pool = range(first, first + count)
     return daemon
 
@@ -175,6 +158,28 @@ def test_on_its_port_it_is_at_the_root(ports, backend):
         for host in ("x", f"127.0.0.1:{ports.port}"):
             client.request("GET", "/y", [("Host", host)])
             assert json.loads(client.answer().body)["target"] == "/y"
+
+
+def test_its_port_speaks_tls_where_visitors_do(backend):
+    """With the same key; and nothing else."""
+    with served(kind=TlsDaemon) as daemon:
+        tunnel = daemon.api.create(backend, origin="port", auth="bearer")
+        port = tunnel.address[1]
+        assert port in daemon.pool and tunnel.document["urls"] == [
+            f"https://127.0.0.1:{port}/", "https://127.0.0.1:%d/t/%s/" % (daemon.tls_address[1], tunnel.id)]
+        with tunnel.connect(tls=tls.trusting_nobody()) as visitor:
+            assert [tls.spki(visitor.sock.tls.getpeercert(True))] == daemon.tls_keys()
+            answer = visitor.exchange("POST", f"/_t/{tunnel.id}/login",
+                                      {"Content-Type": "application/x-www-form-urlencoded"},
+                                      f"secret={tunnel.secret}".encode())
+            cookie = answer.fields.get("Set-Cookie")
+            assert re.fullmatch(rf"__Host-tunneld_{tunnel.id}=[^;]+; Path=/; Max-Age=\d+; HttpOnly; SameSite=Lax; Secure",
+                                cookie), cookie
+        with tunnel.connect(tls=tls.trusting_nobody()) as visitor:
+            found = fields_of(visitor.exchange("GET", "/", [("Cookie", cookie.split(";")[0])]))
+            assert (found["X-Forwarded-Proto"], found["X-Forwarded-Host"]) == ("https", f"127.0.0.1:{port}")
+        with tunnel.connect() as visitor, pytest.raises(ConnectionError):
+            visitor.exchange("GET", "/")
 
 
 def test_one_connection_is_for_one_tunnel(daemon, backend):

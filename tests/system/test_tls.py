@@ -19,53 +19,35 @@ import pytest
 from support import proc, tls, wire
 from support.agents import connected
 from support.backend import TcpBackend, head
-from support.daemon import Daemon, free_port
+from support.daemon import TlsDaemon, free_port
 from support.rawagent import RawAgent
 
 ANYBODY = tls.trusting_nobody()
 
 
-class TlsDaemon(Daemon):
-    def ready(self):
-        return "ready: listening" in self.log() and super().ready()
-
-
-def start(**options):
-    return TlsDaemon(tls_listen=f"127.0.0.1:{free_port()}", **options)
-
-
 @pytest.fixture(scope="module")
 def daemon():
-    with start(gates=2, edges=2) as running:
+    with TlsDaemon(gates=2, edges=2) as running:
         yield running
 
 
 @pytest.fixture
 def own_daemon():
-    with start(edges=2) as running:
+    with TlsDaemon(edges=2) as running:
         yield running
-
-
-def address(daemon):
-    host, _, port = daemon.options["tls_listen"].rpartition(":")
-    return host, int(port)
 
 
 def shown(daemon, name=None, context=ANYBODY):
     """The SHA-256 of the public key that a visitor is shown."""
-    with tls.connect(address(daemon), context, name) as visitor:
+    with tls.connect(daemon.tls_address, context, name) as visitor:
         return tls.spki(visitor.tls.getpeercert(True))
-
-
-def keys_logged(daemon):
-    return re.findall(r"TLS key spki_sha256=(\w+)", daemon.log())
 
 
 # ---- who can speak it
 
 
 def test_urls_are_https(daemon, tunnel):
-    assert tunnel.url.startswith("https://127.0.0.1:%d/t/" % address(daemon)[1])
+    assert tunnel.url.startswith("https://127.0.0.1:%d/t/" % daemon.tls_address[1])
 
 
 @pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
@@ -86,7 +68,7 @@ def test_curl(tunnel):
 def test_s_client(daemon, tunnel, version):
     ask = f"GET {tunnel.target('/echo')} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode()
     done = subprocess.run(
-        ["openssl", "s_client", version, "-quiet", "-ign_eof", "-connect", "%s:%d" % address(daemon)],
+        ["openssl", "s_client", version, "-quiet", "-ign_eof", "-connect", "%s:%d" % daemon.tls_address],
         input=ask, capture_output=True, timeout=20)
     assert done.returncode == 0 and b"HTTP/1.1 200" in done.stdout, done
 
@@ -94,18 +76,18 @@ def test_s_client(daemon, tunnel, version):
 def test_older_versions_are_refused(daemon):
     done = subprocess.run(
         ["openssl", "s_client", "-tls1_1", "-cipher", "ALL:@SECLEVEL=0",
-         "-connect", "%s:%d" % address(daemon)], input=b"", capture_output=True, timeout=20)
+         "-connect", "%s:%d" % daemon.tls_address], input=b"", capture_output=True, timeout=20)
     assert done.returncode != 0 and b"alert protocol version" in done.stderr, done
 
 
 def test_http_1_1_is_what_is_spoken(daemon):
     context = tls.trusting_nobody()
     context.set_alpn_protocols(["h2", "http/1.1"])
-    with tls.connect(address(daemon), context) as visitor:
+    with tls.connect(daemon.tls_address, context) as visitor:
         assert visitor.tls.selected_alpn_protocol() == "http/1.1"
     context.set_alpn_protocols(["h2"])
     with pytest.raises(ssl.SSLError, match="no application protocol"):
-        tls.connect(address(daemon), context)
+        tls.connect(daemon.tls_address, context)
 
 
 def test_what_the_backend_and_the_browser_are_told(daemon, backend):
@@ -133,7 +115,7 @@ def test_pages_and_errors(daemon, tunnel):
     for ask, status in ((b"BAD\r\n\r\n", 400),
                         (b"GET /_api/version HTTP/1.1\r\nHost: a\r\n\r\n", 200),
                         (b"GET /t/t-nonenonenonenonenone/ HTTP/1.1\r\nHost: a\r\n\r\n", 404)):
-        with wire.Client(address(daemon), tls=ANYBODY) as visitor:
+        with wire.Client(daemon.tls_address, tls=ANYBODY) as visitor:
             visitor.send(ask)
             answer = visitor.answer()
             assert answer.status == status and visitor.rest() == b"", answer
@@ -150,9 +132,9 @@ def test_pages_and_errors(daemon, tunnel):
 
 def test_one_key_for_all_edges_and_their_successors(own_daemon, backend):
     tunnel = own_daemon.api.create(backend)
-    (key,) = keys_logged(own_daemon)
+    (key,) = own_daemon.tls_keys()
     assert {shown(own_daemon) for _ in range(8)} == {key}
-    visitors = [wire.Client(address(own_daemon), tls=ANYBODY) for _ in range(16)]
+    visitors = [wire.Client(own_daemon.tls_address, tls=ANYBODY) for _ in range(16)]
     for visitor in visitors:
         assert visitor.exchange("GET", tunnel.target("/echo")).status == 200
     # The kernel may have given all of them to one.
@@ -167,18 +149,18 @@ def test_one_key_for_all_edges_and_their_successors(own_daemon, backend):
             pass
     assert alive >= 8, "those of the other edge live on"
     proc.wait_until(lambda: len(own_daemon.children("tunneld-edge")) == 2, 1, "not back within 1 s")
-    assert {shown(own_daemon) for _ in range(8)} == {key} and keys_logged(own_daemon) == [key]
+    assert {shown(own_daemon) for _ in range(8)} == {key} and own_daemon.tls_keys() == [key]
 
 
 def test_sessions_are_resumed_by_any_edge(own_daemon):
     context = tls.trusting_nobody()
-    with wire.Client(address(own_daemon), tls=context) as visitor:
+    with wire.Client(own_daemon.tls_address, tls=context) as visitor:
         visitor.exchange("GET", "/healthz")
         session = visitor.sock.tls.session
     assert session and session.has_ticket
     resumed = 0
     for _ in range(8):
-        with tls.connect(address(own_daemon), context, session=session) as visitor:
+        with tls.connect(own_daemon.tls_address, context, session=session) as visitor:
             resumed += visitor.tls.session_reused
     assert resumed == 8
 
@@ -188,9 +170,9 @@ def test_own_certificates(tmp_path):
     made = [ca.issue("one.test"), ca.issue("*.two.test", rsa=True), ca.issue("three.test")]
     keys = {f"tls_{what}": ",".join(str(pair[i]) for pair in made)
             for i, what in enumerate(("cert", "key"))}
-    with start(**keys) as daemon:
+    with TlsDaemon(**keys) as daemon:
         context = ca.context()
-        logged = keys_logged(daemon)
+        logged = daemon.tls_keys()
         for name, key in zip(("one.test", "a.two.test", "three.test"), logged, strict=True):
             assert shown(daemon, name, context) == key
         assert shown(daemon, "other.test") == logged[0]
@@ -200,14 +182,14 @@ def test_new_certificates_under_load(tmp_path):
     """Not one handshake fails while they change; bad ones are not taken."""
     ca = tls.Authority(tmp_path)
     certificate, key = ca.issue("one.test", file="live")
-    with start(tls_cert=str(certificate), tls_key=str(key)) as daemon:
+    with TlsDaemon(tls_cert=str(certificate), tls_key=str(key)) as daemon:
         stop, failed, served = threading.Event(), [], []
 
         def visit():
             context = ca.context()
             while not stop.is_set():
                 try:
-                    with wire.Client(address(daemon)) as plain:
+                    with wire.Client(daemon.tls_address) as plain:
                         secured = tls.TlsSocket(plain.sock, context, "one.test")
                         visitor = wire.Stream(secured)
                         visitor.send(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -251,7 +233,7 @@ def test_bad_certificates_at_start(tmp_path):
     other = ca.issue("two.test")[1]
     for wrong, why in (((certificate, tmp_path / "none"), "No such file"),
                        ((certificate, other), "not that of the certificate")):
-        daemon = start(tls_cert=str(wrong[0]), tls_key=str(wrong[1]))
+        daemon = TlsDaemon(tls_cert=str(wrong[0]), tls_key=str(wrong[1]))
         with pytest.raises(AssertionError, match=why), daemon:
             pass
 
@@ -441,7 +423,7 @@ def test_an_agent_at_the_tunnels_end(own_daemon):
 def half_open(daemon, count, begin):
     made = []
     for _ in range(count):
-        sock = socket.create_connection(address(daemon))
+        sock = socket.create_connection(daemon.tls_address)
         if begin:
             sock.send(begin)
         made.append(sock)
@@ -455,7 +437,7 @@ def test_half_open_handshakes_stop_nobody(own_daemon, begin):
     try:
         for _ in range(100):
             began = time.monotonic()
-            with wire.Client(address(own_daemon), tls=ANYBODY) as visitor:
+            with wire.Client(own_daemon.tls_address, tls=ANYBODY) as visitor:
                 assert visitor.exchange("GET", "/healthz").status == 200
             took.append(time.monotonic() - began)
     finally:

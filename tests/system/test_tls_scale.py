@@ -10,21 +10,16 @@ import subprocess
 import pytest
 
 from support import pattern, tls, wire
-from support.daemon import Daemon, free_port
+from support.daemon import TlsDaemon
 
 SIZE = 2 << 30
 ANYBODY = tls.trusting_nobody()
 ACCEPTED = pathlib.Path(__file__).with_name("testssl_accepted.txt")
 
 
-class TlsDaemon(Daemon):
-    def ready(self):
-        return "ready: listening" in self.log() and super().ready()
-
-
 @pytest.fixture(scope="module")
 def daemon():
-    with TlsDaemon(tls_listen=f"127.0.0.1:{free_port()}") as running:
+    with TlsDaemon() as running:
         yield running
 
 

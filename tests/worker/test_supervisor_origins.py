@@ -15,7 +15,7 @@ BACKEND = "http://127.0.0.1:9"
 
 @pytest.fixture
 def stage():
-    first = daemon.free_port()
+    first = daemon.free_ports(2)
     with Stage("api", port_pool=f"{first}-{first + 1}", wildcard_domain="t.example") as staged:
         staged.pool = (first, first + 1)
         yield staged
