@@ -27,7 +27,7 @@ TO_BROWSER, FROM_BROWSER = 3, 4  # where --remote-debugging-pipe has them
 
 
 class Browser:
-    def __init__(self, hosts=()):
+    def __init__(self, hosts=(), keys=()):
         self.folder = tempfile.mkdtemp(prefix="tunneld-chromium-")
         self.complaints = []  # what the console and the page's own errors said
         self._last, self._rest, self._session = 0, b"", None
@@ -41,7 +41,8 @@ class Browser:
 
         self._log = open(os.path.join(self.folder, "log"), "w+b")
         self._process = subprocess.Popen(
-            command(self.folder, "--remote-debugging-pipe", "about:blank", hosts=hosts),
+            command(self.folder, "--remote-debugging-pipe", "about:blank", hosts=hosts,
+                    keys=keys),
             env=environment(self.folder), stdin=subprocess.DEVNULL, stdout=self._log,
             stderr=self._log, start_new_session=True, close_fds=False, preexec_fn=place)
         os.close(self._from_us)

@@ -3,6 +3,7 @@
 #
 # A headless Chromium that opens one page in a fresh profile; the page reports for itself.
 
+import base64
 import os
 import shutil
 import signal
@@ -19,10 +20,13 @@ NOBODY = "MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"
 STAY = "--remote-debugging-port=0"  # without it a headless browser may leave once the page is loaded
 
 
-def command(folder, *arguments, hosts=()):
-    """HOSTS: rules for names that are to lead somewhere, as "MAP a.example 127.0.0.1:80"."""
+def command(folder, *arguments, hosts=(), keys=()):
+    """HOSTS: rules for names that are to lead somewhere, as "MAP a.example 127.0.0.1:80". KEYS: those
+    that are believed whoever vouches for them, as a tunneld logs them."""
     rules = " , ".join([*hosts, NOBODY])
-    return ["chromium", *FLAGS, f"--host-resolver-rules={rules}", f"--user-data-dir={folder}/profile", *arguments]
+    believed = ",".join(base64.b64encode(bytes.fromhex(key)).decode() for key in keys)
+    return ["chromium", *FLAGS, f"--host-resolver-rules={rules}", f"--user-data-dir={folder}/profile",
+            f"--ignore-certificate-errors-spki-list={believed}", *arguments]
 
 
 def environment(folder):
@@ -40,11 +44,11 @@ def dump(url):
 class Chromium:
     """Opens URL and stays until the block is left."""
 
-    def __init__(self, url):
+    def __init__(self, url, keys=()):
         self.folder = tempfile.mkdtemp(prefix="tunneld-chromium-")
         self._log = open(os.path.join(self.folder, "log"), "w+b")
         self._process = subprocess.Popen(
-            command(self.folder, STAY, url), env=environment(self.folder),
+            command(self.folder, STAY, url, keys=keys), env=environment(self.folder),
             stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log, start_new_session=True)
 
     def __enter__(self):

@@ -2,8 +2,8 @@
 # SPDX-FileCopyrightText: 2026 the tunneld authors
 #
 # Goal: a real browser uses a tunnel: page, style, fetch both ways, server-sent events, and
-# WebSockets with text, binary, fragments, pings, 64 MiB messages and close codes. The page makes the
-# checks (page.html) and posts what it found through the tunnel.
+# WebSockets with text, binary, fragments, pings, 64 MiB messages and close codes; and all of it over
+# TLS. The page makes the checks (page.html) and posts what it found through the tunnel.
 
 import json
 import pathlib
@@ -14,7 +14,7 @@ import pytest
 from support import pattern
 from support.backend import HttpBackend, head
 from support.chromium import Chromium, dump
-from support.daemon import Daemon
+from support.daemon import Daemon, TlsDaemon
 
 PAGE = pathlib.Path(__file__).with_name("page.html").read_bytes()
 
@@ -58,12 +58,12 @@ def serve_page(backend):
     return results
 
 
-@pytest.fixture(scope="module")
-def found():
-    with Daemon() as daemon, HttpBackend() as backend:
+@pytest.fixture(scope="module", params=[Daemon, TlsDaemon], ids=["http", "https"])
+def found(request):
+    with request.param() as daemon, HttpBackend() as backend:
         results = serve_page(backend)
         tunnel = daemon.api.create(backend)
-        with Chromium(tunnel.url) as browser:
+        with Chromium(tunnel.url, keys=daemon.tls_keys()) as browser:
             try:
                 yield results.get(timeout=90)
             except queue.Empty:
