@@ -19,6 +19,7 @@
 
 enum {
 	PUMP_ROUND = 1024 * 1024,   // bytes before other connections get their turn
+	PUMP_NEW_KEYS = 32,         // a peer may have, and one more for each MiB
 	PUMP_TICK_MS = 250,         // while an end is being delivered
 	PUMP_LINGER_TICKS = 8,      // that the peer may take to end after us
 	PUMP_DRAIN_MAX = 256 * 1024 // bytes of it that are thrown away meanwhile
@@ -43,6 +44,8 @@ struct pump {
 	bool finished;            // and as FIN
 	uint8_t ticks;            // since it was delivered
 	size_t drained;
+	uint64_t received; // decrypted
+	uint64_t new_keys; // of the peer
 
 	// It is over: the owner frees it with pump_deinit().
 	void (*over)(struct pump *pump);

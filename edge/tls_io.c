@@ -104,7 +104,7 @@ static int on_read(BIO *bio, char *bytes, int size)
 	struct tls_io *io = BIO_get_data(bio);
 	ssize_t n = -1;
 	BIO_clear_retry_flags(bio);
-	if (io->readable) {
+	if (io->readable && !io->broken) {
 		do
 			n = recv(io->fd, bytes, (size_t)size, MSG_DONTWAIT);
 		while (n < 0 && errno == EINTR);

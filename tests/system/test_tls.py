@@ -4,6 +4,7 @@
 # TLS as visitors meet it: who can speak it with us, whose key they see, and that an end is an end
 # and a cut a cut, whoever makes it.
 
+import fcntl
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import termios
 import threading
 import time
 
@@ -125,6 +127,59 @@ def test_pages_and_errors(daemon, tunnel):
                                   {"Accept": "text/html", "Sec-Fetch-Mode": "navigate"})
         assert answer.status == 502 and "text/html" in answer.fields.get("Content-Type"), answer
         assert visitor.rest() == b""
+
+
+# ---- new keys (RFC 8446 section 4.6.3)
+
+
+class Rekeying:
+    """openssl s_client, which has a new key for what it sends after a read that begins with k."""
+
+    def __init__(self, daemon):
+        command = ["openssl", "s_client", "-tls1_3", "-connect", "%s:%d" % address(daemon)]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.say(b"GET /healthz HTTP/1.1\r\nHost: a\r\n")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.communicate()
+
+    def say(self, text):
+        """By a read of its own; false when it has ended."""
+        def taken():
+            return self.process.poll() is not None or fcntl.ioctl(self.process.stdin, termios.FIONREAD, bytes(4)) == bytes(4)
+        try:
+            os.write(self.process.stdin.fileno(), text)
+        except BrokenPipeError:
+            return False
+        proc.wait_until(taken, 10, "openssl s_client does not read")
+        return self.process.poll() is None
+
+    def rekey(self, most):
+        """How many fields went with a key of their own."""
+        for n in range(most):
+            if not self.say(b"k\n") or not self.say(b"a: b\r\n"):
+                return n
+        return most
+
+    def answer(self):
+        return [line for line in iter(self.process.stdout.readline, b"") if line.startswith(b"HTTP/1.1")][0]
+
+
+def test_new_keys(daemon):
+    with Rekeying(daemon) as client:
+        assert client.rekey(20) == 20
+        client.say(b"Connection: close\r\n\r\n")
+        assert client.answer().startswith(b"HTTP/1.1 200")
+
+
+def test_new_keys_without_end(daemon):
+    with Rekeying(daemon) as client:
+        done = client.rekey(90)
+        assert 32 <= done < 90, done
 
 
 # ---- keys
