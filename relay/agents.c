@@ -38,7 +38,8 @@ int agents_on_message(struct ipc_channel *channel, struct ipc_message *message)
 
 static bool has_room(const struct agent *agent)
 {
-	return agent->state == AGENT_READY && agent->mux.n_streams < agent->mux.streams_max;
+	const struct mux *mux = &agent->mux;
+	return agent->state == AGENT_READY && mux->failed == 0 && mux->n_streams < mux->streams_max;
 }
 
 // One that has answered its last ping before one that has not, then the one with fewer streams.

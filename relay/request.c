@@ -368,10 +368,11 @@ static enum step connected(struct visitor *visitor)
 			(struct span){NULL, 0});
 	struct span lead = head_for(visitor->backend, &x->head, visitor->relay->head_out);
 	struct buf head = x->head;
+	bool bare = x->up.ended; // a body can be sent but once
 	buf_init(&x->head, RELAY_HEAD_OUT);
 	enum step step = exchange_begin(visitor, &(struct flow_start){.lead = lead});
 	// An agent's connection may end at any time.
-	bool again = step != STEP_GONE && visitor->state == VISITOR_EXCHANGE && x->up.ended &&
+	bool again = bare && step != STEP_GONE && visitor->state == VISITOR_EXCHANGE &&
 		     channel_is(visitor->backend);
 	if (again)
 		x->head = head;

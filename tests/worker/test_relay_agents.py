@@ -5,6 +5,8 @@
 # becomes of requests when an agent goes.
 
 import contextlib
+import os
+import signal
 import socket
 import threading
 import time
@@ -259,6 +261,40 @@ def test_what_was_never_sent_is(relay):
         assert paths == {b"GET /idle", b"DELETE /0", b"DELETE /1", b"DELETE /2"}
         for visitor in (idle, *visitors):
             assert read_head(visitor)[0][0] == "HTTP/1.1 200 OK"
+
+
+def test_an_agent_that_cannot_be_written_to_gets_no_more(relay):
+    """One request finds out, in the same round others come: they wait for the next agent."""
+    agent = Agent(relay).greeted()
+    wait_until(lambda: relay.counter("agents") == 1, "it is there")
+    os.kill(relay.pid, signal.SIGSTOP)
+    fields = "Content-Length: 20000\r\n"
+    finds = relay.visit(get("/", fields, "POST") + bytes(20000))
+    others = [relay.visit(get(f"/{i}")) for i in range(3)]
+    reset(agent.sock)
+    os.kill(relay.pid, signal.SIGCONT)
+    assert "502" in read_head(finds)[0][0]
+    with Agent(relay).greeted() as agent:
+        for _ in others:
+            agent.answer(agent.opened()[0])
+        for visitor in others:
+            assert read_head(visitor)[0][0] == "HTTP/1.1 200 OK"
+
+
+@pytest.mark.parametrize("body", [b"hello", bytes(20000)], ids=["small", "large"])
+def test_a_body_is_not_repeated(relay, body):
+    """It is gone once it was sent: a head that announces it must not go out again alone."""
+    first = Agent(relay).greeted()
+    visitor = relay.visit(get("/", f"Content-Length: {len(body)}\r\n") + body)
+    first.opened()
+    reset(first.sock)
+    with Agent(relay).greeted() as agent:
+        assert "502" in read_head(visitor)[0][0]
+        other = relay.visit(get("/other"))
+        stream, _, data = agent.opened()
+        assert data.startswith(b"GET /other ")
+        agent.answer(stream)
+        assert read_head(other)[0][0] == "HTTP/1.1 200 OK"
 
 
 def test_an_answer_that_has_begun_is_cut(relay):
