@@ -13,13 +13,40 @@ struct tls_trust {
 	SSL_SESSION *session; // of the latest connection, or NULL
 	uint8_t keys[TLS_KEYS_MAX][TLS_SPKI_SIZE];
 	size_t n_keys;
+	bool by_keys; // TLS_CHECK_KEYS
 };
 
-// OpenSSL hands over a session whenever the server sends a ticket.
+int tls_spki(const X509 *certificate, uint8_t hash[TLS_SPKI_SIZE])
+{
+	unsigned char *bytes = NULL;
+	int n = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &bytes);
+	int r = 0;
+
+	if (n < 0 || EVP_Digest(bytes, (size_t)n, hash, NULL, EVP_sha256(), NULL) != 1)
+		r = -ENOMEM;
+	OPENSSL_free(bytes);
+	return r;
+}
+
+static bool has_key(const struct tls_trust *trust, const X509 *certificate)
+{
+	uint8_t spki[TLS_SPKI_SIZE];
+
+	if (certificate != NULL && tls_spki(certificate, spki) == 0)
+		for (size_t i = 0; i < trust->n_keys; i++)
+			if (memcmp(trust->keys[i], spki, sizeof spki) == 0)
+				return true;
+	return false;
+}
+
+// OpenSSL hands over a session whenever the server sends a ticket, also on a connection from before
+// its key was trusted no more; when it is resumed nobody looks at keys again.
 static int keep_session(SSL *ssl, SSL_SESSION *session)
 {
 	struct tls_trust *trust = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
 
+	if (trust->by_keys && !has_key(trust, SSL_SESSION_get0_peer(session)))
+		return 0;
 	SSL_SESSION_free(trust->session);
 	trust->session = session;
 	return 1; // it is ours now
@@ -37,18 +64,6 @@ static int load_roots(SSL_CTX *context, const char *ca_file, struct failure *fai
 		"the certificates in %s cannot be read: it has to be a file in PEM form", ca_file);
 }
 
-int tls_spki(const X509 *certificate, uint8_t hash[TLS_SPKI_SIZE])
-{
-	unsigned char *bytes = NULL;
-	int n = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &bytes);
-	int r = 0;
-
-	if (n < 0 || EVP_Digest(bytes, (size_t)n, hash, NULL, EVP_sha256(), NULL) != 1)
-		r = -ENOMEM;
-	OPENSSL_free(bytes);
-	return r;
-}
-
 int tls_trust_set_keys(struct tls_trust *trust, uint8_t keys[][TLS_SPKI_SIZE], size_t n)
 {
 	if (n > TLS_KEYS_MAX)
@@ -63,13 +78,8 @@ int tls_trust_set_keys(struct tls_trust *trust, uint8_t keys[][TLS_SPKI_SIZE], s
 // Takes the place of OpenSSL's judging of chains.
 static int check_key(X509_STORE_CTX *store, void *argument)
 {
-	const struct tls_trust *trust = argument;
-	uint8_t spki[TLS_SPKI_SIZE];
-
-	if (tls_spki(X509_STORE_CTX_get0_cert(store), spki) == 0)
-		for (size_t i = 0; i < trust->n_keys; i++)
-			if (memcmp(trust->keys[i], spki, sizeof spki) == 0)
-				return 1;
+	if (has_key(argument, X509_STORE_CTX_get0_cert(store)))
+		return 1;
 	X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_UNTRUSTED);
 	return 0;
 }
@@ -102,6 +112,7 @@ int tls_trust_new(
 		SSL_CTX_set_verify(trust->context, SSL_VERIFY_PEER, NULL);
 		r = load_roots(trust->context, ca_file, failure);
 	} else if (check == TLS_CHECK_KEYS) {
+		trust->by_keys = true;
 		SSL_CTX_set_verify(trust->context, SSL_VERIFY_PEER, NULL);
 		SSL_CTX_set_cert_verify_callback(trust->context, check_key, trust);
 	}
