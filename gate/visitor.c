@@ -136,7 +136,8 @@ struct span visitor_bytes(const struct visitor *visitor)
 void visitor_set_own(struct visitor *visitor, struct span id)
 {
 	assert(id.n <= sizeof visitor->own);
-	memcpy(visitor->own, id.p, id.n);
+	if (id.n > 0) // a port may be nobody's
+		memcpy(visitor->own, id.p, id.n);
 	visitor->own_size = (uint8_t)id.n;
 }
 
