@@ -4,6 +4,8 @@
 #include "pump.h"
 
 #include <assert.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <sys/socket.h>
 
@@ -205,6 +207,13 @@ static int answer_end(struct pump *pump)
 	return GO_ON;
 }
 
+// Nobody else waits for the peer any more: one that takes nothing would stay for good.
+static void limit_stall(struct pump *pump)
+{
+	static const unsigned ms = PUMP_STALLED_MS;
+	setsockopt(pump->io.fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
+}
+
 // Once the other end has hung up, what it said last decides, so all is read that scratch can hold.
 static ssize_t read_pair(struct pump *pump, int *said)
 {
@@ -229,6 +238,8 @@ static int take_down(struct pump *pump, size_t *n)
 		return GO_ON;
 	if (got < 0 || (pump->said >= 0 && got > 0))
 		return over(pump);
+	if (said == ENDING_LEFT)
+		limit_stall(pump);
 	pump->said = MAX(pump->said, (int8_t)said);
 	// Who has hung up without leaving its word was killed: nothing more is delivered.
 	if (pump->pair_hung_up && pump->said != ENDING_LEFT)

@@ -21,6 +21,7 @@ enum {
 	PUMP_ROUND = 1024 * 1024,   // bytes before other connections get their turn
 	PUMP_NEW_KEYS = 32,         // a peer may have, and one more for each MiB
 	PUMP_TICK_MS = 250,         // while an end is being delivered
+	PUMP_STALLED_MS = 20000,    // without a byte taken of what its writer has left behind
 	PUMP_LINGER_TICKS = 8,      // that the peer may take to end after us
 	PUMP_DRAIN_MAX = 256 * 1024 // bytes of it that are thrown away meanwhile
 };

@@ -25,6 +25,8 @@ const struct sandbox_rule sandbox_rules[] = {
 		{ARG_INT(0, AF_UNIX), ARG_INT(1, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC), ARG_INT(2, 0)}},
 	{"ioctl", "SIOCOUTQ: whether the last bytes have left before a connection ends in order",
 		{ARG_INT(1, SIOCOUTQ)}},
+	SANDBOX_SETSOCKOPT(IPPROTO_TCP, TCP_USER_TIMEOUT,
+		"a visitor who takes nothing of a last answer is let go"),
 	{"pread64", "the keys that were handed to it"},
 	{"getpid", "OpenSSL asks for it before each use of its random numbers"},
 	{"futex", "FUTEX_WAKE: OpenSSL does something for the first time, and tells threads there are none of",

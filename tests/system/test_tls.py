@@ -129,6 +129,25 @@ def test_pages_and_errors(daemon, tunnel):
         assert visitor.rest() == b""
 
 
+# ---- who takes nothing
+
+
+def test_who_reads_nothing_is_let_go(own_daemon):
+    def held():
+        return sum(edge.descriptors() for edge in own_daemon.children("tunneld-edge"))
+    before, visitors = held(), []
+    for _ in range(10):
+        visitor = socket.socket()
+        visitor.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        visitor.connect(own_daemon.tls_address)
+        visitors.append(ANYBODY.wrap_socket(visitor))
+        visitors[-1].sendall(b"GET /_api/openapi.json HTTP/1.1\r\nHost: a\r\n\r\n")
+    proc.wait_until(lambda: held() >= before + 10, 10, "no visitors")
+    proc.wait_until(lambda: held() == before, 60, lambda: f"{held()} descriptors, {before} before")
+    for visitor in visitors:
+        visitor.close()
+
+
 # ---- new keys (RFC 8446 section 4.6.3)
 
 
@@ -136,7 +155,7 @@ class Rekeying:
     """openssl s_client, which has a new key for what it sends after a read that begins with k."""
 
     def __init__(self, daemon):
-        command = ["openssl", "s_client", "-tls1_3", "-connect", "%s:%d" % address(daemon)]
+        command = ["openssl", "s_client", "-tls1_3", "-connect", "%s:%d" % daemon.tls_address]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.say(b"GET /healthz HTTP/1.1\r\nHost: a\r\n")
 
