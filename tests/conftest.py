@@ -23,6 +23,10 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (_most, _most))
 _values = []
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "seconds(n): how long a test may take, when it may take longer")
+
+
 @pytest.fixture(scope="session")
 def report():
     """report(text): a value worth reading, shown when the run is over."""
@@ -54,13 +58,16 @@ def pytest_make_parametrize_id(val, argname):
 
 
 @contextlib.contextmanager
-def _deadline(what):
+def _deadline(what, item):
     """A test that hangs fails, and says where it hung."""
+    marker = item.get_closest_marker("seconds")
+    seconds = marker.args[0] if marker else SECONDS_A_TEST
+
     def over(number, frame):
-        raise TimeoutError(f"{what} took more than {SECONDS_A_TEST} s")
+        raise TimeoutError(f"{what} took more than {seconds} s")
 
     before = signal.signal(signal.SIGALRM, over)
-    signal.alarm(SECONDS_A_TEST)
+    signal.alarm(seconds)
     try:
         yield
     finally:
@@ -70,13 +77,13 @@ def _deadline(what):
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_call(item):
-    with _deadline("the test"):
+    with _deadline("the test", item):
         yield
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_setup(item):
-    with _deadline("its preparation"):
+    with _deadline("its preparation", item):
         yield
 
 

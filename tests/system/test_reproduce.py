@@ -14,7 +14,8 @@ import pytest
 TOP = pathlib.Path(__file__).parents[2]
 SCRIPT = TOP / "scripts" / "reproduce"
 
-pytestmark = pytest.mark.skipif(not SCRIPT.exists(), reason="the source tree is not here")
+pytestmark = [pytest.mark.skipif(not SCRIPT.exists(), reason="the source tree is not here"),
+              pytest.mark.seconds(600)]  # it builds four times
 
 
 def reproduce(top):
