@@ -127,6 +127,8 @@ def test_a_server_that_is_gone_is_said_and_waited_for(own_daemon, echo):
             assert stream.ended() in ("reset", "eof")
         connect.expect("does not answer")
         own_daemon.start()
+        # Live again: it wants an upgrade, and is no longer 503 while it is restored.
+        proc.wait_until(lambda: tunnel.get("/").status == 400, 5, own_daemon.log)
         with connect.stream() as stream:
             stream.send(b"x")
             assert stream.take(1) == b"x"
