@@ -246,10 +246,9 @@ class TestLimitsOfLookUps:
             worker = stage.worker()
             spawns = [worker.spawn(f"http://backend{n}.test:80") for n in range(most + 1)]
             resolvers = [stage.child("resolve") for _ in range(most)]
-            for resolver in resolvers:
-                resolver.asked()
+            by_name = {resolver.asked(): resolver for resolver in resolvers}  # they start in any order
             assert len(stage.children("tunneld-resolve")) == most and quiet(worker)
-            resolvers[0].answer("169.254.169.254")  # refused: the place is free
+            by_name["backend0.test"].answer("169.254.169.254")  # refused: the place is free
             worker.spawn_failed(spawns[0], "backend_forbidden")
             last = stage.child("resolve")
             assert last.asked() == f"backend{most}.test"
