@@ -64,6 +64,8 @@ static size_t leading_empty_lines(const char *bytes, size_t n)
 
 int http_head_find(const char *bytes, size_t n, bool request, size_t *scanned, size_t *size)
 {
+	if (n == 0)
+		return HTTP_MORE; // BYTES may be absent
 	size_t start = request ? leading_empty_lines(bytes, n) : 0;
 	size_t last = start + HTTP_LINE_MAX; // where the CR of the start line is at the latest
 	size_t limit = MIN(n, (size_t)HTTP_HEAD_MAX);

@@ -72,7 +72,7 @@ void pump_deinit(struct pump *pump)
 	int fd = pump->io.fd, pair = pump->pair.fd;
 	loop_timer_clear(pump->loop, &pump->timer);
 	loop_task_clear(&pump->task);
-	loop_forget(pump->loop, &pump->tcp);
+	loop_unwatch(pump->loop, &pump->tcp); // of a backend's the supervisor may still have a copy
 	close(fd);
 	if (pair >= 0) {
 		loop_forget(pump->loop, &pump->pair);

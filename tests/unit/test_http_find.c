@@ -30,6 +30,13 @@ static int find_pieces(const char *text, size_t n, size_t first, size_t step, si
 	return r;
 }
 
+static void find_nothing(void **state)
+{
+	size_t scanned = 0, size = 0;
+	assert_int_equal(http_head_find(NULL, 0, true, &scanned, &size), HTTP_MORE);
+	assert_int_equal(scanned, 0);
+}
+
 static void find_whole_and_in_pieces(void **state)
 {
 	static const char *const texts[] = {
@@ -185,6 +192,7 @@ static void find_limits_are_met_early(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(find_nothing),
 		cmocka_unit_test(find_whole_and_in_pieces),
 		cmocka_unit_test(find_empty_lines),
 		cmocka_unit_test(find_refuses_at_once),

@@ -344,3 +344,17 @@ def test_keygen_makes_and_checks(tmp_path):
 def test_every_key_is_another():
     with Keygen() as one, Keygen() as two:
         assert one.make()[1] != two.make()[1]
+
+
+def test_a_failed_backend_is_forgotten_though_somebody_has_a_copy(stage):
+    """The supervisor closes its copy of the socket when it gets to it; the kernel tells of it until then."""
+    with socket.create_server(("127.0.0.1", 0)) as backends, socket.create_connection(backends.getsockname()) as copy:
+        backend, _ = backends.accept()
+        with backend:
+            copy.setblocking(False)
+            stage.edge.send(MSG.EDGE_DIAL, 7, "backend.test", True, 10000, fd=copy.fileno())
+            backend.recv(4096)  # its ClientHello
+            backend.sendall(b"this is no TLS\r\n")
+            assert stage.edge.expect(MSG.EDGE_DIAL_FAILED).fields[0] == 7
+            backend.sendall(b"x")
+            assert stage.still_works()
