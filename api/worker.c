@@ -104,6 +104,12 @@ void worker_note_spawned(
 
 // ---- forgetting
 
+// A retention shorter than the usual interval is kept, too.
+static int64_t purge_ms(const struct worker *worker)
+{
+	return 1000 * MAX(1, MIN((int64_t)WORKER_PURGE_S, (int64_t)worker->settings.retention_s));
+}
+
 static void on_purge(struct loop_timer *timer)
 {
 	enum { MORE_MS = 100 };
@@ -113,7 +119,7 @@ static void on_purge(struct loop_timer *timer)
 	int r = store_purge(worker->store, now, now - (int64_t)worker->settings.retention_s, &more);
 	if (r < 0)
 		worker_log_store(worker, "forgetting what is old", r);
-	int64_t ms = more && r == 0 ? MORE_MS : WORKER_PURGE_S * 1000;
+	int64_t ms = more && r == 0 ? MORE_MS : purge_ms(worker);
 	if (loop_timer_set(&worker->loop, timer, instant_add_ms(instant_now(), ms)) < 0)
 		worker_log(worker, LOG_ERROR, "old tunnels are not forgotten: out of memory");
 }
