@@ -13,7 +13,7 @@ import ssl
 import time
 
 import pytest
-from child import MSG, SETTLE, readable
+from child import MSG, SETTLE
 from edge_stage import HALF, LEFT, WHOLE, Keygen, Stage, memory_file
 from support import proc, tls
 from support.daemon import SANITIZED
