@@ -28,17 +28,30 @@ void handle_health(struct worker *worker, struct connection *connection, struct 
 	answer_status(connection, "ok");
 }
 
+// What a visitor could miss; NULL: nothing. An attestor that ends later takes nothing back: what it
+// has signed stands.
+static const char *what_is_missing(const struct worker *worker)
+{
+	enum worker_attestation attestation = worker->settings.attestation;
+	const struct certificate *certificate = &worker->evidence.certificate;
+	if (!worker->sync.done)
+		return "The supervisor has not said yet which tunnels live.";
+	if (!restores_tried(&worker->restores))
+		return "Tunnels from before the start are not back yet.";
+	if (attestation != WORKER_ATTESTATION_OFF && certificate->document == NULL)
+		return "The attestor has not signed anything yet.";
+	if (attestation == WORKER_ATTESTATION_REQUIRE && !certificate->quoted)
+		return "There is no quote of this machine yet (attestation = require).";
+	if (!store_writable(worker->store))
+		return "The database cannot be written to.";
+	return NULL;
+}
+
 void handle_ready(struct worker *worker, struct connection *connection, struct request *request)
 {
-	if (!worker->sync.done)
-		answer_problem(connection, CODE_DRAINING,
-			"The supervisor has not said yet which tunnels live.");
-	else if (worker->settings.attestation == WORKER_ATTESTATION_REQUIRE &&
-		 !worker->evidence.certificate.quoted)
-		answer_problem(connection, CODE_DRAINING,
-			"There is no quote of this machine yet (attestation = require).");
-	else if (!store_writable(worker->store))
-		answer_problem(connection, CODE_DRAINING, "The database cannot be written to.");
+	const char *missing = what_is_missing(worker);
+	if (missing != NULL)
+		answer_problem(connection, CODE_DRAINING, "%s", missing);
 	else
 		answer_status(connection, "ready");
 }

@@ -79,6 +79,20 @@ bool restore_is_for(struct worker *worker, const char *id)
 	return find(&worker->restores, id) != NULL;
 }
 
+static bool all_have_failed(const struct restore_list *list)
+{
+	const struct restore *restore;
+	TAILQ_FOREACH(restore, list, link)
+	if (restore->failures == 0)
+		return false;
+	return true;
+}
+
+bool restores_tried(const struct restores *restores)
+{
+	return all_have_failed(&restores->waiting) && all_have_failed(&restores->begun);
+}
+
 void restore_ended(struct worker *worker, const char *id)
 {
 	struct restore *restore = find(&worker->restores, id);

@@ -58,5 +58,8 @@ bool restore_cancel(struct worker *worker, const char *id);
 // Whether this tunnel waits for being restored, or is just now.
 bool restore_is_for(struct worker *worker, const char *id);
 
+// Whether each has been tried: what is left will be tried again, but nobody has to wait for it.
+bool restores_tried(const struct restores *restores);
+
 // The tunnel's end is stored.
 void restore_ended(struct worker *worker, const char *id);

@@ -5,6 +5,7 @@
 # its supervisor about what lives, has the rest restored with the right time left, and forgets what
 # is long over.
 
+import json
 import os
 import sqlite3
 import subprocess
@@ -223,6 +224,36 @@ def test_a_backend_that_cannot_be_found_is_tried_again_until_the_end(folder, fin
         assert 2 <= len(gaps) <= 3, gaps
         assert 0.9 < gaps[1] < 1.5, gaps
         assert stage.state(tunnel) == "expired"
+
+
+def readiness(stage):
+    answer = stage.call("GET", "/readyz", token=None)
+    return answer.status, json.loads(answer.body).get("detail")
+
+
+def test_not_ready_before_each_was_tried(folder, finish):
+    """What cannot be restored now does not hold up everything else."""
+    cast(folder, finish, 60, 70)
+    with Stage(folder) as stage:
+        first, second = stage.spawn(), stage.spawn()
+        missing = (503, "Tunnels from before the start are not back yet.")
+        assert readiness(stage) == missing
+        stage.active(first)
+        assert readiness(stage) == missing
+        stage.worker.send(MSG.SPAWN_FAILED, second.request, code("backend_refused"), "no such host")
+        proc.wait_until(lambda: readiness(stage) == (200, None), 5, lambda: readiness(stage))
+        again = stage.spawn()
+        assert (again.id, readiness(stage)) == (second.id, (200, None))
+
+
+@pytest.mark.parametrize("attestation, quoted, ready", [(1, False, True), (2, False, False), (2, True, True)])
+def test_not_ready_before_the_attestor_has_spoken(folder, attestation, quoted, ready):
+    with Stage(folder, attestation=attestation) as stage:
+        assert readiness(stage) == (503, "The attestor has not signed anything yet.")
+        document = b'{"statement":"","instance":{}}'
+        stage.worker.send(MSG.CERTIFICATE, 0, len(document), 2, quoted, bytes(32), document)
+        proc.wait_until(lambda: "attestor" not in (readiness(stage)[1] or ""), 5, "still waiting")
+        assert (readiness(stage)[0] == 200) == ready, readiness(stage)
 
 
 def test_delete_of_what_is_being_restored(folder, finish):
