@@ -2,7 +2,8 @@
 # SPDX-FileCopyrightText: 2026 the tunneld authors
 #
 # Adds up the results of one JUnit XML file (of pytest or meson) for scripts/test: prints
-# "PASSED FAILED SKIPPED", then the name of each test that failed.
+# "PASSED FAILED SKIPPED", then "failed" and the name of each test that failed. With a second file,
+# of those that failed run once more, "again" and the name of each that passed then.
 
 import sys
 import xml.etree.ElementTree
@@ -15,19 +16,26 @@ def outcome(case):
     return "skipped" if "skipped" in kinds else "passed"
 
 
-def main(path):
-    outcomes = {}
+def outcomes(path):
+    found = {}
     for case in xml.etree.ElementTree.parse(path).getroot().iter("testcase"):
         name = f"{case.get('classname', '')} {case.get('name', '')}".strip()
         # A test whose clean-up fails is there twice: the worse result counts.
-        if outcomes.get(name) != "failed":
-            outcomes[name] = outcome(case)
-    count = list(outcomes.values()).count
-    print(count("passed"), count("failed"), count("skipped"))
-    for name, how in outcomes.items():
+        if found.get(name) != "failed":
+            found[name] = outcome(case)
+    return found
+
+
+def main(path, second=None):
+    found = outcomes(path)
+    again = {name for name, how in (outcomes(second) if second else {}).items()
+             if how == "passed" and found.get(name) == "failed"}
+    count = list(found.values()).count
+    print(count("passed") + len(again), count("failed") - len(again), count("skipped"))
+    for name, how in found.items():
         if how == "failed":
-            print(name)
+            print("again" if name in again else "failed", name)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
