@@ -4,9 +4,9 @@
 #include "evidence_query.h"
 
 #include "hex.h"
+#include "query.h"
 
 #include <assert.h>
-#include <stdio.h>
 
 #define NONCE_RULE "nonce must be 32 to 128 hex digits: 16 to 64 bytes of your own choice."
 
@@ -27,7 +27,6 @@ static void read_nonce(struct findings *findings, struct evidence_query *query, 
 static void read_parameter(struct findings *findings, struct evidence_query *query,
 	struct span name, struct span value)
 {
-	char detail[FINDINGS_NAME_MAX + 64];
 	if (span_eq(name, SPAN("nonce"))) {
 		read_nonce(findings, query, value);
 	} else if (span_eq(name, SPAN("fresh"))) {
@@ -35,29 +34,7 @@ static void read_parameter(struct findings *findings, struct evidence_query *que
 		if (!query->fresh && !span_eq(value, SPAN("0")))
 			finding_parameter(findings, name, "fresh must be 0 or 1.");
 	} else {
-		name.n = MIN(name.n, (size_t)FINDINGS_NAME_MAX);
-		snprintf(detail, sizeof detail,
-			"\"%.*s\" is no parameter: there are nonce and fresh.", (int)name.n,
-			name.p);
-		finding_parameter(findings, name, detail);
-	}
-}
-
-static void read_all(struct findings *findings, struct evidence_query *query, struct span text)
-{
-	while (text.n > 0) {
-		const char *end = memchr(text.p, '&', text.n);
-		struct span pair = {text.p, end != NULL ? (size_t)(end - text.p) : text.n};
-		const char *equals = pair.n > 0 ? memchr(pair.p, '=', pair.n) : NULL;
-		struct span name = pair, value = {"", 0};
-		if (equals != NULL) {
-			name.n = (size_t)(equals - pair.p);
-			value = (struct span){equals + 1, pair.n - name.n - 1};
-		}
-		if (pair.n > 0)
-			read_parameter(findings, query, name, value);
-		size_t taken = pair.n + (end != NULL);
-		text = (struct span){text.p + taken, text.n - taken};
+		query_unknown(findings, name, "nonce and fresh");
 	}
 }
 
@@ -65,8 +42,10 @@ int evidence_query_parse(
 	struct evidence_query *query, struct span text, bool needed, struct buf *said)
 {
 	struct findings findings = {.said = said};
+	struct span name, value;
 	*query = (struct evidence_query){0};
-	read_all(&findings, query, text);
+	while (query_next(&text, &name, &value))
+		read_parameter(&findings, query, name, value);
 	if (findings.n == 0 && query->n == 0 && (needed || query->fresh))
 		finding_parameter(&findings, SPAN("nonce"), "nonce is missing: " NONCE_RULE);
 	if (findings.n == 0 && query->n > 0 && !needed && !query->fresh)

@@ -6,6 +6,7 @@
 #include "tunnel_request.h"
 
 #include "document.h"
+#include "query.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -180,24 +181,9 @@ int tunnel_change_parse(struct tunnel_request *request, struct span body,
 
 // ---- the query of a list
 
-// A decimal number from 1 to MAX without sign or leading zero; 0 if TEXT is none.
-static int64_t parse_number(struct span text, int64_t max)
-{
-	int64_t n = 0;
-	for (size_t i = 0; i < text.n; i++) {
-		if (text.p[i] < '0' || text.p[i] > '9' || (i == 0 && text.p[i] == '0'))
-			return 0;
-		if (n > (max - (text.p[i] - '0')) / 10)
-			return 0;
-		n = n * 10 + (text.p[i] - '0');
-	}
-	return n;
-}
-
 static void read_parameter(
 	struct findings *findings, struct tunnel_query *query, struct span name, struct span value)
 {
-	char detail[FINDINGS_NAME_MAX + 96];
 	if (span_eq(name, SPAN("state"))) {
 		query->state = tunnel_state_parse(value);
 		if (query->state == 0 && !span_eq(value, SPAN("all")))
@@ -205,41 +191,27 @@ static void read_parameter(
 				"state must be all, starting, active, expired, revoked, exhausted "
 				"or failed.");
 	} else if (span_eq(name, SPAN("limit"))) {
-		query->limit = (unsigned)parse_number(value, TUNNEL_QUERY_MOST);
+		query->limit = (unsigned)query_number(value, TUNNEL_QUERY_MOST);
 		if (query->limit == 0)
 			finding_parameter(
 				findings, name, "limit must be a whole number from 1 to 1000.");
 	} else if (span_eq(name, SPAN("cursor"))) {
-		query->before = parse_number(value, INT64_MAX);
+		query->before = query_number(value, INT64_MAX);
 		if (query->before == 0)
 			finding_parameter(
 				findings, name, "cursor must be one that a list has named.");
 	} else {
-		name.n = MIN(name.n, (size_t)FINDINGS_NAME_MAX);
-		snprintf(detail, sizeof detail,
-			"\"%.*s\" is no parameter: there are state, limit and cursor.", (int)name.n,
-			name.p);
-		finding_parameter(findings, name, detail);
+		query_unknown(findings, name, "state, limit and cursor");
 	}
 }
 
 int tunnel_query_parse(struct tunnel_query *query, struct span text, struct buf *said)
 {
 	struct findings findings = {.said = said};
+	struct span name, value;
 	*query = (struct tunnel_query){
 		.state = TUNNEL_ACTIVE, .limit = TUNNEL_QUERY_MOST, .before = INT64_MAX};
-	while (text.n > 0) {
-		const char *and = memchr(text.p, '&', text.n);
-		size_t n = and != NULL ? (size_t)(and-text.p) : text.n;
-		const char *equals = memchr(text.p, '=', n);
-		size_t name_n = equals != NULL ? (size_t)(equals - text.p) : n;
-		struct span value = {NULL, 0};
-		if (equals != NULL)
-			value = (struct span){equals + 1, n - name_n - 1};
-		if (n > 0)
-			read_parameter(&findings, query, (struct span){text.p, name_n}, value);
-		size_t used = MIN(n + 1, text.n);
-		text = (struct span){text.p + used, text.n - used};
-	}
+	while (query_next(&text, &name, &value))
+		read_parameter(&findings, query, name, value);
 	return findings_end(&findings, query->summary);
 }
