@@ -66,6 +66,8 @@ static void on_over(struct connection_waiter *waiter, bool lost)
 	struct event_stream *stream = stream_of(waiter);
 	struct events *events = &stream->worker->events;
 	TAILQ_REMOVE(&events->streams, stream, link);
+	if (stream->counting)
+		meters_unwatch(&events->meters);
 	if (--events->n == 0)
 		loop_timer_clear(&stream->worker->loop, &events->beat);
 	free(stream);
@@ -119,6 +121,9 @@ static bool on_more(struct connection_waiter *waiter, struct buf *out)
 		r = add_next(stream, out);
 	if (r == 0 && stream->next == 0)
 		r = add_reset(stream, out);
+	if (r == 0 && stream->counting)
+		r = meters_tell(
+			&events->meters, &stream->counted, stream->token, out, EVENTS_AT_ONCE);
 	if (r == 0 && stream->beat && buf_len(out) == before)
 		r = buf_printf(out, ":\n\n");
 	stream->beat = false;
@@ -171,7 +176,7 @@ static void refuse(struct events *events, struct connection *connection)
 }
 
 void events_open(struct events *events, struct connection *connection, const char *token,
-	struct span last_id)
+	struct span last_id, bool counting)
 {
 	struct loop *loop = &events->worker->loop;
 	struct instant due = instant_add_ms(instant_now(), EVENTS_BEAT_MS);
@@ -191,8 +196,11 @@ void events_open(struct events *events, struct connection *connection, const cha
 	if (token != NULL)
 		memcpy(stream->token, token, strnlen(token, sizeof stream->token - 1));
 	stream->next = last_id.p != NULL ? parse_id(events, last_id) : events->last + 1;
+	stream->counting = counting;
 	TAILQ_INSERT_TAIL(&events->streams, stream, link);
 	events->n++;
+	if (counting)
+		meters_watch(&events->meters);
 	answer_stream(connection, "text/event-stream", &stream->waiter);
 }
 
@@ -205,6 +213,27 @@ void events_token_ended(struct events *events, const char *token)
 			connection_close(stream->connection);
 		stream = next;
 	}
+}
+
+// ---- counters
+
+bool events_counted(const struct events *events, const char *token)
+{
+	const struct event_stream *stream;
+	TAILQ_FOREACH(stream, &events->streams, link)
+	{
+		bool seen = stream->token[0] == '\0' || strcmp(stream->token, token) == 0;
+		if (seen && stream->counting)
+			return true;
+	}
+	return false;
+}
+
+void events_go_on(struct events *events)
+{
+	struct event_stream *stream;
+	TAILQ_FOREACH(stream, &events->streams, link)
+	connection_go_on(stream->connection);
 }
 
 // ---- events
@@ -235,11 +264,9 @@ static struct event *event_new(
 void events_publish(struct events *events, enum event_kind kind, const struct tunnel *tunnel)
 {
 	struct event **place = &events->kept[++events->last % EVENTS_KEPT];
-	struct event_stream *stream;
 	free(*place);
 	*place = event_new(events, kind, tunnel);
-	TAILQ_FOREACH(stream, &events->streams, link)
-	connection_go_on(stream->connection);
+	events_go_on(events);
 }
 
 void events_publish_id(struct events *events, enum event_kind kind, const char *id)
@@ -259,6 +286,7 @@ int events_init(struct events *events, struct worker *worker)
 {
 	*events = (struct events){.worker = worker, .beat.expired = on_beat};
 	TAILQ_INIT(&events->streams);
+	meters_init(&events->meters, worker);
 	ssize_t n = getrandom(&events->instance, sizeof events->instance, 0);
 	return n == (ssize_t)sizeof events->instance ? 0 : -EIO;
 }

@@ -12,6 +12,7 @@
 #pragma once
 
 #include "connection.h"
+#include "meters.h"
 #include "tunnel.h"
 
 struct worker;
@@ -39,8 +40,10 @@ struct event_stream {
 	struct connection_waiter waiter;
 	char token[TOKEN_ID_MAX + 1]; // whose tunnels it is about; empty: all
 	uint64_t next;                // number of the event it gets next; 0: it has lost its place
-	bool opened;                  // its first lines are on their way
-	bool beat;                    // it has to say something
+	bool counting;                // it is told counters, too
+	struct meters_place counted;
+	bool opened; // its first lines are on their way
+	bool beat;   // it has to say something
 };
 
 struct events {
@@ -51,6 +54,7 @@ struct events {
 	TAILQ_HEAD(, event_stream) streams;
 	unsigned n;
 	struct loop_timer beat;
+	struct meters meters;
 };
 
 // Returns 0 or a negative errno.
@@ -59,12 +63,18 @@ int events_init(struct events *events, struct worker *worker);
 void events_deinit(struct events *events);
 
 // Answers CONNECTION with the events of TOKEN's tunnels (its id; NULL: of all), from behind
-// LAST_ID on ({NULL, 0}: from now on), or refuses it when there are too many streams.
+// LAST_ID on ({NULL, 0}: from now on), and their counters as they change if it is COUNTING; or
+// refuses it when there are too many streams.
 void events_open(struct events *events, struct connection *connection, const char *token,
-	struct span last_id);
+	struct span last_id, bool counting);
 
 // Ends the streams of this token: it is no longer valid.
 void events_token_ended(struct events *events, const char *token);
+
+// Whether a stream is told the counters of TOKEN's tunnels.
+bool events_counted(const struct events *events, const char *token);
+// Counters have been counted: streams go on.
+void events_go_on(struct events *events);
 
 // TUNNEL is as its row is now.
 void events_publish(struct events *events, enum event_kind kind, const struct tunnel *tunnel);

@@ -26,6 +26,9 @@ void handle_agent(struct worker *worker, struct connection *connection, struct r
 // Its connection has been told 101: passes it on.
 void handle_upgraded(struct connection *connection, struct span bytes);
 
+// handlers_audit.c
+void handle_audit(struct worker *worker, struct connection *connection, struct request *request);
+
 // handlers_events.c
 void handle_events(struct worker *worker, struct connection *connection, struct request *request);
 

@@ -23,6 +23,7 @@ static const struct route routes[] = {
 	{HTTP_GET, "/_api/tokens/{id}", ROUTE_OWNER, handle_token_show},
 	{HTTP_DELETE, "/_api/tokens/{id}", ROUTE_OWNER, handle_token_delete},
 	{HTTP_GET, "/_api/events", ROUTE_TOKEN, handle_events},
+	{HTTP_GET, "/_api/audit", ROUTE_TOKEN, handle_audit},
 	{HTTP_GET, "/_api/attestation", ROUTE_PUBLIC, handle_attestation, .open = true},
 	{HTTP_GET, "/_api/tunnels/{id}/attestation", ROUTE_PUBLIC, handle_tunnel_attestation,
 		.open = true},

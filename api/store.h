@@ -103,6 +103,24 @@ int store_certificate_update(
 int store_receipt_get(
 	struct store *store, const char *tunnel, struct receipt *receipt, struct buf *certificate);
 
+// ---- what has happened (store_audit.c)
+
+struct audit_row {
+	int64_t seq, at;                // order, and seconds since the epoch
+	char subject[TOKEN_ID_MAX + 1]; // id of a tunnel or token
+	char name[TUNNEL_NAME_MAX + 1]; // of a tunnel that is not forgotten yet, else empty
+	char was[16], became[16];       // states; `was` is empty for a new one
+	char actor[TOKEN_ID_MAX + 1];
+	char reason[600];
+};
+
+// Calls EACH for the newest rows older than BEFORE (seq; INT64_MAX: from the newest), at most
+// LIMIT: those about the newest 1000 tunnels of TOKEN that are not forgotten yet, or (NULL) all.
+// EACH returns false to stop and must not change the store.
+typedef bool (*store_audit_each)(const struct audit_row *row, void *arg);
+int store_audit_list(struct store *store, const char *token, int64_t before, unsigned limit,
+	store_audit_each each, void *arg);
+
 // ---- scoped tokens (store_tokens.c), audited like tunnels
 
 // Adds TOKEN.

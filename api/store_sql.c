@@ -9,6 +9,7 @@
 #define DISOWNED                     \
 	"token <> '" TOKEN_OWNER "'" \
 	" AND NOT EXISTS (SELECT 1 FROM tokens WHERE tokens.id = tunnels.token)"
+#define AUDIT_COLUMNS "audit.seq, at, subject, was, became, actor, reason, tunnels.name"
 #define TOKEN_COLUMNS "id, name, hash, quota, created_at, expires_at"
 
 // A tunnel whose end was moved (in this boot, ?1) without its row.
@@ -31,6 +32,13 @@ const char *const store_sql[STATEMENTS] = {
 	[SQL_PROBE] = "UPDATE probe SET at = ?",
 	[SQL_AUDIT] = "INSERT INTO audit(at, subject, was, became, actor, reason)"
 		      " VALUES(?, ?, ?, ?, ?, ?)",
+	[SQL_AUDIT_ALL] = "SELECT " AUDIT_COLUMNS " FROM audit LEFT JOIN tunnels"
+			  " ON tunnels.id = subject WHERE audit.seq < ?"
+			  " ORDER BY audit.seq DESC LIMIT ?",
+	[SQL_AUDIT_TOKEN] = "SELECT " AUDIT_COLUMNS " FROM (SELECT id, name FROM tunnels"
+			    "  WHERE token = ? ORDER BY seq DESC LIMIT 1000) AS tunnels"
+			    " CROSS JOIN audit ON subject = tunnels.id WHERE audit.seq < ?"
+			    " ORDER BY audit.seq DESC LIMIT ?",
 	[SQL_ADD] = "INSERT INTO tunnels(id, token, state, mode, name, backend, auth, prefix,"
 		    " origin, secret_hash, timeout_s, max_connections, max_requests, max_bytes,"
 		    " request_rate, created_at, life_ms, agent_hash)"

@@ -81,12 +81,11 @@ static int add_limits(struct buf *out, const struct tunnel *tunnel)
 	return r == 0 ? buf_printf(out, "}") : r;
 }
 
-static int add_counters(struct buf *out, const struct tunnel_counters *counters)
+int tunnel_json_counters(struct buf *out, const struct tunnel_counters *counters)
 {
 	int r = buf_printf(out,
-		",\"counters\":{\"connections\":%" PRIu64 ",\"open\":%" PRIu64
-		",\"requests\":%" PRIu64 ",\"bytes_in\":%" PRIu64 ",\"bytes_out\":%" PRIu64
-		",\"agents\":%" PRIu64,
+		"{\"connections\":%" PRIu64 ",\"open\":%" PRIu64 ",\"requests\":%" PRIu64
+		",\"bytes_in\":%" PRIu64 ",\"bytes_out\":%" PRIu64 ",\"agents\":%" PRIu64,
 		counters->connections, counters->open, counters->requests, counters->bytes_in,
 		counters->bytes_out, counters->agents);
 	int64_t last = (int64_t)MIN(counters->last_activity, (uint64_t)INT64_MAX);
@@ -143,7 +142,9 @@ int tunnel_json(struct buf *out, const struct tunnel *tunnel, const struct tunne
 	if (r == 0 && tunnel_state_is_over(tunnel->state))
 		r = add_time(out, "ended_at", tunnel->ended_at);
 	if (r == 0 && view->counters)
-		r = add_counters(out, &tunnel->counters);
+		r = buf_printf(out, ",\"counters\":");
+	if (r == 0 && view->counters)
+		r = tunnel_json_counters(out, &tunnel->counters);
 	if (r == 0 && view->to_creator)
 		r = add_secret(out, view->secret);
 	if (r == 0 && view->to_creator)

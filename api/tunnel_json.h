@@ -21,3 +21,6 @@ enum { TUNNEL_JSON_MAX = 8192 }; // more than any tunnel takes
 // Appends TUNNEL as one JSON object. Returns 0 or buf_add()'s error.
 int tunnel_json(
 	struct buf *out, const struct tunnel *tunnel, const struct tunnel_view *view) WARN_UNUSED;
+
+// Appends COUNTERS as one, likewise.
+int tunnel_json_counters(struct buf *out, const struct tunnel_counters *counters) WARN_UNUSED;

@@ -53,6 +53,14 @@ class Events:
             openapi.check_listed(data, f"event {kind}")
         return data
 
+    def counters(self, seconds=20):
+        """The data of the next event, which has to be of this kind: it is at no place of its own."""
+        place, fields = self.place, self.block(seconds)
+        assert (fields["event"], self.place) == ("counters", place) and "id" not in fields, fields
+        data = json.loads(fields["data"])
+        openapi.check_counters(data)
+        return data
+
     def silent(self, seconds=0.1):
         return not self.client.readable(seconds)
 

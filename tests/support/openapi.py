@@ -183,6 +183,11 @@ def _listed():
     return _validator(listed["content"]["application/json"]["schema"]["items"])
 
 
+def check_counters(data):
+    """The data of the event `counters`."""
+    _complain(_validator({"$ref": "#/components/schemas/CounterEvent"}), data, "event counters")
+
+
 def check(method, target, asked, request_body, status, fields, body):
     """
     Raises Undescribed unless the answer (STATUS, FIELDS with get(), BODY) to METHOD TARGET is

@@ -19,9 +19,9 @@ BEAT = 15
 KEPT = 1024
 
 
-def follow(stage, last=None, **how):
+def follow(stage, last=None, query="", **how):
     fields = [("Last-Event-ID", last)] if last is not None else []
-    return Events(stage.ask("GET", "/_api/events", fields=fields, **how))
+    return Events(stage.ask("GET", "/_api/events" + query, fields=fields, **how))
 
 
 def end(stage, tunnel, reason=EXPIRED):
@@ -383,3 +383,68 @@ def test_tokens_leave_the_owner_a_place(folder):
         problem(stage.call("GET", "/_api/events", token=four[3]["token"]), 503, "too_many_connections")
         streams += [follow(stage) for _ in range(2)]
         problem(stage.call("GET", "/_api/events"), 503, "too_many_connections")
+
+
+# Counters
+
+def count(stage, *all_):
+    """Answers the questions of one round: for the newest tunnel first."""
+    asked = []
+    for counters in all_:
+        question = stage.expect(MSG.COUNTERS_GET, seconds=20)
+        asked.append(question.fields[1])
+        stage.worker.send(MSG.COUNTERS, question.fields[0], *counters)
+    return asked
+
+
+def test_counters(stage):
+    """All that live at first, then those that have changed; nothing is asked for nobody."""
+    first, second = stage.create()["id"], stage.create()["id"]
+    plain, events = follow(stage), follow(stage, query="?counters=1")
+    assert count(stage, (1, 1, 2, 30, 40, 0, 0), (0,) * 7) == [second, first]
+    assert events.counters() == {"id": second, "counters": {
+        "connections": 1, "open": 1, "requests": 2, "bytes_in": 30, "bytes_out": 40, "agents": 0,
+        "last_activity": None}}
+    assert events.counters()["id"] == first
+    count(stage, (1, 0, 2, 30, 40, 0, 0), (0,) * 7)
+    told = events.counters()
+    assert (told["id"], told["counters"]["open"]) == (second, 0)
+    count(stage, (1, 0, 2, 30, 40, 0, 0), (0,) * 7)
+    assert events.silent() and plain.silent()
+    later = follow(stage, query="?counters=1")
+    assert [later.counters()["id"] for _ in range(2)] == [second, first], "what is known is told at once"
+    for stream in (events, later):
+        stream.close()
+    # Ends of tunnels go on being told between, and a new stream begins anew.
+    end(stage, first)
+    assert [plain.next(kind)["id"] for kind in ("ended",)] == [first]
+    again = follow(stage, query="?counters=1")
+    while count(stage, (2, 0, 3, 30, 40, 0, 0)) != [second]:
+        pass  # a question of before may have been on its way
+    assert again.counters()["counters"]["requests"] == 3
+
+
+def test_whose_counters(stage):
+    token = tokens_of_others.make(stage)
+    own = tokens_of_others.tunnel(stage, token)["id"]
+    stage.create()
+    events = follow(stage, query="?counters=1", token=token["token"])
+    for _ in range(2):
+        assert count(stage, (1, 0, 2, 30, 40, 0, 0)) == [own], "nobody wants to know about the other"
+    assert events.counters()["id"] == own
+    assert events.silent()
+
+
+def test_counters_that_nobody_answers(stage):
+    """A round goes on without."""
+    first, second = stage.create()["id"], stage.create()["id"]
+    events = follow(stage, query="?counters=1")
+    assert stage.expect(MSG.COUNTERS_GET).fields[1] == second
+    assert count(stage, (1, 0, 2, 30, 40, 0, 0)) == [first]
+    assert events.counters()["id"] == first
+
+
+@pytest.mark.parametrize("query", ["counters=2", "counters", "counter=1"])
+def test_wrong_parameters(stage, query):
+    said = problem(stage.call("GET", "/_api/events?" + query), 422, "invalid")
+    assert [error["parameter"] for error in said["errors"]] == [query.partition("=")[0]]
