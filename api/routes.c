@@ -171,6 +171,14 @@ static bool is_on_own_origin(const struct connection *connection)
 	return connection->own[0] != '\0' || connection->facts.use == LISTENER_PORT;
 }
 
+// Whether it came to a listener of the API's own, by a name that others can lead there.
+static bool is_misled(const struct worker *worker, const struct connection *connection,
+	const struct request *request)
+{
+	return connection->facts.use == LISTENER_CONTROL &&
+	       !control_host_ok(request->head.authority, span_of(worker->settings.control_host));
+}
+
 // What is served where. On a tunnel's own origin that is its login, and what is public about it;
 // what needs a token is for the origin of the API, if it has one. Returns why ROUTE is not served,
 // or NULL.
@@ -227,6 +235,11 @@ static void begin(struct connection *connection, struct request *request)
 	}
 	if (connection->facts.use == LISTENER_METRICS) {
 		begin_metrics(connection, request);
+		return;
+	}
+	if (is_misled(worker, connection, request)) {
+		answer_problem(connection, CODE_MISDIRECTED,
+			"This address is not known by that name: control_url can name it.");
 		return;
 	}
 	if (method == HTTP_OPTIONS && span_eq(request->head.target, SPAN("*"))) {

@@ -151,6 +151,7 @@ static void read_settings(struct settings *settings, const struct wire_value *fi
 	settings->idempotency_answers = fields[14].number;
 	settings->agent_rate = fields[18].number;
 	settings->attestation = (enum worker_attestation)fields[19].number;
+	copy_text(settings->control_host, sizeof settings->control_host, fields[20].bytes);
 }
 
 static void on_farewell_over(struct loop_timer *timer)

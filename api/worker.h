@@ -7,6 +7,7 @@
 #pragma once
 
 #include "connection.h"
+#include "control_host.h"
 #include "creation.h"
 #include "deletion.h"
 #include "ends.h"
@@ -63,7 +64,8 @@ struct settings {
 	uint64_t idempotency_answers;
 	struct span trusted_proxies; // networks.h; owned, absent: none
 	struct origins origins;
-	bool control; // the API has listeners of its own
+	bool control;                            // the API has listeners of its own
+	char control_host[CONTROL_HOST_MAX + 1]; // what they are called; empty: no name
 	enum worker_attestation {
 		WORKER_ATTESTATION_AUTO = 1,
 		WORKER_ATTESTATION_REQUIRE,

@@ -142,7 +142,8 @@ const struct message_type message_types[] = {
 			U("max_tokens", 1000000), U("request_log", 1000000),
 			U("max_event_streams", 1000), U("idempotency_answers", 1000000),
 			U("max_api_connections", 1000000), U("head_timeout_ms", MS),
-			U("api_timeout_ms", MS), U("agent_rate", 1000000), U("attestation", 3))},
+			U("api_timeout_ms", MS), U("agent_rate", 1000000), U("attestation", 3),
+			S("control_host", 0, 255))},
 	{MSG_SPAWN, "SPAWN",
 		"Starts a tunnel: its settings (CONFIG is made of them), its whole life, and for a tunnel "
 		"that lived before its BOOTTIME deadline (0: none) and counters. Without a backend its agents "

@@ -7,6 +7,7 @@
 #include "request_lines.h"
 #include "spawn.h"
 #include "supervisor.h"
+#include "url.h"
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -249,11 +250,23 @@ static void describe(struct child *child, struct process_request *request)
 	request->n_fds = ARRAY_SIZE(fds);
 }
 
+// By which name its own listeners are asked; empty: by none.
+static struct span control_host(const struct options *options, struct url *url)
+{
+	const char *why;
+
+	if (options->control_url == NULL ||
+		url_parse(url, span_of(options->control_url), &why) != 0)
+		return SPAN("");
+	return span_of(url->host);
+}
+
 static int ready(struct child *child)
 {
 	const struct supervisor *supervisor = child->supervisor;
 	const struct options *options = supervisor->options;
 	struct api *api = container_of(child, struct api, child);
+	struct url control;
 
 	child->process.control.writable = on_writable;
 	int r = origins_send(&child->process);
@@ -271,7 +284,7 @@ static int ready(struct child *child)
 		wire_uint(options->max_api_connections),
 		wire_uint((uint64_t)options->head_timeout * 1000),
 		wire_uint((uint64_t)options->api_timeout * 1000), wire_uint(options->agent_rate),
-		wire_uint(options->attestation));
+		wire_uint(options->attestation), wire_str(control_host(options, &control)));
 	api->certificate_told = 0;
 	if (r == IPC_SENT)
 		api_snapshot_start(api);

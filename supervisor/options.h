@@ -74,6 +74,7 @@ struct options {
 	char *collateral; // empty: none
 	uint32_t connect_timeout;
 	struct options_addresses control_listen;
+	char *control_url;    // scheme://host[:port], canonical; NULL: not given
 	uint32_t create_rate; // a minute, 0: no limit
 	uint32_t default_timeout;
 	char *dstack_socket;   // absolute path, empty: the usual places

@@ -167,7 +167,23 @@ const struct option_def option_table[OPTION_KEYS] = {
 			  ".Cm listen .\n"
 			  "There is no tunnel on them.\n"
 			  "When there is one, what needs a token is answered on the addresses for\n"
-			  "visitors with status 404.\n",
+			  "visitors with status 404.\n"
+			  "Browsers find the dashboard there, at\n"
+			  ".Ql / .\n"
+			  "Asked for by a name other than\n"
+			  ".Ql localhost\n"
+			  "or an IP address these addresses answer with status 421, unless\n"
+			  ".Cm control_url\n"
+			  "has it.\n",
+	},
+	{
+		KEY(control_url),
+		.type = OPTION_URL,
+		.computed = "empty, by an IP address or localhost only",
+		.help = "where browsers reach control_listen: http or https URL without a path",
+		.manual = "Set it when they come by a name, through a proxy that ends TLS for\n"
+			  "example.\n"
+			  "That name is answered too, then.\n",
 	},
 	{
 		KEY(create_rate),
