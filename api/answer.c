@@ -102,7 +102,7 @@ void answer_empty(struct connection *c, unsigned status, struct span fields)
 {
 	c->status = (uint16_t)status;
 	int r = add_head(&c->out, status, fields);
-	if (r == 0 && status != 204)
+	if (r == 0 && status != 204 && status != 304)
 		r = buf_printf(&c->out, "Content-Length: 0\r\n");
 	if (r == 0)
 		r = buf_printf(&c->out, "\r\n");
@@ -215,10 +215,13 @@ static void answer_page(struct connection *c, const struct page *page)
 void answer_refusal(struct connection *c, enum code code, unsigned retry_after, struct span fields)
 {
 	if (c->form == FORM_HTML) {
-		answer_page(c, &(struct page){.code = code,
-				       .to_head = c->to_head,
-				       .retry_after = retry_after,
-				       .fields = fields});
+		struct page page = {.code = code,
+			.to_head = c->to_head,
+			.retry_after = retry_after,
+			.fields = fields};
+		if (c->kind == CONNECTION_PAGE) // from the relay of a tunnel that lives
+			page.tunnel = span_of(c->tunnel);
+		answer_page(c, &page);
 		return;
 	}
 	struct problem problem = {.code = code, .retry_after = retry_after, .fields = fields};
@@ -237,7 +240,8 @@ void answer_login(
 				       .to_head = c->to_head,
 				       .retry_after = retry_after,
 				       .fields = fields,
-				       .login = span_of(id),
+				       .tunnel = span_of(id),
+				       .login = true,
 				       .to = to});
 		return;
 	}

@@ -8,6 +8,7 @@
 #include "connection.h"
 #include "findings.h"
 #include "tunnel_json.h"
+#include "web.h"
 
 // A JSON document. FIELDS: further field lines, each with CR LF; {NULL, 0}: none.
 void answer_json(
@@ -36,7 +37,11 @@ void answer_bytes(struct connection *connection, unsigned status, struct span by
 // 101 to an agent of tunnel ID, whose Sec-WebSocket-Key is KEY: connection_upgrade().
 void answer_upgrade(struct connection *connection, const char *id, struct span key);
 
-// 204 or another status without a body.
+// FILE to REQUEST: by gzip if it takes that, or 304 if it has it already.
+void answer_file(
+	struct connection *connection, const struct request *request, const struct web_file *file);
+
+// 204, 304 or another status without a body.
 void answer_empty(struct connection *connection, unsigned status, struct span fields);
 
 // problem+json for CODE. FORMAT is the sentence for people.

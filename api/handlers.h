@@ -47,9 +47,8 @@ void handle_version(struct worker *worker, struct connection *connection, struct
 void handle_health(struct worker *worker, struct connection *connection, struct request *request);
 void handle_ready(struct worker *worker, struct connection *connection, struct request *request);
 void handle_openapi(struct worker *worker, struct connection *connection, struct request *request);
+void handle_asset(struct worker *worker, struct connection *connection, struct request *request);
 void handle_front(struct worker *worker, struct connection *connection, struct request *request);
-// The description of the API, api/openapi.json.
-extern const struct span openapi_document;
 
 // handlers_evidence.c
 void handle_attestation(

@@ -8,11 +8,6 @@
 #include "answer.h"
 #include "worker.h"
 
-static const char openapi_bytes[] = {
-#include "openapi_bytes.h"
-};
-const struct span openapi_document = {openapi_bytes, sizeof openapi_bytes};
-
 static void answer_status(struct connection *connection, const char *status)
 {
 	CLEANUP(buf_reset) struct buf document;
@@ -73,7 +68,17 @@ void handle_version(struct worker *worker, struct connection *connection, struct
 
 void handle_openapi(struct worker *worker, struct connection *connection, struct request *request)
 {
-	answer_json(connection, 200, openapi_document, (struct span){NULL, 0});
+	answer_file(connection, request, web_file(SPAN("openapi.json")));
+}
+
+// What pages load. HTML stays what it is a part of.
+void handle_asset(struct worker *worker, struct connection *connection, struct request *request)
+{
+	const struct web_file *file = web_file(request->id);
+	if (file == NULL || span_starts(span_of(file->type), SPAN("text/html")))
+		answer_refusal(connection, CODE_NOT_FOUND, 0, (struct span){NULL, 0});
+	else
+		answer_file(connection, request, file);
 }
 
 void handle_front(struct worker *worker, struct connection *connection, struct request *request)

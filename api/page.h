@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: ISC
 // SPDX-FileCopyrightText: 2026 the tunneld authors
 //
-// Answers for people: one small HTML page for every code, one for the front door, and one with the
-// login form of a tunnel. Nothing is loaded from anywhere. The login form alone has a script, which
-// it does without where there is none; its Content-Security-Policy names that script, and the style
-// of all pages, by their hashes.
+// Answers for people: a page for every code, one for the front door, one with the login form of a
+// tunnel, from the templates in web/. A page is one answer, with style and script in it: it loads
+// nothing, so it looks the same when nothing else is served any more, and its
+// Content-Security-Policy names both by their hashes. On an origin that tunnels share, 'self' would
+// allow what any of them serves.
 
 #pragma once
 
 #include "buf.h"
 #include "code.h"
+#include "template.h"
 
 struct page {
 	enum code code;       // CODE_NONE: the front door, 200
@@ -17,9 +19,9 @@ struct page {
 	bool to_head;         // answers HEAD: everything but the body
 	unsigned retry_after; // seconds; 0: the code's own
 	struct span fields;   // further field lines, each with CR LF
-	// The login form of the tunnel with this id, in place of what CODE says otherwise; absent:
-	// none. CODE_NONE: it was asked for, 200.
-	struct span login;
+	struct span tunnel; // the id of a tunnel that lives, if it is about one; absent: it is not
+	bool login;         // the login form of that tunnel, in place of what CODE says otherwise.
+			    // CODE_NONE: it was asked for, 200
 	struct span to; // the form's field of this name, an address to go to afterwards; or absent
 };
 

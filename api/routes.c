@@ -34,6 +34,7 @@ static const struct route routes[] = {
 	{HTTP_GET, "/readyz", ROUTE_PUBLIC, handle_ready},
 	{HTTP_GET, "/_t/{id}/login", ROUTE_PUBLIC, handle_login_form},
 	{HTTP_POST, "/_t/{id}/login", ROUTE_PUBLIC, handle_login},
+	{HTTP_GET, "/assets/{id}", ROUTE_PUBLIC, handle_asset, .control = true},
 	{HTTP_GET, "/", ROUTE_PUBLIC, handle_front},
 };
 
@@ -249,7 +250,8 @@ static void begin(struct connection *connection, struct request *request)
 	}
 	bool ours = !is_on_own_origin(connection) || origin_path_is_ours(request->path);
 	for (size_t i = 0; i < ARRAY_SIZE(routes) && request->route == NULL && ours; i++) {
-		if (!matches(routes[i].path, request->path, &request->id))
+		bool here = !routes[i].control || connection->facts.use == LISTENER_CONTROL;
+		if (!here || !matches(routes[i].path, request->path, &request->id))
 			continue;
 		known = true;
 		connection->open |= routes[i].open;

@@ -22,7 +22,8 @@ struct route {
 	enum route_access access;
 	void (*handle)(
 		struct worker *worker, struct connection *connection, struct request *request);
-	bool open; // pages of any origin may read the answers
+	bool open;    // pages of any origin may read the answers
+	bool control; // there is such an address on listeners of the API's own only
 };
 
 // Answers what stands against the caller. OUTCOME: of access.h. Returns whether nothing does.

@@ -2,12 +2,13 @@
 // SPDX-FileCopyrightText: 2026 the tunneld authors
 //
 // Pages for every code: complete, alike, and with nothing in them that a browser would run or load
-// but the script of the login form, which the policy names by its hash.
+// but a script of ours, in pages that need one, which the policy names by its hash.
 
 #include "page.h"
 
 #include "bucket.h"
 #include "hex.h"
+#include "page_text.h"
 #include "problem.h"
 #include "secret.h"
 
@@ -98,7 +99,7 @@ static void check_common(void)
 	assert_int_equal(count(body, "<title>"), 1);
 	assert_int_equal(count(body, "<h1>"), 1);
 	assert_int_equal(count(body, "width=device-width"), 1);
-	assert_int_equal(count(body, "prefers-color-scheme:dark"), 1);
+	assert_int_equal(count(body, "prefers-color-scheme: dark"), 1);
 	check_nesting();
 	for (size_t i = 0; i < ARRAY_SIZE(never); i++)
 		if (strstr(body, never[i]) != NULL)
@@ -110,17 +111,26 @@ static void check_common(void)
 	assert_non_null(strstr(text, "; frame-ancestors 'none'\r\n"));
 	assert_null(strstr(text, "unsafe"));
 	assert_non_null(strstr(text, "\r\nX-Content-Type-Options: nosniff\r\n"));
+	assert_non_null(strstr(text, "\r\nCross-Origin-Opener-Policy: same-origin\r\n"));
+	assert_non_null(strstr(text, "\r\nCross-Origin-Resource-Policy: same-origin\r\n"));
 	assert_non_null(strstr(text, "\r\nCache-Control: no-store\r\n"));
+	assert_null(strstr(body, "{{"));
+	assert_null(strstr(body, "}}"));
 	assert_non_null(strstr(text, "\r\nConnection: close\r\n"));
 	assert_int_equal(count(text, "\r\nDate: "), 1);
 	assert_non_null(strstr(text, "\r\nContent-Type: text/html; charset=utf-8\r\n"));
 }
 
-static void check_page(void)
+// WAITS: the page asks again by itself.
+static void check_page(bool waits)
 {
 	check_common();
-	assert_null(strstr(text, "<script"));
-	assert_null(strstr(text, "script-src"));
+	assert_int_equal(count(body, "<script"), waits);
+	if (waits)
+		assert_non_null(strstr(text, source_of("script")));
+	else
+		assert_null(strstr(text, "script-src"));
+	assert_int_equal(count(text, " connect-src 'self'; "), waits);
 	assert_null(strstr(body, "<form"));
 	assert_non_null(strstr(text, "; form-action 'none'; "));
 	assert_non_null(strstr(text, "\r\nReferrer-Policy: no-referrer\r\n"));
@@ -150,10 +160,25 @@ static void every_code_has_a_page(void **state)
 		snprintf(line, sizeof line, "\r\nTunnel-Error: %s\r\n", info->name);
 		assert_non_null(strstr(text, line));
 		assert_non_null(strstr(body, info->title));
-		check_page();
+		check_page(page_text((enum code)i)->retry > 0);
 		assert_int_equal(
-			count(body, "<a href=\"\">"), info->status == 429 || info->status >= 500);
+			count(body, "Try again</a>"), info->status == 429 || info->status >= 500);
+		assert_null(strstr(body, "/_t/"));
 	}
+}
+
+static void what_its_owner_can_do(void **state)
+{
+	format(&(struct page){.code = CODE_AGENT_OFFLINE, .tunnel = SPAN("t-abc")});
+	check_page(true);
+	assert_non_null(strstr(body, "<pre>tunnel up PORT --attach t-abc</pre>"));
+	assert_non_null(strstr(body, "<a href=\"/_t/t-abc/\">"));
+	assert_non_null(strstr(body, "data-code=\"agent_offline\" data-wait=\"2\""));
+	format(&(struct page){.code = CODE_AGENT_OFFLINE});
+	assert_null(strstr(body, "<pre>"));
+	format(&(struct page){.code = CODE_TUNNEL_OVER});
+	check_page(false);
+	assert_non_null(strstr(body, "<pre>tunnel up PORT</pre>"));
 }
 
 static void the_front_door(void **state)
@@ -161,14 +186,14 @@ static void the_front_door(void **state)
 	format(&(struct page){.code = CODE_NONE});
 	assert_int_equal(strncmp(text, "HTTP/1.1 200 OK\r\n", 17), 0);
 	assert_null(strstr(text, "Tunnel-Error"));
-	check_page();
+	check_page(false);
 }
 
 static void details_are_text(void **state)
 {
 	format(&(struct page){.code = CODE_INTERNAL, .detail = SPAN("<b a=\"1\">&amp;'</b>")});
 	assert_non_null(strstr(body, "<p>&lt;b a=&quot;1&quot;&gt;&amp;amp;'&lt;/b&gt;</p>"));
-	check_page();
+	check_page(false);
 }
 
 static void the_login_form(void **state)
@@ -183,7 +208,8 @@ static void the_login_form(void **state)
 		{CODE_RATE_LIMITED, "HTTP/1.1 429 ", "A right one is let in"},
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
-		format(&(struct page){.code = forms[i].code, .login = SPAN("t-abc")});
+		format(&(struct page){
+			.code = forms[i].code, .tunnel = SPAN("t-abc"), .login = true});
 		check_login();
 		assert_int_equal(strncmp(text, forms[i].status, strlen(forms[i].status)), 0);
 		const char *told = strstr(body, "aria-invalid=\"true\" aria-describedby=\"wrong\"");
@@ -195,7 +221,8 @@ static void the_login_form(void **state)
 		assert_null(strstr(body, "name=\"to\""));
 	}
 	format(&(struct page){.code = CODE_AUTH_FAILED,
-		.login = SPAN("t-abc"),
+		.tunnel = SPAN("t-abc"),
+		.login = true,
 		.to = SPAN("/t/t-abc/?a=\"b\"&c=<d>")});
 	check_login();
 	assert_non_null(
@@ -254,6 +281,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_code_has_a_page),
+		cmocka_unit_test(what_its_owner_can_do),
 		cmocka_unit_test(the_front_door),
 		cmocka_unit_test(details_are_text),
 		cmocka_unit_test(the_login_form),

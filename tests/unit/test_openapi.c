@@ -8,6 +8,7 @@
 #include "code.h"
 #include "handlers.h"
 #include "routes.h"
+#include "web.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,8 +22,8 @@ static json_t *document;
 static int load(void **state)
 {
 	json_error_t error;
-	document =
-		json_loadb(openapi_document.p, openapi_document.n, JSON_REJECT_DUPLICATES, &error);
+	struct span text = web_file(SPAN("openapi.json"))->plain;
+	document = json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES, &error);
 	if (document == NULL)
 		print_error("openapi.json:%d: %s\n", error.line, error.text);
 	return document != NULL ? 0 : -1;
@@ -213,8 +214,9 @@ static void it_is_served_as_it_is_written(void **state)
 	assert_non_null(file);
 	size_t n = fread(text, 1, sizeof text, file);
 	fclose(file);
-	assert_int_equal(n, openapi_document.n);
-	assert_memory_equal(text, openapi_document.p, n);
+	struct span served = web_file(SPAN("openapi.json"))->plain;
+	assert_int_equal(n, served.n);
+	assert_memory_equal(text, served.p, n);
 }
 
 int main(void)

@@ -18,6 +18,7 @@ BOOT = "11111111-2222-3333-4444-555555555555"
 URL = "http://127.0.0.1:8080"
 PEER = bytes(10) + b"\xff\xff" + bytes([192, 0, 2, 1]) + (1234).to_bytes(2, "big")
 EXPIRED, REVOKED, EXHAUSTED, FAILED = 1, 2, 3, 4
+VISITORS, METRICS, CONTROL, PORT = range(4)  # listener_use
 
 # In the order of common/code.h.
 CODES = (
@@ -198,17 +199,17 @@ class Stage:
         self.clients.append(client)
         return client
 
-    def hand_over(self, client, data=None, to=None):
-        """Passes it to the worker with what it has sent so far, as a gate does."""
+    def hand_over(self, client, data=None, use=VISITORS):
+        """Passes it to the worker with what it has sent so far, as a gate does that USEs its listener so."""
         if data is None:
             while b"\r\n\r\n" not in (data := client.accepted.recv(48 * 1024, socket.MSG_PEEK)):
                 pass
             client.accepted.recv(len(data))
-        self.gate.send(MSG.VISITOR, PEER, 0, False, "", data, fd=client.accepted)
+        self.gate.send(MSG.VISITOR, PEER, use, False, "", data, fd=client.accepted)
         client.accepted.close()
         return client
 
-    def ask(self, method, path, body=None, *, token=TOKEN, fields=(), **how):
+    def ask(self, method, path, body=None, *, token=TOKEN, fields=(), use=VISITORS, **how):
         """Sends a request; the answer is the caller's to read."""
         fields = list(fields)
         if token:
@@ -218,7 +219,7 @@ class Stage:
             fields.append(("Content-Type", "application/json"))
         client = self.client()
         client.request(method, path, fields, body, **how)
-        return self.hand_over(client)
+        return self.hand_over(client, use=use)
 
     def call(self, method, path, body=None, **how):
         """One exchange on a connection of its own."""
