@@ -188,7 +188,9 @@ def _listed():
 
 def check_counters(data):
     """The data of the event `counters`."""
-    _complain(_validator({"$ref": "#/components/schemas/CounterEvent"}), data, "event counters")
+    if set(data) != {"id", "counters"}:
+        raise Undescribed(f"event counters: {data}")
+    _complain(_validator({"$ref": "#/components/schemas/Counters"}), data["counters"], "event counters")
 
 
 def check(method, target, asked, request_body, status, fields, body):
