@@ -9,7 +9,7 @@ import json
 
 import pytest
 
-from support import proxy_header, wire
+from support import proxy_header, tls, wire
 from support.backend import HttpBackend
 from support.daemon import Daemon, free_port
 from support.proc import wait_until
@@ -20,13 +20,14 @@ FORGED = {"X-Forwarded-For": "192.0.2.66", "Forwarded": "for=192.0.2.66", "X-Rea
 
 @pytest.fixture(scope="module")
 def daemon():
-    """Listens thrice: for anybody, for a proxy that sends PROXY headers, and for one on [::1]."""
-    proxied, six = free_port(), free_port()
+    """Listens for anybody, for a proxy that sends PROXY headers, for one on [::1], and for one before TLS."""
+    proxied, six, secure = free_port(), free_port(), free_port()
     starting = Daemon(request_log="addresses", trusted_proxies="127.0.0.1,10.0.0.0/8",
-                      proxy_protocol=f"127.0.0.1:{proxied},[::1]:{six}-{six}")
+                      proxy_protocol=f"127.0.0.1:{proxied},[::1]:{six}-{six},127.0.0.1:{secure}",
+                      tls_listen=f"127.0.0.1:{secure}")
     starting.options["listen"] += f",127.0.0.1:{proxied},[::1]:{six}"
     with starting as running:
-        running.proxied, running.six = ("127.0.0.1", proxied), ("::1", six)
+        running.proxied, running.six, running.secure = ("127.0.0.1", proxied), ("::1", six), ("127.0.0.1", secure)
         yield running
 
 
@@ -67,6 +68,37 @@ def test_it_stays_true_for_the_whole_connection(daemon, tunnel):
         for _ in range(3):
             fields = json.loads(client.exchange("GET", tunnel.target("/"), FORGED).body)["fields"]
             assert [value for name, value in fields if name == "X-Forwarded-For"] == [VISITOR]
+
+
+def by_tls(daemon, lead):
+    client = wire.Client(daemon.secure)
+    client.send(lead)
+    client.sock = tls.TlsSocket(client.sock)
+    return client
+
+
+@pytest.mark.parametrize("lead, seen", [
+    (proxy_header.version_1(VISITOR), VISITOR),
+    (proxy_header.version_2(VISITOR_6, extensions=b"\x20\0\x03tls\x04\0\x01x"), VISITOR_6)])
+def test_before_tls(daemon, tunnel, lead, seen):
+    """The header is the proxy's; what is inside TLS is the visitor's, and not believed."""
+    with by_tls(daemon, lead) as visitor:
+        for _ in range(2):
+            fields = json.loads(visitor.exchange("GET", tunnel.target("/"), FORGED).body)["fields"]
+            found = [value for name, value in fields if name in ("X-Forwarded-For", "X-Forwarded-Proto", "X-Real-IP")]
+            assert sorted(found) == sorted([seen, "https"]), fields
+
+
+def test_no_tls_without_a_header(daemon):
+    with pytest.raises(ConnectionError):
+        tls.connect(daemon.secure)
+
+
+def test_no_header_inside_tls(daemon, tunnel, backend):
+    with by_tls(daemon, proxy_header.version_2(VISITOR)) as visitor:
+        visitor.send(proxy_header.version_1("192.0.2.66"), f"GET {tunnel.target('/')} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        assert visitor.answer().status == 400
+    assert not backend.received
 
 
 @pytest.mark.parametrize("lead", [
