@@ -237,16 +237,17 @@ const struct message_type message_types[] = {
 	{MSG_EDGE_DIAL_FAILED, "EDGE_DIAL_FAILED", "There is none; why, as `dial_failure`.", EDGE,
 		SUP, PHASE_RUN, FD_NEVER, FIELDS(REQUEST, U("reason", DIAL_FAILURES - 1))},
 	{MSG_KEY_JOB, "KEY_JOB",
-		"To `tunneld-edge --keygen`. Without a chain: an empty file for a new key, of which a "
-		"certificate for `names` (with commas between) is to be made. With one: the file with its "
-		"key, to be checked.",
+		"To `tunneld-edge --keygen`. With a chain: the file with its key, to be checked. Without: "
+		"the file with a key, or an empty one for a new key, of which a certificate is to be made, for "
+		"`names` (with commas between), valid for `life_s`, with quote and event log if there are any.",
 		SUP, EDGE, PHASE_START | PHASE_RUN, FD_ALWAYS,
-		FIELDS(S("names", 0, 1024), X("chain", 0, CHAIN_MAX))},
+		FIELDS(S("names", 0, 1024), X("chain", 0, CHAIN_MAX), U("life_s", SECONDS),
+			X("quote", 0, RATLS_QUOTE_MAX), X("event_log", 0, RATLS_LOG_MAX))},
 	{MSG_KEY_MADE, "KEY_MADE",
-		"The key of the job is good: SHA-256 of its public half (SubjectPublicKeyInfo), and the "
-		"chain to be used with it.",
+		"The key of the job is good: its public half (SubjectPublicKeyInfo), and the chain to be "
+		"used with it.",
 		EDGE, SUP, PHASE_RUN, FD_NEVER,
-		FIELDS(X("spki_sha256", 32, 32), X("chain", 1, CHAIN_MAX))},
+		FIELDS(X("spki", 1, SPKI_MAX), X("chain", 1, CHAIN_MAX))},
 	{MSG_KEY_REFUSED, "KEY_REFUSED", "It is not; why, for people.", EDGE, SUP, PHASE_RUN,
 		FD_NEVER, FIELDS(S("why", 1, 512))},
 
@@ -302,6 +303,11 @@ const struct message_type message_types[] = {
 		SUP, PHASE_RUN, FD_NEVER,
 		FIELDS(REQUEST, U("asker", U32), U("code", CODES - 1), U("retry_after", SECONDS),
 			S("detail", 0, 128), X("document", 0, FRESH_MAX))},
+	{MSG_RATLS, "RATLS",
+		"A quote about the TLS key that was made here, and the event log (JSON) beside it: its "
+		"certificate is made again and carries them.",
+		ATT, SUP, PHASE_RUN, FD_NEVER,
+		FIELDS(X("quote", 1, RATLS_QUOTE_MAX), X("event_log", 0, RATLS_LOG_MAX))},
 
 	{MSG_STATEMENT_GET, "STATEMENT_GET", "Asks for a statement about a tunnel that lives.", API,
 		SUP, PHASE_RUN, FD_NEVER, FIELDS(REQUEST, ID, X("nonce", NONCE_MIN, NONCE_MAX))},

@@ -103,6 +103,7 @@ enum message {
 	MSG_QUOTED = 107,
 	MSG_STATE = 108,
 	MSG_FRESH = 110,
+	MSG_RATLS = 113,
 
 	// supervisor and API worker, about evidence
 	MSG_STATEMENT_GET = 109,
@@ -164,6 +165,7 @@ enum {
 	LISTENERS_MAX = 8192,         // of one tunneld; their numbers are below
 	STREAM_BYTES_MAX = 16 * 1024, // that come with a stream: one TLS record
 	CHAIN_MAX = 32 * 1024,        // a certificate and those that vouch for it, as PEM
+	SPKI_MAX = 4096,              // SubjectPublicKeyInfo, DER
 	CHAINS_MAX = 16,              // for SNI to choose from
 	TICKET_KEY_SIZE = 80,         // name, AES-256 key and HMAC key of session tickets
 
@@ -173,6 +175,9 @@ enum {
 	FRESH_MAX = 48 * 1024,
 	CERTIFICATE_MAX = 1 << 20,
 	CERTIFICATE_PIECE_MAX = 32 * 1024,
+	// What a TLS certificate has room for: as PEM it has to fit CHAIN_MAX.
+	RATLS_QUOTE_MAX = 10 * 1024,
+	RATLS_LOG_MAX = 12 * 1024,
 	NONCE_MIN = 16,
 	NONCE_MAX = 64,
 };

@@ -43,22 +43,20 @@ static int load_chain(struct certificate *certificate, struct span text, const c
 	return whole ? 0 : invalid(why, "a certificate in it is damaged");
 }
 
-static int load_key(struct certificate *certificate, int fd, const char **why)
+EVP_PKEY *certificate_read_key(int fd)
 {
 	static char text[KEY_MAX];
+	EVP_PKEY *key = NULL;
 	size_t n = 0;
 	ssize_t got;
 	while (n < sizeof text && (got = pread(fd, text + n, sizeof text - n, (off_t)n)) > 0)
 		n += (size_t)got;
 	BIO *bio = n < sizeof text ? BIO_new_mem_buf(text, (int)n) : NULL;
 	if (bio != NULL)
-		certificate->key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
+		key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
 	BIO_free(bio);
 	explicit_bzero(text, sizeof text);
-	if (certificate->key == NULL)
-		return invalid(
-			why, "the key cannot be read (PEM without a passphrase is expected)");
-	return 0;
+	return key;
 }
 
 static bool strong_enough(const EVP_PKEY *key)
@@ -73,10 +71,12 @@ int certificate_load(
 	if (certificate->chain == NULL)
 		return -ENOMEM;
 	int r = load_chain(certificate, chain, why);
-	if (r == 0)
-		r = load_key(certificate, key_fd, why);
 	if (r != 0)
 		return r;
+	certificate->key = certificate_read_key(key_fd);
+	if (certificate->key == NULL)
+		return invalid(
+			why, "the key cannot be read (PEM without a passphrase is expected)");
 	if (X509_check_private_key(certificate->own, certificate->key) != 1)
 		return invalid(why, "the key is not that of the certificate");
 	if (!strong_enough(certificate->key))
@@ -95,11 +95,9 @@ void certificate_deinit(struct certificate *certificate)
 	*certificate = (struct certificate){0};
 }
 
-int certificate_spki(const struct certificate *certificate, uint8_t out[SPKI_HASH_SIZE])
+int certificate_spki(const struct certificate *certificate, uint8_t **der)
 {
-	uint8_t *der = NULL;
-	int n = i2d_PUBKEY(certificate->key, &der);
-	bool done = n > 0 && EVP_Digest(der, (size_t)n, out, NULL, EVP_sha256(), NULL) == 1;
-	OPENSSL_free(der);
-	return done ? 0 : -ENOMEM;
+	*der = NULL;
+	int n = i2d_PUBKEY(certificate->key, der);
+	return n > 0 ? n : -ENOMEM;
 }

@@ -15,7 +15,7 @@ struct certificate {
 	STACK_OF(X509) * chain; // without the own one
 };
 
-enum { CERTIFICATE_INVALID = 1, SPKI_HASH_SIZE = 32 };
+enum { CERTIFICATE_INVALID = 1 };
 
 // Reads CHAIN (PEM, the own certificate first) and the key in KEY_FD (PEM, from its beginning,
 // whatever the descriptor's offset). Returns 0, CERTIFICATE_INVALID with *WHY, or -ENOMEM. To be
@@ -24,5 +24,8 @@ int certificate_load(
 	struct certificate *certificate, struct span chain, int key_fd, const char **why);
 void certificate_deinit(struct certificate *certificate);
 
-// SHA-256 of the SubjectPublicKeyInfo. Returns 0 or -ENOMEM.
-int certificate_spki(const struct certificate *certificate, uint8_t out[SPKI_HASH_SIZE]);
+// The key in FD as above, to be freed; NULL when it cannot be read.
+EVP_PKEY *certificate_read_key(int fd);
+
+// The SubjectPublicKeyInfo as DER, to be freed with OPENSSL_free(). Returns its length or -ENOMEM.
+int certificate_spki(const struct certificate *certificate, uint8_t **der);

@@ -14,11 +14,13 @@
 #include <stdio.h>
 
 enum {
-	VALID_DAYS = 397, // the most that clients take from anybody
-	EARLY_S = 3600,   // for clocks that are behind
+	EARLY_S = 3600, // for clocks that are behind
 	SERIAL_SIZE = 16,
 	NAME_MAX_ = 254,
 };
+
+#define OID_QUOTE     "1.3.6.1.4.1.62397.1.1"
+#define OID_EVENT_LOG "1.3.6.1.4.1.62397.1.2"
 
 // ---- the certificate
 
@@ -75,6 +77,35 @@ static bool add_extension(X509 *x509, int nid, const char *value)
 	return good;
 }
 
+// An OCTET STRING in the one of the extension itself, as dstack has it.
+static bool add_bytes(X509 *x509, const char *oid, struct span bytes)
+{
+	ASN1_OBJECT *object = OBJ_txt2obj(oid, 1);
+	ASN1_OCTET_STRING *inner = ASN1_OCTET_STRING_new(), *outer = ASN1_OCTET_STRING_new();
+	X509_EXTENSION *extension = NULL;
+	uint8_t *der = NULL;
+	int n = 0;
+	if (object != NULL && inner != NULL && outer != NULL &&
+		ASN1_STRING_set(inner, bytes.p, (int)bytes.n))
+		n = i2d_ASN1_OCTET_STRING(inner, &der);
+	if (n > 0) {
+		ASN1_STRING_set0(outer, der, n);
+		extension = X509_EXTENSION_create_by_OBJ(NULL, object, 0, outer);
+	}
+	bool good = extension != NULL && X509_add_ext(x509, extension, -1);
+	X509_EXTENSION_free(extension);
+	ASN1_OCTET_STRING_free(outer);
+	ASN1_OCTET_STRING_free(inner);
+	ASN1_OBJECT_free(object);
+	return good;
+}
+
+static bool add_evidence(X509 *x509, const struct keygen_subject *subject)
+{
+	return (subject->quote.n == 0 || add_bytes(x509, OID_QUOTE, subject->quote)) &&
+	       (subject->event_log.n == 0 || add_bytes(x509, OID_EVENT_LOG, subject->event_log));
+}
+
 static bool set_serial(X509 *x509)
 {
 	uint8_t bytes[SERIAL_SIZE];
@@ -87,17 +118,17 @@ static bool set_serial(X509 *x509)
 	return good;
 }
 
-static bool fill_in(X509 *x509, EVP_PKEY *key, struct span names)
+static bool fill_in(X509 *x509, EVP_PKEY *key, const struct keygen_subject *subject)
 {
 	return X509_set_version(x509, X509_VERSION_3) && set_serial(x509) &&
 	       X509_gmtime_adj(X509_getm_notBefore(x509), -EARLY_S) != NULL &&
-	       X509_time_adj_ex(X509_getm_notAfter(x509), VALID_DAYS, -2 * EARLY_S, NULL) != NULL &&
-	       X509_set_pubkey(x509, key) && set_names(x509, names) &&
+	       X509_gmtime_adj(X509_getm_notAfter(x509), (long)subject->life_s) != NULL &&
+	       X509_set_pubkey(x509, key) && set_names(x509, subject->names) &&
 	       add_extension(x509, NID_basic_constraints, "critical,CA:FALSE") &&
 	       add_extension(x509, NID_key_usage, "critical,digitalSignature") &&
 	       add_extension(x509, NID_ext_key_usage, "serverAuth") &&
 	       add_extension(x509, NID_subject_key_identifier, "hash") &&
-	       X509_sign(x509, key, EVP_sha256()) > 0;
+	       add_evidence(x509, subject) && X509_sign(x509, key, EVP_sha256()) > 0;
 }
 
 // ---- both as text
@@ -139,14 +170,25 @@ static char *format_certificate(X509 *x509)
 	return copy;
 }
 
-int keygen_make(struct span names, int key_fd, char **certificate)
+// The key in FD, or a new one that it gets; NULL when there is none.
+static EVP_PKEY *key_of(int fd)
 {
+	char first;
+	if (pread(fd, &first, 1, 0) != 0)
+		return certificate_read_key(fd);
 	EVP_PKEY *key = EVP_EC_gen("P-256");
+	if (key == NULL || write_key(key, fd) == 0)
+		return key;
+	EVP_PKEY_free(key);
+	return NULL;
+}
+
+int keygen_make(const struct keygen_subject *subject, int key_fd, char **certificate)
+{
+	EVP_PKEY *key = key_of(key_fd);
 	X509 *x509 = X509_new();
-	int r = key != NULL && x509 != NULL && fill_in(x509, key, names) ? 0 : -ENOMEM;
-	if (r == 0)
-		r = write_key(key, key_fd);
-	if (r == 0) {
+	int r = -ENOMEM;
+	if (key != NULL && x509 != NULL && fill_in(x509, key, subject)) {
 		*certificate = format_certificate(x509);
 		r = *certificate != NULL ? 0 : -ENOMEM;
 	}
@@ -163,32 +205,42 @@ struct keygen {
 	struct ipc_channel control;
 };
 
+static int tell(struct ipc_channel *control, struct span chain, struct certificate *certificate)
+{
+	uint8_t *spki;
+	int n = certificate_spki(certificate, &spki);
+	if (n < 0)
+		return n;
+	int r = ipc_post(
+		control, MSG_KEY_MADE, -1, wire_bin(spki, (size_t)n), wire_bin(chain.p, chain.n));
+	OPENSSL_free(spki);
+	return r;
+}
+
 // Tells what KEY_FD and CHAIN are. Returns 0 or a negative errno.
 static int report(struct ipc_channel *control, struct span chain, int key_fd)
 {
 	struct certificate certificate;
-	uint8_t hash[SPKI_HASH_SIZE];
 	const char *why = "";
 	int r = certificate_load(&certificate, chain, key_fd, &why);
-	if (r == 0)
-		r = certificate_spki(&certificate, hash);
-	certificate_deinit(&certificate);
 	if (r == CERTIFICATE_INVALID)
-		return ipc_post(control, MSG_KEY_REFUSED, -1, wire_str(span_of(why)));
-	if (r < 0)
-		return r;
-	return ipc_post(
-		control, MSG_KEY_MADE, -1, wire_bin(hash, sizeof hash), wire_bin(chain.p, chain.n));
+		r = ipc_post(control, MSG_KEY_REFUSED, -1, wire_str(span_of(why)));
+	else if (r == 0)
+		r = tell(control, chain, &certificate);
+	certificate_deinit(&certificate);
+	return MIN(r, 0);
 }
 
 static int on_job(struct ipc_channel *channel, struct ipc_message *message)
 {
-	struct span chain = message->fields[1].bytes;
+	const struct wire_value *f = message->fields;
+	const struct keygen_subject subject = {f[0].bytes, f[2].number, f[3].bytes, f[4].bytes};
+	struct span chain = f[1].bytes;
 	CLEANUP(free_p) char *made = NULL;
 	channel->phase = PHASE_RUN;
 	int r = 0;
 	if (chain.n == 0) {
-		r = keygen_make(message->fields[0].bytes, message->fd, &made);
+		r = keygen_make(&subject, message->fd, &made);
 		chain = span_of(made);
 	}
 	if (r == 0)

@@ -12,7 +12,14 @@
 // Works for the supervisor until that closes the channel. Returns an exit status.
 int keygen_run(uint32_t epoch, unsigned reached);
 
-// Makes a P-256 key and a certificate for NAMES (with commas between, the first is the common
-// name). KEY_FD gets the key, *CERTIFICATE (to be freed) the certificate, both as PEM. Returns 0
-// or a negative errno.
-int keygen_make(struct span names, int key_fd, char **certificate);
+// What a certificate of our own is to say. A quote and an event log make it an RA-TLS certificate
+// as dstack's are; either may be empty.
+struct keygen_subject {
+	struct span names; // with commas between
+	uint64_t life_s;
+	struct span quote, event_log;
+};
+
+// Makes a certificate over the key in KEY_FD, or over a P-256 key that an empty KEY_FD gets.
+// *CERTIFICATE is to be freed; both are PEM. Returns 0 or a negative errno.
+int keygen_make(const struct keygen_subject *subject, int key_fd, char **certificate);

@@ -14,6 +14,8 @@ enum {
 	BEHIND = 64 * 1024, // bytes waiting for it with which no more is asked on behalf of others
 	GUESTS_A_SECOND = 20,
 	GUESTS_BURST = 50,
+	QUOTES_A_SECOND = 1,
+	QUOTES_BURST = 5,
 };
 
 static struct attest *attest_of(struct ipc_channel *channel)
@@ -184,6 +186,18 @@ static int on_certified(struct ipc_channel *channel, struct ipc_message *message
 	return 0;
 }
 
+static int on_ratls(struct ipc_channel *channel, struct ipc_message *message)
+{
+	struct attest *attest = attest_of(channel);
+	const struct wire_value *f = message->fields;
+	uint64_t dropped;
+
+	if (log_limit_pass_rate(
+		    &attest->quotes, instant_now(), QUOTES_A_SECOND, QUOTES_BURST, &dropped))
+		tls_keys_certify(&attest->child.supervisor->tls_keys, f[0].bytes, f[1].bytes);
+	return 0;
+}
+
 // ---- the guest service
 
 static int on_guest_wanted(struct ipc_channel *channel, struct ipc_message *message)
@@ -213,6 +227,7 @@ static const struct ipc_handling handling[] = {
 	{MSG_QUOTED, on_quoted},
 	{MSG_CERTIFIED, on_certified},
 	{MSG_GUEST_WANTED, on_guest_wanted},
+	{MSG_RATLS, on_ratls},
 };
 
 static const struct ipc_handlers handlers = {

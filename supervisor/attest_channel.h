@@ -30,6 +30,7 @@ struct attest {
 	struct attest_certificate certificate, incoming;
 	struct tunnels_cursor signing; // the next tunnel that needs a receipt
 	struct log_limit guests;       // connections to the guest service
+	struct log_limit quotes;       // for the certificate of our own
 };
 
 void attest_init(struct attest *attest, struct supervisor *supervisor);

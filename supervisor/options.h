@@ -114,6 +114,7 @@ struct options {
 	uint32_t stop_timeout;
 	struct options_paths tls_cert, tls_key; // as many of each
 	enum tls_insecure tls_insecure;
+	uint32_t tls_life; // of a certificate of our own
 	struct options_addresses tls_listen;
 	char *tls_roots;
 	struct options_rules trusted_proxies; // without ports

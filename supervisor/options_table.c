@@ -663,6 +663,19 @@ const struct option_def option_table[OPTION_KEYS] = {
 		.manual = "PEM, without a passphrase, closed to group and others.\n",
 	},
 	{
+		KEY(tls_life),
+		.type = OPTION_DURATION,
+		.fallback = "90d",
+		.min = 3,
+		.max = 396 * DAY,
+		.help = "how long a certificate of our own is valid",
+		.manual = "It is made again, over the same key and without dropping a connection,\n"
+			  "when a third of that has passed.\n"
+			  "Certificates in\n"
+			  ".Cm tls_cert\n"
+			  "are as their files say.\n",
+	},
+	{
 		KEY(tls_listen),
 		.type = OPTION_ADDRESSES,
 		.computed = "empty, there is no TLS",

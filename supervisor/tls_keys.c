@@ -9,12 +9,18 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sha2.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 
 enum { CERTIFICATES, KEYS };
-enum { CHECK_MS = 10000, QUEUE = 4 * CHAIN_MAX, NAMES_MAX = 1024 };
+enum {
+	CHECK_MS = 10000,
+	QUEUE = 4 * CHAIN_MAX,
+	NAMES_MAX = 1024,
+	RENEWALS = 3, // in the life of a certificate: two may fail
+};
 
 // ---- sets
 
@@ -23,6 +29,7 @@ static void set_clear(struct tls_key_set *set)
 	while (set->n > 0) {
 		struct tls_key *key = &set->items[--set->n];
 		free(key->chain);
+		free(key->spki);
 		close_p(&key->key_fd);
 	}
 }
@@ -33,6 +40,8 @@ void tls_keys_init(struct tls_keys *keys, struct supervisor *supervisor)
 		.supervisor = supervisor,
 		.maker = {.exit = {.fd = -1}, .control = {.watch = {.fd = -1}}},
 	};
+	buf_init(&keys->quote, RATLS_QUOTE_MAX);
+	buf_init(&keys->event_log, RATLS_LOG_MAX);
 }
 
 // ---- files
@@ -66,10 +75,13 @@ static int memory_file(void)
 	return fd < 0 ? -errno : fd;
 }
 
+// One that is sealed already stays so.
 static int memory_file_seal(int fd)
 {
 	const int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
 
+	if (fcntl(fd, F_GET_SEALS) == seals)
+		return 0;
 	return fcntl(fd, F_ADD_SEALS, seals) < 0 ? -errno : 0;
 }
 
@@ -125,7 +137,8 @@ static int read_files(struct tls_keys *keys)
 			set_clear(&keys->next);
 			return -EINVAL;
 		}
-		keys->next.items[keys->next.n++] = (struct tls_key){chain, key_fd, {0}};
+		keys->next.items[keys->next.n++] =
+			(struct tls_key){.chain = chain, .key_fd = key_fd};
 		chain = NULL;
 	}
 	return 0;
@@ -172,12 +185,15 @@ static void own_names(const struct supervisor *supervisor, char out[NAMES_MAX])
 static int give_job(struct tls_keys *keys)
 {
 	const struct tls_key *key = &keys->next.items[keys->n_checked];
+	struct span quote = buf_span(&keys->quote), event_log = buf_span(&keys->event_log);
 	char names[NAMES_MAX] = "";
 
 	if (key->chain == NULL)
 		own_names(keys->supervisor, names);
 	return ipc_post(&keys->maker.control, MSG_KEY_JOB, key->key_fd, wire_str(span_of(names)),
-		wire_bin(key->chain, span_of(key->chain).n));
+		wire_bin(key->chain, span_of(key->chain).n),
+		wire_uint(keys->supervisor->options->tls_life), wire_bin(quote.p, quote.n),
+		wire_bin(event_log.p, event_log.n));
 }
 
 static struct tls_keys *keys_of(struct ipc_channel *channel)
@@ -199,7 +215,7 @@ static void refused(struct tls_keys *keys, const char *why, int n)
 		log_error("tls_cert %s%s: %.*s", path, first ? "" : ", which stays as it was", n,
 			why);
 	else
-		log_error("no TLS key could be made: %.*s", n, why);
+		log_error("no TLS %s could be made: %.*s", first ? "key" : "certificate", n, why);
 	if (first)
 		supervisor_fail(keys->supervisor, "there is no key for tls_listen");
 }
@@ -214,13 +230,28 @@ static void log_set(const struct tls_key_set *set)
 	}
 }
 
+static bool same_keys(const struct tls_key_set *a, const struct tls_key_set *b)
+{
+	bool same = a->n == b->n;
+
+	for (size_t i = 0; i < a->n && same; i++)
+		same = memcmp(a->items[i].spki_sha256, b->items[i].spki_sha256, SPKI_SIZE) == 0;
+	return same;
+}
+
 static void accepted(struct tls_keys *keys)
 {
+	bool same = same_keys(&keys->set, &keys->next);
+
 	set_clear(&keys->set);
 	keys->set = keys->next;
 	keys->next.n = 0;
-	log_set(&keys->set);
 	edges_keys_changed(&keys->supervisor->edges);
+	if (same) { // nothing that is stated about them has changed
+		log_info("TLS certificates are new, over the same keys");
+		return;
+	}
+	log_set(&keys->set);
 	attest_keys_changed(&keys->supervisor->attest);
 	supervisor_child_proven(keys->supervisor);
 }
@@ -236,19 +267,38 @@ static int on_ready(struct ipc_channel *channel, struct ipc_message *message)
 	return 0;
 }
 
+static int set_spki(struct tls_key *key, struct span spki)
+{
+	SHA2_CTX hash;
+
+	key->spki = malloc(spki.n);
+	if (key->spki == NULL)
+		return -ENOMEM;
+	memcpy(key->spki, spki.p, spki.n);
+	key->n_spki = spki.n;
+	SHA256Init(&hash);
+	SHA256Update(&hash, key->spki, key->n_spki);
+	SHA256Final(key->spki_sha256, &hash);
+	return 0;
+}
+
 static int on_made(struct ipc_channel *channel, struct ipc_message *message)
 {
 	struct tls_keys *keys = keys_of(channel);
-	struct span chain = message->fields[1].bytes;
+	struct span spki = message->fields[0].bytes, chain = message->fields[1].bytes;
 
 	if (keys->n_checked >= keys->next.n)
 		return -EBADMSG;
 	struct tls_key *key = &keys->next.items[keys->n_checked];
-	memcpy(key->spki_sha256, message->fields[0].bytes.p, SPKI_SIZE);
+	int r = set_spki(key, spki);
+	if (r < 0)
+		return r;
 	if (key->chain == NULL) {
 		key->chain = strndup(chain.p, chain.n);
 		if (key->chain == NULL || memory_file_seal(key->key_fd) < 0)
 			return -ENOMEM;
+		if (keys->set.n > 0 && !same_keys(&keys->set, &keys->next))
+			return -EBADMSG; // it was to be over the key there is
 	}
 	keys->n_checked++;
 	if (keys->n_checked == keys->next.n) {
@@ -274,6 +324,8 @@ static int on_refused(struct ipc_channel *channel, struct ipc_message *message)
 
 // ---- the maker
 
+static void make_again(struct tls_keys *keys);
+
 static void on_gone(struct process *process)
 {
 	static const char why[] = "the process that looks at keys ended without an answer";
@@ -285,7 +337,7 @@ static void on_gone(struct process *process)
 	if (keys->next.n > 0)
 		refused(keys, why, sizeof why - 1);
 	if (keys->again)
-		tls_keys_reload(keys);
+		make_again(keys);
 }
 
 static void on_timer(struct loop_timer *timer)
@@ -322,34 +374,68 @@ static int start_maker(struct tls_keys *keys)
 		});
 }
 
+static void on_renewal(struct loop_timer *timer)
+{
+	make_again(container_of(timer, struct tls_keys, renewal));
+}
+
+// The next certificate of our own: over the key there is, or over one to be made. Returns 0 or a
+// negative errno.
+static int next_own(struct tls_keys *keys)
+{
+	struct supervisor *supervisor = keys->supervisor;
+	int64_t ms = supervisor->options->tls_life * INT64_C(1000) / RENEWALS;
+	int fd = keys->set.n > 0 ? fcntl(keys->set.items[0].key_fd, F_DUPFD_CLOEXEC, 0)
+				 : memory_file();
+
+	keys->renewal.expired = on_renewal;
+	int r = loop_timer_set(
+		&supervisor->loop, &keys->renewal, instant_add_ms(instant_now(), ms));
+	if (fd < 0)
+		return -EMFILE;
+	keys->next = (struct tls_key_set){{{.key_fd = fd}}, 1};
+	return r;
+}
+
 void tls_keys_check(struct tls_keys *keys)
 {
-	int r = 0;
+	int r = keys->n_files == 0 ? next_own(keys) : 0;
 
-	if (keys->n_files == 0) {
-		r = memory_file();
-		if (r >= 0)
-			keys->next = (struct tls_key_set){{{NULL, r, {0}}}, 1};
-	}
 	keys->n_checked = 0;
-	if (r >= 0)
+	if (r == 0)
 		r = start_maker(keys);
 	if (r < 0)
 		refused(keys, strerror(-r), (int)strlen(strerror(-r)));
 }
 
+static void make_again(struct tls_keys *keys)
+{
+	keys->again = process_alive(&keys->maker);
+	if (keys->again)
+		return;
+	if (keys->n_files > 0 && read_files(keys) < 0)
+		log_error("SIGHUP: the certificates stay as they were");
+	else
+		tls_keys_check(keys);
+}
+
 void tls_keys_reload(struct tls_keys *keys)
 {
-	keys->again = false;
-	if (keys->n_files == 0) {
+	if (keys->n_files == 0)
 		log_info("SIGHUP: settings are read at start only, and there is no tls_cert");
-	} else if (process_alive(&keys->maker)) {
-		keys->again = true;
-	} else if (read_files(keys) < 0) {
-		log_error("SIGHUP: the certificates stay as they were");
-	} else {
-		tls_keys_check(keys);
-	}
+	else
+		make_again(keys);
+}
+
+void tls_keys_certify(struct tls_keys *keys, struct span quote, struct span event_log)
+{
+	if (keys->n_files > 0 || keys->set.n == 0)
+		return;
+	buf_reset(&keys->quote);
+	buf_reset(&keys->event_log);
+	if (buf_add_span(&keys->quote, quote) == 0 &&
+		buf_add_span(&keys->event_log, event_log) == 0)
+		make_again(keys);
 }
 
 void tls_keys_stop(struct tls_keys *keys)

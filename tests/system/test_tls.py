@@ -21,7 +21,7 @@ import pytest
 from support import proc, tls, wire
 from support.agents import connected
 from support.backend import TcpBackend, head
-from support.daemon import TlsDaemon, free_port
+from support.daemon import SANITIZED, TlsDaemon, free_port
 from support.rawagent import RawAgent
 
 ANYBODY = tls.trusting_nobody()
@@ -299,6 +299,25 @@ def test_new_certificates_under_load(tmp_path):
         for thread in threads:
             thread.join(20)
         assert not failed and len(served) > 20, (failed[:3], len(served))
+
+
+def test_a_certificate_of_our_own_is_made_again(backend):
+    """In time, over the same key, and without dropping a connection."""
+    def other_than(seen):
+        with tls.connect(daemon.tls_address) as visitor:
+            certificate = visitor.tls.getpeercert(True)
+        return certificate if certificate not in seen else None
+
+    with TlsDaemon(edges=2, tls_life="6s") as daemon:
+        tunnel = daemon.api.create(backend)
+        with tunnel.connect(tls=ANYBODY) as visitor:
+            assert visitor.exchange("GET", tunnel.target("/echo")).status == 200
+            seen = []
+            for n in range(3):
+                proc.wait_until(lambda: daemon.log().count("over the same keys") >= n, 20 + 20 * SANITIZED, daemon.log)
+                seen.append(proc.wait_until(lambda: other_than(seen), 20, daemon.log))
+            assert {tls.spki(certificate) for certificate in seen} == set(daemon.tls_keys())
+            assert visitor.exchange("GET", tunnel.target("/echo")).status == 200
 
 
 def test_bad_certificates_at_start(tmp_path):

@@ -30,11 +30,21 @@ class Keygen(Child):
         super().__init__("edge", args=[str(epoch), str(os.getpid()), *ids, "--keygen"])
         self.ready()
 
-    def make(self, names="127.0.0.1,localhost"):
-        """(key file, SHA-256 of its public half, certificate)"""
+    def ask(self, key, names="127.0.0.1,localhost", life=3600, quote=b"", log=b""):
+        """A certificate over KEY, or over a new one that it gets."""
+        self.send(MSG.KEY_JOB, names, b"", life, quote, log, fd=key)
+        return self.recv()
+
+    def make(self, **how):
+        """(key file, its public half, certificate)"""
         key = memory_file()
-        self.send(MSG.KEY_JOB, names, b"", fd=key)
-        return key, *self.expect(MSG.KEY_MADE).fields
+        answer = self.ask(key, **how)
+        assert answer.type == MSG.KEY_MADE, answer
+        return key, *answer.fields
+
+    def check(self, key, chain):
+        self.send(MSG.KEY_JOB, "", chain, 0, b"", b"", fd=key)
+        return self.recv()
 
 
 class Taken:

@@ -4,6 +4,7 @@
 # An edge alone: what it passes on and when, how ends and cuts go through it, and what hostile
 # visitors, hostile holders of the decrypted side, and a hostile supervisor get out of it.
 
+import hashlib
 import ipaddress
 import os
 import select
@@ -14,9 +15,11 @@ import time
 
 import pytest
 from child import MSG, SETTLE
+from cryptography import x509
 from edge_stage import HALF, LEFT, WHOLE, Keygen, Stage, memory_file
 from support import proc, tls
 from support.daemon import SANITIZED
+from support.tdx_pki import der
 
 GROWTH_KIB = 4096 if SANITIZED else 1024  # what was freed is kept for a while
 
@@ -304,7 +307,7 @@ def test_bytes_behind_an_end(stage):
 
 @pytest.mark.parametrize("message", [
     (MSG.EDGE_SETUP, 1, 1), (MSG.TICKET_KEYS, b"short", b""), (MSG.EDGE_KEY, 1, 2, b"x"),
-    (MSG.ROUTE_ADD, "t-x"), (MSG.KEY_JOB, "", b"")])
+    (MSG.ROUTE_ADD, "t-x"), (MSG.KEY_JOB, "", b"", 1, b"", b"")])
 def test_what_a_supervisor_never_sends(stage, message):
     stage.edge.send(*message)
     assert stage.edge.closed()
@@ -326,17 +329,15 @@ def test_keygen_makes_and_checks(tmp_path):
     certificate, key = ca.issue("one.test")
     with Keygen() as keygen:
         made, spki, chain = keygen.make()
-        again = keygen.send(MSG.KEY_JOB, "", chain, fd=made) or keygen.expect(MSG.KEY_MADE)
-        assert again.fields == [spki, chain]
+        again = keygen.check(made, chain)
+        assert again.type == MSG.KEY_MADE and again.fields == [spki, chain]
         file = memory_file(key.read_bytes())
-        keygen.send(MSG.KEY_JOB, "", certificate.read_bytes(), fd=file)
-        told = keygen.expect(MSG.KEY_MADE).fields[0].hex()
+        told = hashlib.sha256(keygen.check(file, certificate.read_bytes()).fields[0]).hexdigest()
         assert told == tls.spki(ssl.PEM_cert_to_DER_cert(certificate.read_text().split("-----END")[0]
                                                          + "-----END CERTIFICATE-----\n"))
-        keygen.send(MSG.KEY_JOB, "", chain, fd=file)
-        assert "not that of the certificate" in keygen.expect(MSG.KEY_REFUSED).fields[0]
-        keygen.send(MSG.KEY_JOB, "", b"nonsense", fd=file)
-        assert "no certificate" in keygen.expect(MSG.KEY_REFUSED).fields[0]
+        for bad, why in ((chain, "not that of the certificate"), (b"nonsense", "no certificate")):
+            answer = keygen.check(file, bad)
+            assert answer.type == MSG.KEY_REFUSED and why in answer.fields[0], answer
         os.close(file)
         os.close(made)
 
@@ -344,6 +345,22 @@ def test_keygen_makes_and_checks(tmp_path):
 def test_every_key_is_another():
     with Keygen() as one, Keygen() as two:
         assert one.make()[1] != two.make()[1]
+
+
+def test_a_certificate_is_made_again_over_the_same_key():
+    quote, log = os.urandom(10 * 1024), b"[" * (12 * 1024)
+    with Keygen() as keygen:
+        key, spki, first = keygen.make()
+        size = os.fstat(key).st_size
+        for carried in ({}, {"quote": quote}, {"quote": quote, "log": log}):
+            answer = keygen.ask(key, **carried)
+            assert answer.type == MSG.KEY_MADE and answer.fields[0] == spki, answer
+            made = x509.load_pem_x509_certificate(answer.fields[1])
+            dstack = [e.value.value for e in made.extensions if e.oid.dotted_string.startswith("1.3.6.1.4.1.62397.1.")]
+            assert dstack == [der(4, bytes) for bytes in carried.values()]
+            assert answer.fields[1] != first and keygen.check(key, answer.fields[1]).type == MSG.KEY_MADE
+        assert os.fstat(key).st_size == size
+        os.close(key)
 
 
 def test_a_failed_backend_is_forgotten_though_somebody_has_a_copy(stage):

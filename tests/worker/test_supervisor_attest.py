@@ -14,8 +14,9 @@ import pytest
 
 from child import MSG, SETTLE
 from supervisor_stage import EXHAUSTED, EXPIRED, FAILED, REVOKED, CODE, Stage
-from support import proc
+from support import proc, tls
 from support.backend import HttpBackend
+from support.daemon import free_port
 from support.evidence import Evidence
 
 NAMES = ("id", "name", "backend", "auth", "prefix", "backend_reuse", "life_ms", "max_connections", "max_requests",
@@ -399,6 +400,29 @@ def test_connections_are_limited(liar):
         attestor.send(MSG.GUEST_WANTED)
     answers = [attestor.recv().type for _ in range(200)]
     assert set(answers) == {MSG.GUEST_FAILED}  # there is none on this machine
+
+
+# What it has the certificate carry.
+
+
+def test_the_certificate_carries_what_the_attestor_says():
+    address = ("127.0.0.1", free_port())
+    with Stage("api", "attest", attestation="auto", tls_listen="%s:%d" % address) as stage:
+        attestor, worker = stage.child("attest").ready(), stage.child("api").start()
+        attestor.expect(MSG.ATTEST_SETUP)
+        key = msgpack.unpackb(attestor.expect(MSG.TLS_KEYS).fields[0])[1]
+
+        def shown():
+            with tls.connect(address) as visitor:
+                return visitor.tls.getpeercert(True)
+
+        stage.logged("ready: listening")
+        plain = shown()
+        quote = os.urandom(5000)
+        attestor.send(MSG.RATLS, quote, b"[]")
+        proc.wait_until(lambda: quote in shown(), 20, stage.log)
+        assert tls.spki(shown()) == tls.spki(plain) == key.hex()
+        assert attestor.silent(0.2) and worker.silent(0)  # nothing that is stated has changed
 
 
 def test_answers_to_workers_that_are_no_more(liar):
