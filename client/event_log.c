@@ -112,21 +112,13 @@ static bool check_event(const struct event_log *log, const struct event *event, 
 	return true;
 }
 
-bool event_log_check_boot(const struct event_log *log, struct span mr_config_id, struct why *why)
+bool event_log_check_boot(const struct event_log *log, struct why *why)
 {
 	const struct event *event = NULL;
 	while ((event = event_log_boot_next(log, event)) != NULL)
 		if (!check_event(log, event, why))
 			return false;
-	const struct event *compose = event_log_boot(log, "compose-hash");
-	if (compose == NULL || event_log_boot(log, "app-id") == NULL)
-		return why_not(why, "the boot left no app-id or no compose-hash");
-	// A first byte of 1: the compose hash follows, and zeros (dstack 0.5.5 and later).
-	if (mr_config_id.p[0] != 1)
-		return true;
-	struct span hash = {mr_config_id.p + 1, compose->payload.n};
-	struct span rest = {hash.p + hash.n, mr_config_id.n - 1 - hash.n};
-	if (!span_eq(hash, compose->payload) || !bytes_zero(rest))
-		return why_not(why, "mr_config_id does not agree with compose-hash");
-	return true;
+	return (event_log_boot(log, "compose-hash") != NULL &&
+		       event_log_boot(log, "app-id") != NULL) ||
+	       why_not(why, "the boot left no app-id or no compose-hash");
 }

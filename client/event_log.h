@@ -59,5 +59,5 @@ const struct event *event_log_boot_next(const struct event_log *log, const struc
 const struct event *event_log_boot(const struct event_log *log, const char *name);
 
 // The rules on boot events: names that can be told from payloads, application and compose hash once
-// and of the right size, and the compose hash that MR_CONFIG_ID has, if it has one.
-bool event_log_check_boot(const struct event_log *log, struct span mr_config_id, struct why *why);
+// and of the right size.
+bool event_log_check_boot(const struct event_log *log, struct why *why);

@@ -8,6 +8,7 @@
 #include "certificates.h"
 #include "crypto.h"
 #include "json_read.h"
+#include "mr_config.h"
 #include "td_policy.h"
 
 enum { QE_DEBUG = 2, QE_PRODUCT_TDX = 2, PCK_CHAIN = 3 };
@@ -199,7 +200,8 @@ static void check_log(struct verification *v)
 	set(v, CHECK_RTMR3_REPLAY, good, &why);
 	if (v->evidence->log_malformed)
 		return;
-	good = event_log_check_boot(log, quote_td(&v->quote, TD_MR_CONFIG_ID), &why);
+	good = event_log_check_boot(log, &why) &&
+	       mr_config_fits(quote_td(&v->quote, TD_MR_CONFIG_ID), log, &why);
 	set(v, CHECK_BOOT_EVENTS, good, &why);
 }
 

@@ -7,6 +7,7 @@
 #include "check.h"
 #include "event_log.h"
 #include "json_read.h"
+#include "mr_config.h"
 
 static size_t count(const struct event_log *log, const char *name)
 {
@@ -19,13 +20,18 @@ static size_t count(const struct event_log *log, const char *name)
 
 static void check_boot(const struct event_log *log)
 {
-	static const char config[MEASUREMENT_SIZE];
 	struct why why;
-	if (!event_log_check_boot(log, (struct span){config, sizeof config}, &why))
+	if (!event_log_check_boot(log, &why))
 		return;
 	CHECK(count(log, "compose-hash") == 1 && count(log, "app-id") == 1);
 	CHECK(count(log, "system-ready") <= 1);
 	CHECK(event_log_boot(log, "compose-hash")->payload.n == 32);
+	// Whatever the boot left, nothing hashes to this; and there are no kinds 0 and 4.
+	static const char kinds[] = {0, 2, 3, 4};
+	for (size_t i = 0; i < sizeof kinds; i++) {
+		const char config[MEASUREMENT_SIZE] = {kinds[i], 1};
+		CHECK(!mr_config_fits((struct span){config, sizeof config}, log, &why));
+	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)

@@ -3,9 +3,12 @@
 #
 # `tunnel verify --quote` on made-up evidence with a single fault each, by what it is called.
 
+import json
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from support import tdx
+from support.keccak import keccak256
 from support.tdx import COMPOSE, event, sha512
 from support.tdx_case import PASSED, case_of, outcome, verify
 from support.tdx_pki import AT, DAY, Entity, Pki
@@ -233,12 +236,90 @@ def another_compose_text(case):
     case.compose = COMPOSE + "\n"
 
 
-def test_mr_config_id(tmp_path):
+# What the host has committed to, in mr_config_id: it has to agree with the events of the boot.
+
+COMPOSE_HASH = tdx.sha256(COMPOSE.encode())
+APP, INSTANCE, PROVIDER, SCRIPTS, GPU = COMPOSE_HASH[:20], bytes(range(20)), b"\xab\xcd", (b"\1" * 32, b"\2" * 32), b"\3" * 32
+
+
+def booted_with(case, provider="kms", id=PROVIDER, more=()):
+    """CASE, whose boot had this key provider and MORE events."""
+    entry = event("key-provider", json.dumps({"name": provider, "id": id.hex()}).encode())
+    presented(case, [entry if e["event"] == "key-provider" else e for e in case.log[:-1]]
+              + [event(*each) for each in more] + case.log[-1:])
+    return case
+
+
+def judged(case, folder, kind, hash, rest=bytes(15)):
+    case.quote.td["mr_config_id"] = bytes([kind]) + hash + rest
+    return outcome(verify(case, folder))
+
+
+def document(**members):
+    text = json.dumps({"version": 3, **members}, sort_keys=True, separators=(",", ":")).encode()
+    return tdx.sha256(b"dstack-mr-config-v3:\0", text)
+
+
+DOCUMENT = {"app_id": APP.hex(), "compose_hash": COMPOSE_HASH.hex(), "instance_id": INSTANCE.hex(), "key_provider": "kms",
+            "key_provider_id": PROVIDER.hex()}
+REFUSED = ("rejected", ["boot_events"])
+
+
+@pytest.mark.parametrize("rest, expected", [(bytes(15), PASSED), (bytes(14) + b"\1", REFUSED)])
+def test_mr_config_id_1(tmp_path, rest, expected):
+    assert judged(case_of(), tmp_path, 1, COMPOSE_HASH, rest) == expected
+
+
+@pytest.mark.parametrize("number, name", enumerate(["none", "local-sgx", "kms", "tpm"]))
+def test_mr_config_id_2(tmp_path, number, name):
+    case = booted_with(case_of(), name)
+    assert judged(case, tmp_path, 2, keccak256(COMPOSE_HASH, APP, bytes([number]), PROVIDER)) == PASSED
+
+
+@pytest.mark.parametrize("parts", [
+    (bytes(32), APP, b"\2", PROVIDER), (COMPOSE_HASH, bytes(20), b"\2", PROVIDER), (COMPOSE_HASH, APP, b"\1", PROVIDER),
+    (COMPOSE_HASH, APP, b"\2", b"")], ids=["application", "app id", "provider", "provider id"])
+def test_mr_config_id_2_of_another(tmp_path, parts):
+    assert judged(booted_with(case_of()), tmp_path, 2, keccak256(*parts)) == REFUSED
+
+
+@pytest.mark.parametrize("left_out", [(), ("app_id",), ("instance_id", "key_provider_id"),
+                                      ("app_id", "instance_id", "key_provider_id")])
+def test_mr_config_id_3(tmp_path, left_out):
+    members = {name: value for name, value in DOCUMENT.items() if name not in left_out}
+    assert judged(booted_with(case_of()), tmp_path, 3, document(**members)) == PASSED
+
+
+def test_mr_config_id_3_with_all_there_is(tmp_path):
+    more = [("init-script-hash", script) for script in SCRIPTS] + [("gpu-policy-hash", GPU)]
+    case = booted_with(case_of(), more=more)
+    members = {**DOCUMENT, "gpu_policy_hash": GPU.hex(), "init_script_hashes": [script.hex() for script in SCRIPTS]}
+    assert judged(case, tmp_path, 3, document(**members)) == PASSED
+    members["init_script_hashes"].reverse()
+    assert judged(case, tmp_path, 3, document(**members)) == REFUSED
+
+
+def test_mr_config_id_3_as_it_was_without_a_provider(tmp_path):
+    case = booted_with(case_of(), "none", b"")
+    assert judged(case, tmp_path, 3, document(**{**DOCUMENT, "key_provider": "none", "key_provider_id": ""})) == PASSED
+
+
+@pytest.mark.parametrize("name, value", [("app_id", "00" * 20), ("compose_hash", "00" * 32), ("instance_id", "00" * 20),
+                                         ("key_provider", "tpm"), ("key_provider_id", "00"), ("more", "x")])
+def test_mr_config_id_3_of_another(tmp_path, name, value):
+    assert judged(booted_with(case_of()), tmp_path, 3, document(**{**DOCUMENT, name: value})) == REFUSED
+
+
+@pytest.mark.parametrize("kind, hash, rest", [(4, COMPOSE_HASH, bytes(15)), (0, COMPOSE_HASH, bytes(15)), (0, bytes(32), b"\1" * 15),
+                                              (3, document(**DOCUMENT), bytes(14) + b"\1")])
+def test_mr_config_id_of_no_kind(tmp_path, kind, hash, rest):
+    assert judged(booted_with(case_of()), tmp_path, kind, hash, rest) == REFUSED
+
+
+def test_mr_config_id_2_without_a_provider_in_the_log(tmp_path):
     case = case_of()
-    case.quote.td["mr_config_id"] = b"\1" + tdx.sha256(COMPOSE.encode()) + bytes(15)
-    assert outcome(verify(case, tmp_path)) == PASSED
-    case.quote.td["mr_config_id"] = b"\1" + tdx.sha256(COMPOSE.encode()) + bytes(14) + b"\1"
-    assert outcome(verify(case, tmp_path)) == ("rejected", ["boot_events"])
+    presented(case, [entry for entry in case.log if entry["event"] != "key-provider"])
+    assert judged(case, tmp_path, 2, keccak256(COMPOSE_HASH, APP, b"\0")) == REFUSED
 
 
 # ---- collateral
