@@ -14,10 +14,19 @@ void ends_init(struct ends *ends, struct worker *worker)
 	TAILQ_INIT(&ends->queue);
 }
 
+static void forget_receipt(struct ends *ends)
+{
+	free(ends->signed_last);
+	certificate_unref(ends->signed_certificate);
+	ends->signed_last = NULL;
+	ends->signed_certificate = NULL;
+}
+
 static void end_free(struct ends *ends, struct end *end)
 {
 	TAILQ_REMOVE(&ends->queue, end, link);
 	ends->n--;
+	certificate_unref(end->certificate);
 	free(end->receipt);
 	free(end);
 }
@@ -28,8 +37,7 @@ void ends_deinit(struct ends *ends)
 	loop_timer_clear(&ends->worker->loop, &ends->retry);
 	while (!TAILQ_EMPTY(&ends->queue))
 		end_free(ends, TAILQ_FIRST(&ends->queue));
-	free(ends->signed_last);
-	ends->signed_last = NULL;
+	forget_receipt(ends);
 }
 
 // The supervisor remembers it, and tells all ends again when it is asked what lives.
@@ -46,7 +54,7 @@ static void ask_again(struct ends *ends, struct span id)
 void ends_add_receipt(struct ends *ends, struct span id, const struct wire_value *fields)
 {
 	struct receipt *receipt = calloc(1, sizeof *receipt);
-	free(ends->signed_last);
+	forget_receipt(ends);
 	ends->signed_last = receipt;
 	memset(ends->signed_id, 0, sizeof ends->signed_id);
 	memcpy(ends->signed_id, id.p, MIN(id.n, sizeof ends->signed_id - 1));
@@ -56,15 +64,19 @@ void ends_add_receipt(struct ends *ends, struct span id, const struct wire_value
 	memcpy(receipt->statement, fields[0].bytes.p, receipt->n);
 	memcpy(receipt->signature, fields[1].bytes.p, sizeof receipt->signature);
 	memcpy(receipt->instance.bytes, fields[2].bytes.p, SECRET_HASH_SIZE);
+	// Kept from now on: by the time the end is stored there may be another.
+	ends->signed_certificate =
+		evidence_certificate_of(&ends->worker->evidence, &receipt->instance);
 }
 
-static struct receipt *take_receipt(struct ends *ends, struct span id)
+static void take_receipt(struct ends *ends, struct end *end)
 {
-	struct receipt *receipt = ends->signed_last;
-	if (receipt == NULL || !span_eq(span_of(ends->signed_id), id))
-		return NULL;
+	if (ends->signed_last == NULL || !span_eq(span_of(ends->signed_id), span_of(end->id)))
+		return;
+	end->receipt = ends->signed_last;
+	end->certificate = ends->signed_certificate;
 	ends->signed_last = NULL;
-	return receipt;
+	ends->signed_certificate = NULL;
 }
 
 void ends_add(struct ends *ends, struct span id, enum end_reason reason,
@@ -79,7 +91,7 @@ void ends_add(struct ends *ends, struct span id, enum end_reason reason,
 	end->reason = reason;
 	end->at = wall_now();
 	end->counters = *counters;
-	end->receipt = take_receipt(ends, id);
+	take_receipt(ends, end);
 	TAILQ_INSERT_TAIL(&ends->queue, end, link);
 	ends->n++;
 	if (ends->retry.place == 0)
@@ -105,16 +117,6 @@ static struct store_cause cause_of(const struct ends *ends, const struct end *en
 	}
 }
 
-// What certifies the key of a receipt, if that is the instance's of now.
-static struct span certificate_of(const struct ends *ends, const struct secret_hash *instance)
-{
-	const struct evidence *evidence = &ends->worker->evidence;
-	if (evidence->certificate.document == NULL ||
-		!secret_hash_equal(&evidence->certificate.instance, instance))
-		return (struct span){NULL, 0};
-	return evidence_tail(evidence);
-}
-
 // Stores the first ends of the queue, *N of them, as one. Returns 0 or a negative errno.
 static int store_batch(struct ends *ends, size_t *n)
 {
@@ -133,7 +135,8 @@ static int store_batch(struct ends *ends, size_t *n)
 		end->changed = r == 0;
 		if (r >= 0 && r != STORE_NONE && end->receipt != NULL)
 			r = store_receipt_add(store, end->id, end->receipt,
-				certificate_of(ends, &end->receipt->instance));
+				end->certificate != NULL ? certificate_tail(end->certificate)
+							 : (struct span){NULL, 0});
 		if (r < 0) {
 			store_rollback(store);
 			return r;

@@ -13,6 +13,7 @@
 
 #include <sys/queue.h>
 
+struct certificate;
 struct worker;
 
 enum {
@@ -27,8 +28,9 @@ struct end {
 	enum end_reason reason;
 	int64_t at; // seconds since the epoch
 	struct tunnel_counters counters;
-	struct receipt *receipt; // owned; NULL: none
-	bool changed;            // the database said something else before
+	struct receipt *receipt;         // owned; NULL: none
+	struct certificate *certificate; // of its key, shared; NULL: not known
+	bool changed;                    // the database said something else before
 };
 
 struct ends {
@@ -38,6 +40,7 @@ struct ends {
 	// The receipt that was told last, for the end that is told next.
 	char signed_id[TUNNEL_ID_MAX + 1];
 	struct receipt *signed_last; // owned; NULL: none
+	struct certificate *signed_certificate;
 	struct loop_task task;
 	struct loop_timer retry;
 };

@@ -11,10 +11,32 @@ static void drop(struct certificate *certificate)
 	*certificate = (struct certificate){0};
 }
 
+void certificate_unref(struct certificate *certificate)
+{
+	if (certificate == NULL || --certificate->refs > 0)
+		return;
+	drop(certificate);
+	free(certificate);
+}
+
 void evidence_deinit(struct evidence *evidence)
 {
-	drop(&evidence->certificate);
+	certificate_unref(evidence->certificate);
+	certificate_unref(evidence->former);
 	drop(&evidence->incoming);
+	evidence->certificate = evidence->former = NULL;
+}
+
+struct certificate *evidence_certificate_of(
+	struct evidence *evidence, const struct secret_hash *instance)
+{
+	struct certificate *known[] = {evidence->certificate, evidence->former};
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if (known[i] != NULL && secret_hash_equal(&known[i]->instance, instance)) {
+			known[i]->refs++;
+			return known[i];
+		}
+	return NULL;
 }
 
 // Returns 0 or -ENOMEM.
@@ -31,15 +53,36 @@ static int begin(struct certificate *incoming, const struct wire_value *f)
 	return 0;
 }
 
+// *PLACE gets what INCOMING says. What is told anew of one instance is so for all who share it.
+static struct certificate *put(struct certificate **place, struct certificate *incoming)
+{
+	struct certificate *now = *place;
+	if (now == NULL || !secret_hash_equal(&now->instance, &incoming->instance)) {
+		now = calloc(1, sizeof *now);
+		if (now == NULL) {
+			drop(incoming);
+			return NULL;
+		}
+		now->refs = 1;
+		certificate_unref(*place);
+		*place = now;
+	}
+	free(now->document);
+	incoming->refs = now->refs;
+	*now = *incoming;
+	*incoming = (struct certificate){0};
+	return now;
+}
+
 // Without memory the one there is stays; a worker that is started again is told once more.
-int evidence_on_certificate(
-	struct evidence *evidence, const struct ipc_message *message, bool *changed)
+int evidence_on_certificate(struct evidence *evidence, const struct ipc_message *message,
+	const struct certificate **changed)
 {
 	struct certificate *incoming = &evidence->incoming;
 	const struct wire_value *f = message->fields;
 	struct span piece = f[5].bytes;
 
-	*changed = false;
+	*changed = NULL;
 	if (f[0].number == 0 && begin(incoming, f) < 0)
 		return 0;
 	if (incoming->document == NULL)
@@ -50,10 +93,7 @@ int evidence_on_certificate(
 	incoming->have += piece.n;
 	if (incoming->have < incoming->size)
 		return 0;
-	drop(&evidence->certificate);
-	evidence->certificate = *incoming;
-	*incoming = (struct certificate){0};
-	*changed = true;
+	*changed = put(f[6].number ? &evidence->former : &evidence->certificate, incoming);
 	return 0;
 }
 

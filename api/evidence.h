@@ -15,9 +15,10 @@
 struct connection;
 struct worker;
 
-// What CERTIFICATE says.
+// What CERTIFICATE says of one instance. Receipts that wait to be stored share it.
 struct certificate {
-	char *document; // JSON; NULL: there is none
+	unsigned refs;
+	char *document; // JSON
 	size_t size, have;
 	size_t tail; // from here on it is the end of other documents
 	bool quoted;
@@ -25,23 +26,30 @@ struct certificate {
 };
 
 struct evidence {
-	struct certificate certificate, incoming;
+	struct certificate *certificate; // of this instance; NULL: not known yet
+	struct certificate *former;      // the last of an attestor that is no more, for receipts
+	struct certificate incoming;
 };
 
 void evidence_deinit(struct evidence *evidence);
 
-// Handler of CERTIFICATE. *CHANGED: there is another one now.
-int evidence_on_certificate(
-	struct evidence *evidence, const struct ipc_message *message, bool *changed);
+// Handler of CERTIFICATE. *CHANGED: the one that says something else now, or NULL.
+int evidence_on_certificate(struct evidence *evidence, const struct ipc_message *message,
+	const struct certificate **changed);
 
-static inline struct span evidence_document(const struct evidence *evidence)
+// The certificate of INSTANCE, to be let go of; NULL: not known.
+struct certificate *evidence_certificate_of(
+	struct evidence *evidence, const struct secret_hash *instance);
+// Lets go of it (may be NULL).
+void certificate_unref(struct certificate *certificate);
+
+static inline struct span certificate_document(const struct certificate *certificate)
 {
-	return (struct span){evidence->certificate.document, evidence->certificate.size};
+	return (struct span){certificate->document, certificate->size};
 }
 
-static inline struct span evidence_tail(const struct evidence *evidence)
+static inline struct span certificate_tail(const struct certificate *certificate)
 {
-	const struct certificate *certificate = &evidence->certificate;
 	return (struct span){
 		certificate->document + certificate->tail, certificate->size - certificate->tail};
 }

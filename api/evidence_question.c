@@ -45,10 +45,9 @@ static void refuse(
 // The certificate's own statement, or the question's; the fresh quote; the rest of the certificate.
 static int format(struct buf *out, const struct question *question, struct span quote)
 {
-	const struct certificate *certificate = &question->worker->evidence.certificate;
+	const struct certificate *certificate = question->worker->evidence.certificate;
 	struct span head = {certificate->document, certificate->tail};
-	struct span tail = {
-		certificate->document + certificate->tail, certificate->size - certificate->tail};
+	struct span tail = certificate_tail(certificate);
 	int r = question->id[0] != '\0'
 			? evidence_statement(out,
 				  (struct span){question->statement, question->statement_n},

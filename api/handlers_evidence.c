@@ -21,9 +21,9 @@ static bool has_evidence(struct worker *worker, struct connection *connection)
 			"This server gives no evidence (attestation = off).");
 		return false;
 	}
-	if (worker->evidence.certificate.document == NULL)
+	if (worker->evidence.certificate == NULL)
 		answer_problem(connection, CODE_DRAINING, "The evidence is being put together.");
-	return worker->evidence.certificate.document != NULL;
+	return worker->evidence.certificate != NULL;
 }
 
 // Reads the query, or answers what is wrong with it.
@@ -48,7 +48,7 @@ void handle_attestation(
 		evidence_ask(worker, connection, NULL,
 			(struct span){(const char *)query.nonce, query.n}, true);
 	else
-		answer_json(connection, 200, evidence_document(&worker->evidence),
+		answer_json(connection, 200, certificate_document(worker->evidence.certificate),
 			SPAN(EVIDENCE_FIELDS));
 }
 

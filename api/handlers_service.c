@@ -28,12 +28,12 @@ void handle_health(struct worker *worker, struct connection *connection, struct 
 static const char *what_is_missing(const struct worker *worker)
 {
 	enum worker_attestation attestation = worker->settings.attestation;
-	const struct certificate *certificate = &worker->evidence.certificate;
+	const struct certificate *certificate = worker->evidence.certificate;
 	if (!worker->sync.done)
 		return "The supervisor has not said yet which tunnels live.";
 	if (!restores_tried(&worker->restores))
 		return "Tunnels from before the start are not back yet.";
-	if (attestation != WORKER_ATTESTATION_OFF && certificate->document == NULL)
+	if (attestation != WORKER_ATTESTATION_OFF && certificate == NULL)
 		return "The attestor has not signed anything yet.";
 	if (attestation == WORKER_ATTESTATION_REQUIRE && !certificate->quoted)
 		return "There is no quote of this machine yet (attestation = require).";

@@ -233,14 +233,12 @@ static int on_receipt(struct ipc_channel *channel, struct ipc_message *message)
 static int on_certificate(struct ipc_channel *channel, struct ipc_message *message)
 {
 	struct worker *worker = container_of(channel, struct worker, control);
-	struct evidence *evidence = &worker->evidence;
-	bool changed;
-	int r = evidence_on_certificate(evidence, message, &changed);
-	if (r < 0 || !changed || !evidence->certificate.quoted)
+	const struct certificate *changed;
+	int r = evidence_on_certificate(&worker->evidence, message, &changed);
+	if (r < 0 || changed == NULL || !changed->quoted)
 		return r;
 	// Receipts may have been stored before there was a quote.
-	r = store_certificate_update(
-		worker->store, &evidence->certificate.instance, evidence_tail(evidence));
+	r = store_certificate_update(worker->store, &changed->instance, certificate_tail(changed));
 	if (r < 0)
 		worker_log_store(worker, "storing a certificate", r);
 	return 0;

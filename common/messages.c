@@ -325,11 +325,11 @@ const struct message_type message_types[] = {
 			S("detail", 0, 128), X("document", 0, FRESH_MAX))},
 	{MSG_CERTIFICATE, "CERTIFICATE",
 		"A piece of what CERTIFIED says, as it says it: told to each worker, and again when it has "
-		"changed.",
+		"changed. `former`: it was said by an attestor that is no more, and a RECEIPT of that follows.",
 		SUP, API, PHASE_RUN, FD_NEVER,
 		FIELDS(U("offset", CERTIFICATE_MAX), U("size", CERTIFICATE_MAX),
 			U("tail", CERTIFICATE_MAX), B("quoted"), DIGEST("instance"),
-			X("piece", 1, CERTIFICATE_PIECE_MAX))},
+			X("piece", 1, CERTIFICATE_PIECE_MAX), B("former"))},
 	{MSG_RECEIPT, "RECEIPT",
 		"What was signed at the end of a tunnel, and the instance statement (its SHA-256) that "
 		"certifies the key. Comes right before its ENDED.",

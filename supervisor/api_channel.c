@@ -131,33 +131,59 @@ void api_tell_receipt(struct api *api, const struct tunnel *tunnel)
 			wire_bin(receipt->instance, sizeof receipt->instance));
 }
 
-static void tell_certificate(struct api *api, const struct attest_certificate *certificate)
+static void told_reset(struct api_told *told)
 {
-	size_t n = MIN(certificate->size - api->certificate_told, (size_t)CERTIFICATE_PIECE_MAX);
-
-	api_post(api, MSG_CERTIFICATE, -1, wire_uint(api->certificate_told),
-		wire_uint(certificate->size), wire_uint(certificate->tail),
-		wire_bool(certificate->quoted),
-		wire_bin(certificate->instance, sizeof certificate->instance),
-		wire_bin(certificate->bytes + api->certificate_told, n));
-	api->certificate_told += n;
+	certificate_unref(&told->certificate);
+	*told = (struct api_told){0};
 }
 
-void api_certificate_changed(struct api *api)
+static bool is_told(const struct api_told *told, const struct certificate *certificate)
 {
-	api->certificate_told = 0;
-	api_tell(api);
+	return certificate == NULL ||
+	       (told->certificate == certificate && told->edition == certificate->edition &&
+		       told->bytes == certificate->size);
+}
+
+// Tells the next piece of it.
+static void tell_certificate(
+	struct api *api, struct api_told *told, struct certificate *certificate)
+{
+	bool former = told == &api->told_former;
+
+	if (told->certificate != certificate || told->edition != certificate->edition) {
+		told_reset(told);
+		*told = (struct api_told){certificate_ref(certificate), certificate->edition, 0};
+	}
+	size_t n = MIN(certificate->size - told->bytes, (size_t)CERTIFICATE_PIECE_MAX);
+	api_post(api, MSG_CERTIFICATE, -1, wire_uint(told->bytes), wire_uint(certificate->size),
+		wire_uint(certificate->tail), wire_bool(certificate->quoted),
+		wire_bin(certificate->instance, sizeof certificate->instance),
+		wire_bin(certificate->bytes + told->bytes, n), wire_bool(former));
+	told->bytes += n;
+	if (!former) // half of that may have been told
+		told_reset(&api->told_former);
+}
+
+// The certificate of a receipt, if that is another than the instance's of now.
+static struct certificate *former_of(const struct api *api, const struct tunnel *tunnel)
+{
+	const struct tunnel_receipt *receipt = tunnel != NULL ? tunnel->receipt : NULL;
+	const struct certificate *now = api->child.supervisor->attest.certificate;
+
+	if (receipt == NULL || certificate_is_of(now, receipt->instance))
+		return NULL;
+	return receipt->certificate;
 }
 
 // Tells one thing. Returns whether there was one.
 static bool tell_next(struct api *api)
 {
-	const struct attest_certificate *certificate = &api->child.supervisor->attest.certificate;
+	struct certificate *certificate = api->child.supervisor->attest.certificate;
 	struct tunnel *living = api->living.next, *ended = api->ended.next;
 
 	// First, since receipts refer to it.
-	if (api->certificate_told < certificate->size)
-		tell_certificate(api, certificate);
+	if (!is_told(&api->told, certificate))
+		tell_certificate(api, &api->told, certificate);
 	else if (api->phase == API_SNAPSHOT && living != NULL) {
 		api->living.next = TAILQ_NEXT(living, link);
 		tell_living(api, living);
@@ -165,6 +191,9 @@ static bool tell_next(struct api *api)
 		api_send(api, MSG_LIVE_DONE, -1, NULL, 0);
 		api->phase = API_INFORMED;
 		tunnels_cursor_start(&api->child.supervisor->tunnels, &api->ended, LIST_ENDED);
+	} else if (api->phase == API_INFORMED &&
+		   !is_told(&api->told_former, former_of(api, ended))) {
+		tell_certificate(api, &api->told_former, former_of(api, ended));
 	} else if (api->phase == API_INFORMED && ended != NULL) {
 		api->ended.next = TAILQ_NEXT(ended, link);
 		api_tell_receipt(api, ended);
@@ -285,7 +314,8 @@ static int ready(struct child *child)
 		wire_uint((uint64_t)options->head_timeout * 1000),
 		wire_uint((uint64_t)options->api_timeout * 1000), wire_uint(options->agent_rate),
 		wire_uint(options->attestation), wire_str(control_host(options, &control)));
-	api->certificate_told = 0;
+	told_reset(&api->told);
+	told_reset(&api->told_former);
 	if (r == IPC_SENT)
 		api_snapshot_start(api);
 	return r;

@@ -23,7 +23,12 @@ struct api {
 	} phase;
 	uint32_t snapshot; // number of the one it is being told
 	bool told_to_stop;
-	size_t certificate_told; // bytes of it that the worker has
+	// Certificates that the worker has: that of the instance, and the last former one.
+	struct api_told {
+		struct certificate *certificate; // NULL: none
+		unsigned edition;
+		size_t bytes; // told of it
+	} told, told_former;
 	struct tunnels_cursor living, ended;
 };
 
@@ -45,9 +50,6 @@ void api_statement(struct api *api, uint32_t epoch, uint64_t request, enum code 
 // The same for FRESH_GET: FIELDS are code, retry_after, detail and document.
 void api_fresh_quote(
 	struct api *api, uint32_t epoch, uint64_t request, const struct wire_value *fields);
-
-// There is another certificate: the worker is told.
-void api_certificate_changed(struct api *api);
 
 // Passes a visitor connection on: FIELDS are code, to_head and retry_after of the relay's PAGE_OUT.
 // FD is borrowed. When the worker is away or behind, the visitor has to do without its page.

@@ -86,7 +86,7 @@ void attest_tell(struct attest *attest)
 {
 	struct ipc_channel *control = &attest->child.process.control;
 
-	if (!child_ready(&attest->child))
+	if (!child_ready(&attest->child) || attest->certified_by != attest->child.process.epoch)
 		return;
 	while (attest->signing.next != NULL && ipc_open(control) && control->queued == 0) {
 		struct tunnel *tunnel = attest->signing.next;
@@ -109,19 +109,18 @@ static int on_stated(struct ipc_channel *channel, struct ipc_message *message)
 	struct supervisor *supervisor = attest->child.supervisor;
 	const struct wire_value *f = message->fields;
 	uint32_t asker = (uint32_t)f[1].number;
+	// Nobody could verify one whose certificate has not been told yet.
+	bool known = certificate_is_of(attest->certificate, (const uint8_t *)f[5].bytes.p);
 
 	if (asker != 0) {
-		// Nobody could verify one whose certificate has not been told yet.
-		bool known = attest->certificate.bytes != NULL &&
-			     memcmp(attest->certificate.instance, f[5].bytes.p,
-				     sizeof attest->certificate.instance) == 0;
 		api_statement(&supervisor->api, asker, f[0].number,
 			known ? CODE_NONE : CODE_DRAINING, f[3].bytes, f[4].bytes);
 		return 0;
 	}
 	struct tunnel *tunnel = tunnels_find(&supervisor->tunnels, f[2].bytes);
-	if (tunnel != NULL && tunnel->state == TUNNEL_SIGNING)
-		tunnel_signed(tunnel, f[3].bytes, f[4].bytes, f[5].bytes);
+	if (known && tunnel != NULL && tunnel->state == TUNNEL_SIGNING)
+		tunnel_signed(tunnel, f[3].bytes, f[4].bytes, attest->certificate,
+			attest->n_certificates <= CERTIFICATES_KEPT);
 	return 0;
 }
 
@@ -136,53 +135,19 @@ static int on_quoted(struct ipc_channel *channel, struct ipc_message *message)
 
 // ---- the certificate
 
-static void certificate_drop(struct attest_certificate *certificate)
-{
-	free(certificate->bytes);
-	*certificate = (struct attest_certificate){0};
-}
-
-// Returns 0, -EBADMSG for a first piece that cannot be one, or -ENOMEM.
-static int certificate_begin(struct attest_certificate *incoming, const struct wire_value *f)
-{
-	certificate_drop(incoming);
-	if (f[2].number > f[1].number)
-		return -EBADMSG;
-	incoming->bytes = malloc(f[1].number);
-	if (incoming->bytes == NULL)
-		return -ENOMEM;
-	incoming->size = f[1].number;
-	incoming->tail = f[2].number;
-	incoming->quoted = f[3].number;
-	memcpy(incoming->instance, f[4].bytes.p, sizeof incoming->instance);
-	return 0;
-}
-
 static int on_certified(struct ipc_channel *channel, struct ipc_message *message)
 {
 	struct attest *attest = attest_of(channel);
-	struct attest_certificate *incoming = &attest->incoming;
-	const struct wire_value *f = message->fields;
-	struct span piece = f[5].bytes;
+	int r = certificate_add(&attest->incoming, message->fields);
 
-	if (f[0].number == 0) {
-		int r = certificate_begin(incoming, f);
-		if (r < 0)
-			return r == -ENOMEM ? 0 : r;
-	}
-	if (incoming->bytes == NULL) // the rest of one there was no memory for
-		return 0;
-	if (f[0].number != incoming->have || f[1].number != incoming->size ||
-		piece.n > incoming->size - incoming->have)
-		return -EBADMSG;
-	memcpy(incoming->bytes + incoming->have, piece.p, piece.n);
-	incoming->have += piece.n;
-	if (incoming->have < incoming->size)
-		return 0;
-	certificate_drop(&attest->certificate);
-	attest->certificate = *incoming;
-	*incoming = (struct attest_certificate){0};
-	api_certificate_changed(&attest->child.supervisor->api);
+	if (r != CERTIFICATE_WHOLE || certificate_replace(&attest->certificate, &attest->incoming,
+					      &attest->n_certificates) < 0)
+		return MIN(r, 0);
+	attest->certified_by = attest->child.process.epoch;
+	api_tell(&attest->child.supervisor->api);
+	// What was signed before could not be certified.
+	tunnels_cursor_start(&attest->child.supervisor->tunnels, &attest->signing, LIST_SIGNING);
+	attest_tell(attest);
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 
 #pragma once
 
+#include "certificate.h"
 #include "child.h"
 #include "code.h"
 #include "tunnels.h"
@@ -14,20 +15,15 @@
 enum {
 	TLS_KEYS_TEXT_MAX = 4096,
 	ATTEST_RECEIPT_MS = 5000, // longest wait of a tunnel's end for its receipt
-};
-
-// What CERTIFIED says.
-struct attest_certificate {
-	uint8_t *bytes;    // NULL: there is none
-	size_t size, have; // have < size: still being told
-	size_t tail;
-	bool quoted;
-	uint8_t instance[32];
+	CERTIFICATES_KEPT = 16,   // of attestors that are no more, for receipts not stored yet
 };
 
 struct attest {
 	struct child child;
-	struct attest_certificate certificate, incoming;
+	struct certificate *certificate; // the last that was told; NULL: none yet
+	struct certificate incoming;
+	uint32_t certified_by;         // the attestor (its epoch) that told it
+	size_t n_certificates;         // that receipts refer to, and this one
 	struct tunnels_cursor signing; // the next tunnel that needs a receipt
 	struct log_limit guests;       // connections to the guest service
 	struct log_limit quotes;       // for the certificate of our own
@@ -47,5 +43,6 @@ enum code attest_fresh(struct attest *attest, uint32_t epoch, uint64_t request, 
 // The keys that TLS ends with are others: the instance statement is made and quoted anew.
 void attest_keys_changed(struct attest *attest);
 
-// Has receipts signed for tunnels in LIST_SIGNING; tunnel_signed() follows for each.
+// Has receipts signed for tunnels in LIST_SIGNING, once it is known what certifies them;
+// tunnel_signed() follows for each.
 void attest_tell(struct attest *attest);

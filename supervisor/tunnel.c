@@ -52,6 +52,8 @@ void tunnel_free(struct tunnel *tunnel)
 	tunnels_remove(tunnels, tunnel);
 	explicit_bzero(&tunnel->secret_hash, sizeof tunnel->secret_hash);
 	free(tunnel->config);
+	if (tunnel->receipt != NULL)
+		certificate_unref(&tunnel->receipt->certificate);
 	free(tunnel->receipt);
 	free(tunnel->host);
 	free(tunnel);
@@ -85,8 +87,8 @@ static void on_receipt_late(struct loop_timer *timer)
 	tell_end(tunnel);
 }
 
-void tunnel_signed(
-	struct tunnel *tunnel, struct span statement, struct span signature, struct span instance)
+void tunnel_signed(struct tunnel *tunnel, struct span statement, struct span signature,
+	struct certificate *certificate, bool keep)
 {
 	struct tunnel_receipt *receipt = malloc(sizeof *receipt + statement.n);
 
@@ -94,7 +96,8 @@ void tunnel_signed(
 	if (receipt != NULL) {
 		receipt->n = statement.n;
 		memcpy(receipt->signature, signature.p, sizeof receipt->signature);
-		memcpy(receipt->instance, instance.p, sizeof receipt->instance);
+		memcpy(receipt->instance, certificate->instance, sizeof receipt->instance);
+		receipt->certificate = keep ? certificate_ref(certificate) : NULL;
 		memcpy(receipt->statement, statement.p, statement.n);
 	}
 	tunnel->receipt = receipt;

@@ -10,6 +10,7 @@
 
 #pragma once
 
+#include "certificate.h"
 #include "code.h"
 #include "counters.h"
 #include "dial.h"
@@ -50,7 +51,8 @@ enum tunnel_list { LIST_NONE, LIST_LIVING, LIST_SIGNING, LIST_ENDED, LISTS };
 // What was signed when it ended.
 struct tunnel_receipt {
 	uint8_t signature[64];
-	uint8_t instance[32]; // SHA-256 of the instance statement that certifies the key
+	uint8_t instance[INSTANCE_HASH_SIZE]; // whose key that is
+	struct certificate *certificate;      // of that; NULL: not kept
 	size_t n;
 	char statement[];
 };
@@ -148,9 +150,10 @@ void tunnel_fail(struct tunnel *tunnel, enum code code, const char *format, ...)
 // Frees a tunnel that has ended and has no process.
 void tunnel_free(struct tunnel *tunnel);
 
-// From the attestor: the receipt of a tunnel that is TUNNEL_SIGNING. All spans are copied.
-void tunnel_signed(
-	struct tunnel *tunnel, struct span statement, struct span signature, struct span instance);
+// From the attestor: the receipt of a tunnel that is TUNNEL_SIGNING, and what certifies its key,
+// which is kept with it if KEEP. All spans are copied.
+void tunnel_signed(struct tunnel *tunnel, struct span statement, struct span signature,
+	struct certificate *certificate, bool keep);
 
 // The supervisor stops: a tunnel that is TUNNEL_SIGNING ends without a receipt, so that its end is
 // stored. Harmless for others.

@@ -165,6 +165,20 @@ def test_the_attestor_is_killed_around_the_end(own_daemon, backend):
             Evidence(document)
 
 
+def test_both_are_replaced_before_it_is_stored(own_daemon, backend):
+    api = own_daemon.api
+    tunnel = api.create(backend, timeout=2)
+    worker, attestor = own_daemon.children("tunneld-api")[0], own_daemon.children("tunneld-attest")[0]
+    os.kill(worker.pid, signal.SIGSTOP)
+    proc.wait_until(lambda: not own_daemon.children("tunneld-relay"), 20, "still there")
+    os.kill(attestor.pid, signal.SIGKILL)
+    proc.wait_until(lambda: (now := own_daemon.children("tunneld-attest")) and now[0].pid != attestor.pid, 20, "no attestor")
+    os.kill(worker.pid, signal.SIGKILL)
+    proc.wait_until(own_daemon.ready, 20, "not ready")
+    assert over(tunnel) == "expired"
+    assert receipt(api, tunnel).instance["instance_key"]
+
+
 def test_it_outlives_the_daemon(own_daemon, backend):
     tunnel = own_daemon.api.create(backend)
     tunnel.revoke()

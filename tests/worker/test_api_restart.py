@@ -251,7 +251,7 @@ def test_not_ready_before_the_attestor_has_spoken(folder, attestation, quoted, r
     with Stage(folder, attestation=attestation) as stage:
         assert readiness(stage) == (503, "The attestor has not signed anything yet.")
         document = b'{"statement":"","instance":{}}'
-        stage.worker.send(MSG.CERTIFICATE, 0, len(document), 2, quoted, bytes(32), document)
+        stage.worker.send(MSG.CERTIFICATE, 0, len(document), 2, quoted, bytes(32), document, False)
         proc.wait_until(lambda: "attestor" not in (readiness(stage)[1] or ""), 5, "still waiting")
         assert (readiness(stage)[0] == 200) == ready, readiness(stage)
 

@@ -26,17 +26,21 @@ REASONS = {EXPIRED: "expired", REVOKED: "revoked", EXHAUSTED: "exhausted", FAILE
 
 def attentive(worker):
     """WORKER, which sorts out the certificates and receipts that it is told, whenever they come."""
-    plain, worker.certificates, worker.receipts = worker.recv, [], {}
-    pieces = bytearray()
+    plain, worker.certificates, worker.receipts, worker.certified = worker.recv, [], {}, {}
+    pieces, known = bytearray(), {}  # known: of which instances, the present one (False) and a former one
 
     def sorted_out(message):
         if message is not None and message.type == MSG.CERTIFICATE:
-            offset, size, tail, _, _, piece = message.fields
+            offset, size, tail, _, instance, piece, former = message.fields
+            assert offset in (0, len(pieces))
             pieces[offset:] = piece
             if len(pieces) == size:
-                worker.certificates.append(json.loads(b"{" + pieces[tail:]))
+                known[former] = instance
+                if not former:
+                    worker.certificates.append(json.loads(b"{" + pieces[tail:]))
         elif message is not None and message.type == MSG.RECEIPT:
             worker.receipts[message.fields[0]] = message.fields[1:]
+            worker.certified[message.fields[0]] = message.fields[3] in known.values()
         else:
             return False
         return True
@@ -281,7 +285,10 @@ def an_attestor(stage):
     return attestor
 
 
-def certify(attestor, document=b'{"statement":"","signature":"","instance":{},"tee":null}', instance=b"\7" * 32):
+A, B = b"\7" * 32, b"\10" * 32  # instances
+
+
+def certify(attestor, document=b'{"statement":"","signature":"","instance":{},"tee":null}', instance=A):
     tail = document.index(b'"instance"')
     attestor.send(MSG.CERTIFIED, 0, len(document), tail, False, instance, document)
 
@@ -304,6 +311,7 @@ def test_an_attestor_that_is_away_holds_up_no_end(liar, backend):
     attestor = an_attestor(liar)
     worker = attentive(liar.child("api")).start()
     relay, id_ = liar.tunnel(worker, backend.url())
+    certify(attestor)
     began = time.monotonic()
     worker.end(id_)
     assert relay.killed() and time.monotonic() - began < 1
@@ -318,6 +326,7 @@ def test_no_receipt_is_waited_for_at_the_stop(liar, backend):
     attestor = an_attestor(liar)
     worker = attentive(liar.child("api")).start()
     relay, id_ = liar.tunnel(worker, backend.url())
+    certify(attestor)
     worker.end(id_)
     attestor.expect(MSG.STATE)
     began = time.monotonic()
@@ -330,26 +339,78 @@ def test_a_new_attestor_signs_what_the_old_one_has_not(liar, backend):
     attestor = an_attestor(liar)
     worker = attentive(liar.child("api")).start()
     relay, id_ = liar.tunnel(worker, backend.url())
+    certify(attestor, instance=A)
     worker.end(id_)
     attestor.expect(MSG.STATE)
     attestor.tell("crash")
     attestor = an_attestor(liar)
+    certify(attestor, instance=B)
     attestor.expect(MSG.STATE)
-    attestor.send(MSG.STATED, 0, 0, id_, b"signed", b"\1" * 64, b"\2" * 32)
+    attestor.send(MSG.STATED, 0, 0, id_, b"signed", b"\1" * 64, B)
     worker.ended(id_, REVOKED)
-    assert worker.receipts[id_] == [b"signed", b"\1" * 64, b"\2" * 32]
+    assert worker.receipts[id_] == [b"signed", b"\1" * 64, B] and worker.certified[id_]
+
+
+def signed_for(liar, attestor, worker, backend, instance):
+    """A tunnel that has ended while WORKER was away, with a receipt of INSTANCE. Returns its id and the next worker."""
+    relay, id_ = liar.tunnel(worker, backend.url(), life_ms=1000)
+    worker.tell("crash")
+    assert worker.killed()
+    worker = liar.child("api")
+    assert relay.killed()
+    attestor.expect(MSG.STATE)
+    attestor.send(MSG.STATED, 0, 0, id_, b"signed", b"\1" * 64, instance)
+    return id_, attentive(worker)
+
+
+def test_a_receipt_keeps_its_certificate(liar, backend):
+    attestor = an_attestor(liar)
+    worker = attentive(liar.child("api")).start()
+    certify(attestor, instance=A)
+    id_, worker = signed_for(liar, attestor, worker, backend, A)
+    attestor.tell("crash")  # and all that knew what certified it has ended
+    certify(an_attestor(liar), instance=B)
+    worker.start(ended=[(id_, EXPIRED)])
+    assert worker.receipts[id_][2] == A and worker.certified[id_]
+
+
+def test_a_receipt_has_the_certificate_as_it_was_told_last(liar, backend):
+    attestor = an_attestor(liar)
+    worker = attentive(liar.child("api")).start()
+    certify(attestor, instance=A)
+    id_, worker = signed_for(liar, attestor, worker, backend, A)
+    certify(attestor, b'{"instance":{"n":2},"tee":"tdx"}', A)
+    worker.start(ended=[(id_, EXPIRED)])
+    assert worker.certified[id_] and worker.certificates == [{"instance": {"n": 2}, "tee": "tdx"}]
+
+
+def test_a_receipt_that_nothing_certifies_is_none(liar, backend):
+    attestor = an_attestor(liar)
+    worker = attentive(liar.child("api")).start()
+    relay, id_ = liar.tunnel(worker, backend.url())
+    worker.end(id_)
+    assert relay.killed() and attestor.silent(0.3)  # it has not said yet who it is
+    certify(attestor, instance=A)
+    attestor.expect(MSG.STATE)
+    attestor.send(MSG.STATED, 0, 0, id_, b"signed", b"\1" * 64, B)
+    certify(attestor, instance=B)
+    attestor.expect(MSG.STATE)
+    attestor.send(MSG.STATED, 0, 0, id_, b"again", b"\1" * 64, B)
+    worker.ended(id_, REVOKED)
+    assert worker.receipts[id_][0] == b"again" and worker.certified[id_]
 
 
 def test_receipts_nobody_asked_for(liar, backend):
     attestor = an_attestor(liar)
     worker = attentive(liar.child("api")).start()
     relay, id_ = liar.tunnel(worker, backend.url())
+    certify(attestor)
     for tunnel in (id_, "t-" + "a" * 26):
-        attestor.send(MSG.STATED, 0, 0, tunnel, b"early", b"\1" * 64, b"\2" * 32)
+        attestor.send(MSG.STATED, 0, 0, tunnel, b"early", b"\1" * 64, A)
     worker.end(id_)
     attestor.expect(MSG.STATE)
     for word in (b"first", b"second"):
-        attestor.send(MSG.STATED, 0, 0, id_, word, b"\1" * 64, b"\2" * 32)
+        attestor.send(MSG.STATED, 0, 0, id_, word, b"\1" * 64, A)
     worker.ended(id_, REVOKED)
     assert worker.receipts[id_][0] == b"first"
 
