@@ -15,11 +15,6 @@ static const char *const types[] = {
 	[ENVELOPE_RECEIPT] = "tunneld-receipt/1",
 };
 
-const char *envelope_type(enum envelope_kind kind)
-{
-	return types[kind];
-}
-
 // ---- reading
 
 static void statement_deinit(struct envelope_statement *statement)

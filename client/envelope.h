@@ -55,9 +55,6 @@ struct envelope {
 bool envelope_read(struct envelope *envelope, struct span text, struct why *why);
 void envelope_deinit(struct envelope *envelope);
 
-// "tunneld-tunnel/1" ...
-const char *envelope_type(enum envelope_kind kind);
-
 // Whether the instance key signed the outer statement.
 bool envelope_signed(const struct envelope *envelope);
 // The instance statement's TLS key with that hash of its SPKI, or NULL.

@@ -166,13 +166,6 @@ int http_body_all(struct http *http, struct buf *body, struct failure *failure)
 	}
 }
 
-struct span http_rest(const struct http *http)
-{
-	struct span in = buf_span(&http->in);
-
-	return (struct span){in.p + http->shown, in.n - http->shown};
-}
-
 void http_end(struct http *http)
 {
 	http->transport = transport_free(http->transport);

@@ -45,7 +45,4 @@ int http_body(struct http *http, struct span *data, struct failure *failure) WAR
 // The whole rest of the body, up to BODY's cap: more is EXIT_CODE_UNREACHABLE, too.
 int http_body_all(struct http *http, struct buf *body, struct failure *failure) WARN_UNUSED;
 
-// Bytes that came behind the head of a 101: they belong to the protocol that begins.
-struct span http_rest(const struct http *http);
-
 void http_end(struct http *http);

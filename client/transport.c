@@ -38,11 +38,6 @@ struct transport *transport_free(struct transport *transport)
 	return NULL;
 }
 
-void transport_free_p(struct transport **transport)
-{
-	*transport = transport_free(*transport);
-}
-
 static ssize_t plain_result(struct transport *transport, ssize_t n, uint32_t wants)
 {
 	if (n >= 0)

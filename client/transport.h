@@ -22,7 +22,6 @@ struct transport {
 int transport_new(struct transport **ret, int fd, SSL *ssl) WARN_UNUSED;
 // Closes it, without a word to the other side. Accepts NULL, returns NULL.
 struct transport *transport_free(struct transport *transport);
-void transport_free_p(struct transport **transport);
 
 // Reads. Returns how many bytes, 0 when the other side has said that it has ended, -EAGAIN when
 // ->wants has to be waited for, or another negative errno: a TLS connection that ends without

@@ -117,14 +117,21 @@ static bool step(struct http_chunk *chunk, unsigned char c)
 	}
 }
 
+static void take_data(struct http_chunk *chunk, struct span *in, struct span *data)
+{
+	*data = (struct span){in->p, (size_t)MIN(in->n, chunk->left)};
+	in->p += data->n;
+	in->n -= data->n;
+	chunk->left -= data->n;
+	if (chunk->left == 0)
+		chunk->state = DATA_CR;
+}
+
 int http_chunk_next(struct http_chunk *chunk, struct span *in, struct span *data)
 {
 	while (chunk->state < END && in->n > 0) {
 		if (chunk->state == DATA) {
-			*data = (struct span){in->p, (size_t)MIN(in->n, chunk->left)};
-			in->p += data->n;
-			in->n -= data->n;
-			http_chunk_skip(chunk, data->n);
+			take_data(chunk, in, data);
 			return HTTP_CHUNK_DATA;
 		}
 		if (!step(chunk, (unsigned char)*in->p))
@@ -135,17 +142,4 @@ int http_chunk_next(struct http_chunk *chunk, struct span *in, struct span *data
 	if (chunk->state == END)
 		return HTTP_CHUNK_END;
 	return chunk->state == MALFORMED ? HTTP_CHUNK_BAD : HTTP_CHUNK_OK;
-}
-
-bool http_chunk_in_data(const struct http_chunk *chunk)
-{
-	return chunk->state == DATA;
-}
-
-void http_chunk_skip(struct http_chunk *chunk, uint64_t moved)
-{
-	assert(chunk->state == DATA && moved <= chunk->left);
-	chunk->left -= moved;
-	if (chunk->left == 0)
-		chunk->state = DATA_CR;
 }

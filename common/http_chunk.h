@@ -28,10 +28,4 @@ enum http_chunk_outcome {
 // digits that fit 63 bits, 1 KiB of extensions a chunk, 8 KiB of trailers, its empty line included.
 // Bare LF is refused. After HTTP_CHUNK_END or HTTP_CHUNK_BAD nothing more is consumed and the
 // answer stays the same.
-int http_chunk_next(struct http_chunk *chunk, struct span *in, struct span *data);
-
-// True while the decoder is inside chunk data and more than 0 bytes of it are still to come: then
-// exactly chunk->left bytes may be moved from the source without looking at them (splice), followed
-// by http_chunk_skip() for what was moved.
-bool http_chunk_in_data(const struct http_chunk *chunk);
-void http_chunk_skip(struct http_chunk *chunk, uint64_t moved);
+int http_chunk_next(struct http_chunk *chunk, struct span *in, struct span *data) WARN_UNUSED;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: ISC
 // SPDX-FileCopyrightText: 2026 the tunneld authors
 //
-// Private to the head parser: what http_head.c (lines), http_name.c (names and lists) and
-// http_rules.c (what the fields mean together) share.
+// Private to the head parser, but for http_is_token(): what http_head.c (lines), http_name.c (names
+// and lists) and http_rules.c (what the fields mean together) share.
 
 #pragma once
 

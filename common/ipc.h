@@ -60,8 +60,7 @@ struct ipc_channel {
 
 	// Called once when the channel has ended by itself, already closed: the peer closed it (WHY
 	// is ipc_peer_closed) or sent what it must not (WHY, for the log). May free the channel. On
-	// IPC_SHARED also
-	// called, with the channel still open, for every dropped message.
+	// IPC_SHARED also called, with the channel still open, for every dropped message.
 	void (*ended)(struct ipc_channel *channel, const char *why);
 	// Optional: called once after IPC_FULL when sending can be tried again.
 	void (*writable)(struct ipc_channel *channel);

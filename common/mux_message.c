@@ -379,18 +379,3 @@ size_t mux_data_encode(char bytes[MUX_DATA_HEAD_MAX], uint32_t stream, size_t n)
 		put_sized(&out, 0xc6, n, 4);
 	return (size_t)(out.p - bytes);
 }
-
-const char *mux_reset_name(enum mux_reset code)
-{
-	static const char names[][sizeof "too many streams"] = {
-		[MUX_RESET_CANCEL] = "cancelled",
-		[MUX_RESET_REFUSED] = "refused",
-		[MUX_RESET_TIMEOUT] = "timeout",
-		[MUX_RESET_FAILED] = "failed",
-		[MUX_RESET_PROTO] = "proto",
-		[MUX_RESET_STREAMS] = "too many streams",
-		[MUX_RESET_OVERLOADED] = "overloaded",
-		[MUX_RESET_GONE] = "connection gone",
-	};
-	return names[code];
-}

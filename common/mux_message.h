@@ -54,8 +54,6 @@ enum mux_reset {
 	MUX_RESET_GONE = MUX_RESETS, // never sent: the connection has ended
 };
 
-const char *mux_reset_name(enum mux_reset code);
-
 struct mux_message {
 	enum mux_type type;
 	uint32_t stream; // all but HELLO and NOTICE

@@ -51,21 +51,18 @@ void request_id_make(char id[REQUEST_ID_SIZE])
 
 int problem_string(struct buf *out, struct span text)
 {
-	if (buf_add(out, "\"", 1) < 0)
-		return -ENOBUFS;
-	for (size_t i = 0; i < text.n; i++) {
+	int r = buf_add(out, "\"", 1);
+
+	for (size_t i = 0; r == 0 && i < text.n; i++) {
 		unsigned char c = (unsigned char)text.p[i];
-		int r;
 		if (c == '"' || c == '\\')
 			r = buf_printf(out, "\\%c", c);
 		else if (c < 0x20 || c == 0x7f)
 			r = buf_printf(out, "\\u%04x", c);
 		else
 			r = buf_add(out, &text.p[i], 1);
-		if (r < 0)
-			return r;
 	}
-	return buf_add(out, "\"", 1);
+	return r == 0 ? buf_add(out, "\"", 1) : r;
 }
 
 int problem_fields(struct buf *out, enum code code, unsigned retry_after)

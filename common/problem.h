@@ -49,5 +49,5 @@ void request_id_make(char id[REQUEST_ID_SIZE]);
 // (RETRY_AFTER seconds, 0: the code's own, if any), Cache-Control: no-store.
 int problem_fields(struct buf *out, enum code code, unsigned retry_after) WARN_UNUSED;
 
-// Appends TEXT as a JSON string with its quotes.
+// Appends TEXT, which is UTF-8, as a JSON string with its quotes.
 int problem_string(struct buf *out, struct span text) WARN_UNUSED;

@@ -4,6 +4,7 @@
 #include "request_log.h"
 
 #include "hex.h"
+#include "http_parse.h"
 #include "tunnel_config.h"
 
 enum {
@@ -205,19 +206,6 @@ void request_line_end(
 
 // ---- receiving
 
-static bool is_token(struct span text)
-{
-	static const char others[] = "!#$%&'*+-.^_`|~";
-	for (size_t i = 0; i < text.n; i++) {
-		unsigned char c = (unsigned char)text.p[i];
-		bool letter = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
-		if (!letter && !(c >= '0' && c <= '9') &&
-			memchr(others, c, sizeof others - 1) == NULL)
-			return false;
-	}
-	return text.n > 0;
-}
-
 static int decode(struct request_entry *e, const void *bytes, size_t n)
 {
 	static const enum wire_kind kinds[VALUES] = {WIRE_UINT, WIRE_BIN, WIRE_BIN, WIRE_UINT,
@@ -241,7 +229,7 @@ static int decode(struct request_entry *e, const void *bytes, size_t n)
 		.cut = v[9].number,
 		.peer = v[10].bytes,
 	};
-	if (e->method.n > REQUEST_METHOD_MAX || !is_token(e->method) ||
+	if (e->method.n > REQUEST_METHOD_MAX || !http_is_token(e->method) ||
 		e->path.n > REQUEST_PATH_MAX || e->status > 999 || e->code >= CODES ||
 		(e->peer.n != 0 && e->peer.n != PEER_SIZE))
 		return -EBADMSG;

@@ -173,15 +173,3 @@ int wire_decode(const void *bytes, size_t n, struct wire_value *values, size_t m
 		return -EBADMSG;
 	return (int)context.user.n;
 }
-
-const char *wire_kind_name(enum wire_kind kind)
-{
-	static const char *const names[] = {
-		[WIRE_NONE] = "none",
-		[WIRE_UINT] = "uint",
-		[WIRE_BOOL] = "bool",
-		[WIRE_STR] = "str",
-		[WIRE_BIN] = "bin",
-	};
-	return names[kind];
-}

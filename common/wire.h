@@ -53,5 +53,3 @@ size_t wire_encode(void *out, size_t size, const struct wire_value *values, size
 // floats, nil, extensions, nesting), more than MAX values, bytes left over, or text that is not
 // valid UTF-8 or contains NUL.
 int wire_decode(const void *bytes, size_t n, struct wire_value *values, size_t max);
-
-const char *wire_kind_name(enum wire_kind kind);

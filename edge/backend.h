@@ -9,6 +9,7 @@
 #include "ipc.h"
 #include "pump.h"
 
-// Takes a DIAL_TLS of the supervisor: EDGE_DIALED or EDGE_DIAL_FAILED follows. ROOTS_FD: see
-// roots.h.
-int backend_begin(struct ipc_channel *control, struct ipc_message *message, int roots_fd);
+// Takes an EDGE_DIAL of the supervisor: EDGE_DIALED or EDGE_DIAL_FAILED follows. ROOTS_FD: see
+// roots.h. Returns 0, or -EBADMSG when the socket is none that is connecting.
+int backend_begin(
+	struct ipc_channel *control, struct ipc_message *message, int roots_fd) WARN_UNUSED;

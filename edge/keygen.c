@@ -5,6 +5,7 @@
 
 #include "certificate.h"
 #include "edge.h"
+#include "file.h"
 #include "ipc.h"
 
 #include <openssl/err.h>
@@ -133,18 +134,6 @@ static bool fill_in(X509 *x509, EVP_PKEY *key, const struct keygen_subject *subj
 
 // ---- both as text
 
-static int write_all(int fd, const char *bytes, size_t n)
-{
-	while (n > 0) {
-		ssize_t written = write(fd, bytes, n);
-		if (written < 0 && errno != EINTR)
-			return -errno;
-		n -= (size_t)MAX(written, 0);
-		bytes += MAX(written, 0);
-	}
-	return 0;
-}
-
 static int write_key(EVP_PKEY *key, int fd)
 {
 	BIO *bio = BIO_new(BIO_s_secmem()); // is wiped when it is freed
@@ -152,7 +141,7 @@ static int write_key(EVP_PKEY *key, int fd)
 	int r = -ENOMEM;
 	if (bio != NULL && PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL)) {
 		long n = BIO_get_mem_data(bio, &text);
-		r = write_all(fd, text, (size_t)n);
+		r = file_write(fd, text, (size_t)n);
 	}
 	BIO_free(bio);
 	return r;
