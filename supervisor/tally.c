@@ -115,6 +115,7 @@ static size_t count_descriptors(size_t most)
 static void add_processes(struct metrics *m, const struct supervisor *supervisor)
 {
 	const struct gates *gates = &supervisor->gates;
+	const struct edges *edges = &supervisor->edges;
 	struct rlimit limit = {.rlim_max = 0};
 
 	(void)getrlimit(RLIMIT_NOFILE, &limit);
@@ -134,6 +135,8 @@ static void add_processes(struct metrics *m, const struct supervisor *supervisor
 		for (size_t j = 0; j < METRICS_WAITS; j++)
 			m->gate_waiting[j] += gate->waiting[j];
 	}
+	for (size_t i = 0; i < edges->n; i++)
+		m->processes[ROLE_EDGE] += process_alive(&edges->items[i].child.process);
 }
 
 // Sums of what relays say: one that takes its words back must not make a counter fall.

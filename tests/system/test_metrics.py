@@ -131,6 +131,14 @@ def test_the_life_of_a_tunnel(daemon, backend, watch):
     assert watch.grown("processes", role="relay") == 0
 
 
+@pytest.mark.parametrize("role,program", [
+    ("gate", "tunneld-gate"), ("edge", "tunneld-edge"), ("api", "tunneld-api"),
+    ("attestor", "tunneld-attest")])
+def test_processes_that_are_always_there(daemon, role, program):
+    """As many as there are children of that program."""
+    assert metrics.get(scrape(daemon), "processes", role=role) == len(daemon.children(program)) > 0
+
+
 def test_ends_by_reason(daemon, backend, watch):
     daemon.api.create(backend, timeout=1)
     used = daemon.api.create(backend, limits={"requests": 1})
