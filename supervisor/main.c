@@ -29,7 +29,7 @@ static int check(const struct options *options)
 	const struct check_wishes wishes = {
 		.uid_base = options->relay_uid_base,
 		.n_relays = options->max_tunnels + UIDS_SPARE,
-		.descriptors = prepare_descriptors(options->max_tunnels, gates_count(options)),
+		.descriptors = prepare_descriptors(options, options->max_tunnels),
 	};
 
 	return check_print(stdout, &wishes);

@@ -23,9 +23,14 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
-// Besides those for tunnels and gates: listeners, programs, the API worker, look-ups, a gate that
-// is behind, dials under way, agents that wait, and what starting a process takes for a moment.
-enum { DESCRIPTORS_SPARE = 64, DESCRIPTORS_PER_TUNNEL = 3, DESCRIPTORS_PER_GATE = 2 };
+// Besides those for tunnels, gates and edges, and port_pool: listeners, programs, the API worker,
+// look-ups, a gate that is behind, dials under way, agents that wait, and what starting a process
+// takes for a moment.
+enum {
+	DESCRIPTORS_SPARE = 64,
+	DESCRIPTORS_PER_TUNNEL = 3,
+	DESCRIPTORS_PER_CHILD = 2, // of the gates and edges
+};
 
 // What a step may return besides 0 and a negative errno: it has logged what is wrong.
 enum { STEP_EXPLAINED = 1 };
@@ -35,17 +40,17 @@ struct preparation {
 	struct options *options;
 };
 
-uint64_t prepare_descriptors(uint64_t n_tunnels, uint64_t n_gates)
+uint64_t prepare_descriptors(const struct options *options, uint64_t n_tunnels)
 {
-	return n_tunnels * DESCRIPTORS_PER_TUNNEL + n_gates * DESCRIPTORS_PER_GATE +
-	       DESCRIPTORS_SPARE;
+	return n_tunnels * DESCRIPTORS_PER_TUNNEL +
+	       (gates_count(options) + edges_count(options)) * DESCRIPTORS_PER_CHILD +
+	       options_pool_size(options) + DESCRIPTORS_SPARE;
 }
 
 static int raise_descriptors(struct preparation *p)
 {
 	const uint64_t wanted =
-		prepare_descriptors(p->options->max_tunnels, gates_count(p->options)) +
-		options_pool_size(p->options);
+		prepare_descriptors(p->options, p->options->max_tunnels);
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
@@ -309,7 +314,7 @@ static int copy_roots(struct preparation *p)
 static int drop_privileges(struct preparation *p)
 {
 	char names[128];
-	int r = caps_drop(false);
+	int r = caps_drop();
 
 	if (r < 0)
 		return r;

@@ -10,9 +10,9 @@
 
 struct supervisor;
 
-// Descriptors that the supervisor may need at once with so many tunnels and gates, see
-// RLIMIT_NOFILE: what it has of its own, and room for what comes and goes.
-uint64_t prepare_descriptors(uint64_t n_tunnels, uint64_t n_gates);
+// Descriptors that the supervisor may need at once with so many tunnels, see RLIMIT_NOFILE: what it
+// has of its own, and room for what comes and goes.
+uint64_t prepare_descriptors(const struct options *options, uint64_t n_tunnels);
 
 // Fills in what the supervisor has for its whole life. Logs what is wrong. Returns 0 or a negative
 // errno, -ECANCELED for mistakes that were logged in full.

@@ -343,6 +343,7 @@ static struct tunnel *tunnel_new(struct supervisor *supervisor, const struct tun
 	TAILQ_INIT(&tunnel->agents);
 	if (copy_settings(tunnel, spawn) == 0)
 		return tunnel;
+	explicit_bzero(&tunnel->secret_hash, sizeof tunnel->secret_hash);
 	free(tunnel->config);
 	free(tunnel);
 	return NULL;
@@ -356,8 +357,7 @@ static bool has_descriptors(const struct supervisor *supervisor)
 	struct rlimit limit;
 
 	return getrlimit(RLIMIT_NOFILE, &limit) < 0 ||
-	       prepare_descriptors(tunnels->n - tunnels->n_over + 1, supervisor->gates.n) +
-			       supervisor->ports.n <=
+	       prepare_descriptors(supervisor->options, tunnels->n - tunnels->n_over + 1) <=
 		       limit.rlim_cur;
 }
 

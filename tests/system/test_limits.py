@@ -5,13 +5,15 @@
 
 import os
 import resource
+import subprocess
 import time
 
 import pytest
 
+from support import daemon as daemons
 from support import proc
 from support.backend import head
-from support.daemon import Daemon
+from support.daemon import Daemon, free_port
 
 pytestmark = pytest.mark.usefixtures("mode")
 
@@ -80,10 +82,16 @@ def few_descriptors():
 
 
 def test_too_few_descriptors_are_said_at_the_start():
-    """Also those for gates, of which there is one for each core when nobody says how many."""
-    enough = 3 * 100 + 2 * min(len(os.sched_getaffinity(0)), 64) + 64
+    """Also those for gates, of which there is one for each core when nobody says how many, for edges
+    and for the ports of tunnels of their own; --check says as many."""
+    first = free_port()
+    keys = {"max_tunnels": "100", "edges": "3", "port_pool": f"{first}-{first}"}
+    enough = 3 * 100 + 2 * min(len(os.sched_getaffinity(0)), 64) + 2 * 3 + 1 + 64
+    check = subprocess.run([daemons.program(), "--check", *(f"-o{key}={value}" for key, value in keys.items())],
+                           env={}, capture_output=True, text=True, timeout=20, check=False)
+    assert f"the configuration may use {enough}\n" in check.stdout, check
     for limit, warned in ((enough, False), (enough - 1, True)):
-        daemon = Daemon(max_tunnels="100")
+        daemon = Daemon(**keys)
         daemon.prepare = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
         with daemon:
             assert (f"the limit of open files is {limit}: too low" in daemon.log()) == warned, daemon.log()
