@@ -70,22 +70,21 @@ static int drop_bounding(uint64_t keep)
 	return 0;
 }
 
-int caps_drop(bool bind_service)
+int caps_drop(void)
 {
-	uint64_t keep = separate | (bind_service ? CAP(NET_BIND_SERVICE) : 0);
 	struct caps caps = {0}, now = {0};
 	int r = caps_read(&caps);
 
 	if (r < 0)
 		return r;
 	if ((caps.effective & CAP(SETPCAP)) != 0) {
-		r = drop_bounding(keep);
+		r = drop_bounding(separate);
 		if (r < 0)
 			return r;
 	}
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
 		return -errno;
-	caps.permitted &= keep;
+	caps.permitted &= separate;
 	caps.effective = caps.permitted;
 	caps.inheritable = 0;
 	r = caps_write(&caps);

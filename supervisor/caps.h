@@ -12,12 +12,11 @@
 // KILL, and uid 0, without which an exec would not pass them on.
 bool caps_can_separate(void);
 
-// Gives up all capabilities but those four and, with BIND_SERVICE, NET_BIND_SERVICE (ports below
-// 1024); one that we do not hold is not gained. The bounding set goes the same way where that is
-// possible (CAP_SETPCAP), so that no program started from here can have more; ambient and
-// inheritable sets are emptied. For any user, with or without capabilities. Returns 0 or a negative
-// errno.
-int caps_drop(bool bind_service);
+// Gives up all capabilities but those four; one that we do not hold is not gained. The bounding set
+// goes the same way where that is possible (CAP_SETPCAP), so that no program started from here can
+// have more; ambient and inheritable sets are emptied. For any user, with or without capabilities.
+// Returns 0 or a negative errno.
+int caps_drop(void) WARN_UNUSED;
 
 // Our effective capabilities as a mask of 1 << CAP_*.
 uint64_t caps_effective(void);

@@ -142,7 +142,7 @@ static int try_ids(const struct check_wishes *wishes)
 static int try_inspection(const struct check_wishes *wishes)
 {
 	struct inspect_report report;
-	int r = caps_drop(false);
+	int r = caps_drop();
 
 	return r < 0 ? r : inspect_read(1, &report);
 }

@@ -92,8 +92,11 @@ static int add_lines(struct components *components, int fd)
 	int r = 0;
 	FILE *list = fdopen(fd, "r");
 
-	if (list == NULL)
-		return -errno;
+	if (list == NULL) {
+		r = -errno;
+		close(fd);
+		return r;
+	}
 	while (r == 0 && getline(&line, &size, list) > 0)
 		r = add_line(components, line);
 	free(line);

@@ -98,13 +98,13 @@ static int on_ready(struct ipc_channel *channel, struct ipc_message *message)
 {
 	struct resolve_process *process = process_of(channel);
 
-	channel->phase = PHASE_RUN;
 	if (process->asker == NULL)
-		return 0;
+		return 0; // it has been killed
 	if (!process_inspect(&process->process, message->fields[0].number, NULL)) {
 		process_kill(&process->process);
 		return 0;
 	}
+	channel->phase = PHASE_RUN;
 	ipc_post(channel, MSG_RESOLVE, -1, wire_str(span_of(process->asker->name)));
 	return 0;
 }

@@ -9,42 +9,6 @@
 #include <signal.h>
 #include <sys/signalfd.h>
 
-// ---- signals
-
-static void on_signal(struct loop_watch *watch, uint32_t events)
-{
-	struct supervisor *supervisor = container_of(watch, struct supervisor, signals);
-	struct signalfd_siginfo info;
-
-	while (read(watch->fd, &info, sizeof info) == sizeof info) {
-		if (info.ssi_signo == SIGHUP)
-			tls_keys_reload(&supervisor->tls_keys);
-		else
-			supervisor_stop(supervisor);
-	}
-}
-
-static int watch_signals(struct supervisor *supervisor)
-{
-	struct loop *loop = &supervisor->loop;
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR || sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-		return -errno;
-	CLEANUP(close_p) int fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	supervisor->signals.ready = on_signal;
-	int r = loop_watch(loop, &supervisor->signals, fd, EPOLLIN);
-	if (r == 0)
-		(void)take_fd(&fd);
-	return r;
-}
-
 // ---- the end
 
 static void on_stop_timer(struct loop_timer *timer)
@@ -93,7 +57,7 @@ static void stop(struct supervisor *supervisor, int status)
 		loop_stop(loop, status);
 }
 
-void supervisor_stop(struct supervisor *supervisor)
+static void stop_in_order(struct supervisor *supervisor)
 {
 	if (!supervisor->stopping)
 		log_info("stopping: tunnels go on at the next start");
@@ -110,6 +74,42 @@ void supervisor_process_gone(struct supervisor *supervisor)
 {
 	if (supervisor->stopping && supervisor->n_processes == 0)
 		loop_stop(&supervisor->loop, supervisor->loop.status);
+}
+
+// ---- signals
+
+static void on_signal(struct loop_watch *watch, uint32_t events)
+{
+	struct supervisor *supervisor = container_of(watch, struct supervisor, signals);
+	struct signalfd_siginfo info;
+
+	while (read(watch->fd, &info, sizeof info) == sizeof info) {
+		if (info.ssi_signo == SIGHUP)
+			tls_keys_reload(&supervisor->tls_keys);
+		else
+			stop_in_order(supervisor);
+	}
+}
+
+static int watch_signals(struct supervisor *supervisor)
+{
+	struct loop *loop = &supervisor->loop;
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR || sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return -errno;
+	CLEANUP(close_p) int fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	supervisor->signals.ready = on_signal;
+	int r = loop_watch(loop, &supervisor->signals, fd, EPOLLIN);
+	if (r == 0)
+		(void)take_fd(&fd);
+	return r;
 }
 
 // ---- the beginning

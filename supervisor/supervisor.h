@@ -49,7 +49,7 @@ struct supervisor {
 	bool separate;                  // children have uids and folders of their own
 	struct uids uids;               // if so
 	int roots_fd;                   // certificates of the authorities that backends may have
-	int void_fd;                    // the empty folder relays and gates are locked into, -1
+	int void_fd;                    // the empty folder that roles without files are locked into
 	int state_dir_fd;               // held open for its lock
 	int state_fd;                   // the API worker's folder in it
 
@@ -81,8 +81,6 @@ int supervisor_init(
 // Starts the children and runs until told to stop. Returns the exit status.
 int supervisor_run(struct supervisor *supervisor);
 
-// Ends everything in order: the API worker closes its database, the others are killed.
-void supervisor_stop(struct supervisor *supervisor);
 // The supervisor cannot go on: logs WHY, ends everything, exit status 1.
 void supervisor_fail(struct supervisor *supervisor, const char *why);
 

@@ -260,9 +260,12 @@ static int on_ready(struct ipc_channel *channel, struct ipc_message *message)
 {
 	struct tls_keys *keys = keys_of(channel);
 
+	if (!process_inspect(&keys->maker, message->fields[0].number, NULL)) {
+		process_kill(&keys->maker);
+		return 0;
+	}
 	channel->phase = PHASE_RUN;
-	if (!process_inspect(&keys->maker, message->fields[0].number, NULL) ||
-		give_job(keys) != IPC_SENT)
+	if (give_job(keys) != IPC_SENT)
 		process_kill(&keys->maker);
 	return 0;
 }

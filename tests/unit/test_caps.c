@@ -24,8 +24,7 @@ enum { NOBODY = 65534 };
 static const uint64_t separate = BIT(SETUID) | BIT(SETGID) | BIT(SYS_CHROOT) | BIT(KILL);
 
 // Drops in a child; its report comes back through a pipe. CAN says what it thinks of itself.
-static void drop_in_child(
-	bool as_nobody, bool bind_service, struct inspect_report *report, bool *can)
+static void drop_in_child(bool as_nobody, struct inspect_report *report, bool *can)
 {
 	int pair[2], status;
 	pid_t pid;
@@ -36,7 +35,7 @@ static void drop_in_child(
 		if (as_nobody && (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
 					 setresuid(NOBODY, NOBODY, NOBODY) < 0))
 			_exit(1);
-		*can = caps_drop(bind_service) == 0 && caps_can_separate();
+		*can = caps_drop() == 0 && caps_can_separate();
 		if (inspect_read(getpid(), report) < 0 ||
 			write(pair[1], report, sizeof *report) != sizeof *report)
 			_exit(1);
@@ -56,16 +55,13 @@ static void test_root_keeps_four(void **state)
 	bool can;
 
 	assert_true(caps_effective() & BIT(SETPCAP)); // root without it is no root to test with
-	drop_in_child(false, false, &report, &can);
+	drop_in_child(false, &report, &can);
 	assert_true(can);
 	assert_int_equal(report.cap_effective, separate);
 	assert_int_equal(report.cap_permitted, separate);
 	assert_int_equal(report.cap_bounding, separate);
 	assert_int_equal(report.cap_inheritable, 0);
 	assert_int_equal(report.cap_ambient, 0);
-	drop_in_child(false, true, &report, &can);
-	assert_int_equal(report.cap_effective, separate | BIT(NET_BIND_SERVICE));
-	assert_int_equal(report.cap_bounding, separate | BIT(NET_BIND_SERVICE));
 }
 
 static void test_others_gain_nothing(void **state)
@@ -73,7 +69,7 @@ static void test_others_gain_nothing(void **state)
 	struct inspect_report report;
 	bool can;
 
-	drop_in_child(geteuid() == 0, true, &report, &can);
+	drop_in_child(geteuid() == 0, &report, &can);
 	assert_false(can);
 	assert_int_equal(report.cap_effective, 0);
 	assert_int_equal(report.cap_permitted, 0);

@@ -232,7 +232,7 @@ static int inside_files(const void *data)
 
 	files.files = true;
 	// The supervisor, and so its child, has no CAP_DAC_OVERRIDE to enter the folder with.
-	CHECK(folder >= 0 && (work->own ? caps_drop(false) == 0 : become_nobody()));
+	CHECK(folder >= 0 && (work->own ? caps_drop() == 0 : become_nobody()));
 	line = seal_enter(&files, &args, &reached, NULL) == 0 ? check_work_folder() : __LINE__;
 	CHECK(((reached & SEAL_CHROOT) != 0) == work->own);
 	return line;
