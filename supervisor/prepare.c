@@ -49,8 +49,7 @@ uint64_t prepare_descriptors(const struct options *options, uint64_t n_tunnels)
 
 static int raise_descriptors(struct preparation *p)
 {
-	const uint64_t wanted =
-		prepare_descriptors(p->options, p->options->max_tunnels);
+	const uint64_t wanted = prepare_descriptors(p->options, p->options->max_tunnels);
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
