@@ -87,15 +87,10 @@ void agent_link_up(struct agent *agent, struct agent_link *link)
 {
 	bool lost = agent->lost, first = !agent->was_up;
 	agent->coming = NULL;
-	if (agent->current != NULL)
-		agent->current->state = AGENT_LINK_RETIRED;
-	struct agent_link *old = agent->current;
 	agent->current = link;
 	agent->backoff = (struct backoff){0};
 	agent->was_up = true;
 	agent->lost = false;
-	if (old != NULL)
-		agent_link_wake(old);
 	if (next_in(agent, renewal(agent->options.renew_ms)) < 0)
 		journal_note(agent->journal, "no memory left to renew the connection in time");
 	if (first)

@@ -26,6 +26,7 @@ enum {
 	AGENT_LINKS_MAX = 8, // beyond it the oldest is closed, whatever is on it
 	AGENT_READ_SIZE = 256 * 1024,
 	AGENT_RENEW_MS = 4 * 3600 * 1000,
+	AGENT_PING_MS = 8 * 1000, // a network that is gone is noticed within 24 s
 };
 
 struct agent_options {

@@ -153,7 +153,7 @@ static void on_hello(struct mux *mux, const struct mux_message *hello)
 	link->state = AGENT_LINK_UP;
 	agent_link_up(link->agent, link);
 	if (loop_timer_set(link->agent->loop, &link->timer,
-		    instant_add_ms(link->agent->loop->now, MUX_PING_MS)) < 0)
+		    instant_add_ms(link->agent->loop->now, AGENT_PING_MS)) < 0)
 		lose_errno(link, -ENOMEM);
 }
 
@@ -161,17 +161,19 @@ static void on_notice(struct mux *mux, const struct mux_message *notice)
 {
 	struct agent_link *link = agent_link_of(mux);
 	struct journal *journal = link->agent->journal;
-	if (link->state == AGENT_LINK_RETIRED)
-		return; // the one that replaced it is told the same
-	if (span_eq(notice->kind, SPAN("expiring")))
-		journal_expiring(journal, (unsigned)MIN(notice->number, (uint64_t)UINT32_MAX));
-	else if (span_eq(notice->kind, SPAN("draining")))
-		journal_note(journal, "the server is about to restart");
-	else if (span_eq(notice->kind, SPAN("replaced")) && link->state == AGENT_LINK_UP) {
+	// Only now is it certain that no stream is opened here any more: the relay may have sent
+	// one before it heard of the link that replaces this one.
+	if (span_eq(notice->kind, SPAN("replaced")) && link->state == AGENT_LINK_UP) {
 		link->state = AGENT_LINK_RETIRED;
 		agent_link_retired(link->agent, link);
 		agent_link_wake(link);
 	}
+	if (link != link->agent->current)
+		return; // the one that has replaced it is told the same
+	if (span_eq(notice->kind, SPAN("expiring")))
+		journal_expiring(journal, (unsigned)MIN(notice->number, (uint64_t)UINT32_MAX));
+	else if (span_eq(notice->kind, SPAN("draining")))
+		journal_note(journal, "the server is about to stop");
 }
 
 static const struct mux_handlers handlers = {
@@ -407,7 +409,7 @@ static void on_timer(struct loop_timer *timer)
 	else if (r < 0)
 		lose_errno(link, r);
 	else if (loop_timer_set(link->agent->loop, timer,
-			 instant_add_ms(link->agent->loop->now, MUX_PING_MS)) < 0)
+			 instant_add_ms(link->agent->loop->now, AGENT_PING_MS)) < 0)
 		lose_errno(link, -ENOMEM);
 }
 

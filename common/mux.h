@@ -34,7 +34,7 @@ enum {
 	MUX_HELD_MAX = 128 * 1024 * 1024,  // received on a connection and not taken
 	MUX_OUT_FULL = 128 * 1024,         // waiting to be written: streams send no more
 	MUX_OUT_MAX = 4 * 1024 * 1024,     // waiting to be written, messages of ours included
-	MUX_PING_MS = 20 * 1000,           // between two pings
+	MUX_PING_MS = 20 * 1000,           // between two pings of a relay
 	MUX_PINGS_MISSED = 2,              // the peer is dead
 	MUX_HELLO_MS = 10 * 1000,          // patience with the peer's HELLO
 	MUX_PIECES_MAX = 6,                // of one mux_send()

@@ -4,6 +4,7 @@
 # `tunnel up` with a real tunneld: what a new user sees, and what visitors get.
 
 import asyncio
+import collections
 import contextlib
 import hashlib
 import json
@@ -367,20 +368,29 @@ def test_killed_and_started_again_during_requests(server, backend, api):
 
 
 def test_renewing_under_load_costs_no_request(server, backend):
-    stop, failures, count = threading.Event(), [], [0]
+    """Nor one with a body, which could not be sent a second time."""
+    stop, failures, count = threading.Event(), [], collections.Counter()
     with Up(server, backend.port, "--reconnect-after", "1s", "--output", "json", "--auth", "none") as up:
         url = up.event("ready")["url"]
 
-        def visit(size):
+        def get(size):
+            with urllib.request.urlopen(f"{url}big/{size}", timeout=20) as answer:
+                assert len(answer.read()) == size
+
+        def post(size):
+            with urllib.request.urlopen(f"{url}echo", bytes(size), timeout=20) as answer:
+                assert answer.status == 200
+
+        def visit(ask, size):
             while not stop.is_set():
                 try:
-                    with urllib.request.urlopen(f"{url}big/{size}", timeout=20) as answer:
-                        assert len(answer.read()) == size
-                    count[0] += 1
+                    ask(size)
+                    count[ask, size] += 1
                 except Exception as error:  # every one counts
-                    failures.append(error)
+                    failures.append((ask, size, error))
 
-        visitors = [threading.Thread(target=visit, args=(size,)) for size in (1, 1000, 100_000, 3_000_000)]
+        loads = [(get, 1), (get, 100_000), (get, 3_000_000), (post, 1), (post, 1000), (post, 500_000)]
+        visitors = [threading.Thread(target=visit, args=load) for load in loads]
         for visitor in visitors:
             visitor.start()
         for renewal in range(1, 6):
@@ -389,7 +399,7 @@ def test_renewing_under_load_costs_no_request(server, backend):
         for visitor in visitors:
             visitor.join(30)
         assert not failures, failures[:3]
-        assert count[0] > 20
+        assert all(count[load] > 5 for load in loads), count
         proc.wait_until(lambda: up.descriptors() < 16, 10, up.both)
 
 

@@ -263,8 +263,11 @@ def test_a_connection_is_renewed_before_it_is_old(server, backend):
         assert up.event("reconnect")["state"] == "renewed"
         first.send(DATA, 1, b"345")  # what began there ends there
         assert b"200 Fine" in first.expect(DATA)[2]
-        first.send(FIN, 1)
         first.send(RESET, 1, 0)
+        ask(first, 2)  # was on its way before the relay knew of the second
+        assert b"200 Fine" in first.expect(DATA)[2]
+        first.send(NOTICE, "replaced", 0)
+        first.send(RESET, 2, 0)
         closed = first.ended()
         assert closed == (1000, ""), closed
         ask(second, 1)
