@@ -24,12 +24,15 @@ static enum attest_mode mode_of(const char *word, const struct url *server)
 int attest_gate_init(struct attest_gate *gate, const struct invocation *invocation,
 	const struct settings *settings, struct failure *failure)
 {
+	struct invocation given = *invocation;
+	given.values[OPTION_POLICY] = settings->policy;
+	given.values[OPTION_COLLATERAL] = settings->collateral;
 	*gate = (struct attest_gate){
-		.mode = mode_of(invocation->values[OPTION_ATTEST], &settings->server),
+		.mode = mode_of(settings->attest, &settings->server),
 		.settings = settings,
 		.route = settings->route,
 	};
-	return verify_inputs_read(&gate->inputs, invocation, failure);
+	return verify_inputs_read(&gate->inputs, &given, failure);
 }
 
 void attest_gate_deinit(struct attest_gate *gate)

@@ -29,8 +29,9 @@ struct attest_gate {
 	struct tls_trust *trust;
 };
 
-// Of --attest, --policy, --collateral and --root-ca of INVOCATION; without --attest it is required
-// of every server that is not on this machine. SETTINGS has to live on. Returns 0, EXIT_CODE_USAGE
+// By what SETTINGS, made from INVOCATION, says of --attest, --policy and --collateral, and by
+// --root-ca; if nothing says otherwise, evidence is required of every server that is not on this
+// machine. SETTINGS has to live on. Returns 0, EXIT_CODE_USAGE
 // with its sentence, or a negative errno; attest_gate_deinit() is needed in any case.
 int attest_gate_init(struct attest_gate *gate, const struct invocation *invocation,
 	const struct settings *settings, struct failure *failure) WARN_UNUSED;

@@ -5,6 +5,7 @@
 
 #include "command_create.h"
 
+#include "account.h"
 #include "api.h"
 #include "clean.h"
 #include "handlers.h"
@@ -180,7 +181,7 @@ static void print_created(const json_t *tunnel)
 
 int create_run(const struct invocation *invocation, struct failure *failure)
 {
-	struct settings settings;
+	struct account account = {0};
 	json_t *body = NULL, *tunnel;
 	int r = create_members(&body, invocation, failure);
 
@@ -189,13 +190,10 @@ int create_run(const struct invocation *invocation, struct failure *failure)
 	if (invocation->n_operands > 0)
 		r = add_backend(body, invocation->operands[0]);
 	if (r == 0)
-		r = settings_load(&settings, invocation, failure);
-	if (r == 0) {
-		r = settings_need_token(&settings, failure);
-		if (r == 0)
-			r = create_tunnel(&settings, body, &tunnel, failure);
-		settings_deinit(&settings);
-	}
+		r = account_open(&account, invocation, failure);
+	if (r == 0)
+		r = create_tunnel(&account.verified, body, &tunnel, failure);
+	account_close(&account);
 	json_decref(body);
 	if (r != 0)
 		return r;

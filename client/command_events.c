@@ -4,6 +4,7 @@
 // tunnel events: follows what happens to the caller's tunnels until it is ended, over as many
 // connections as that takes.
 
+#include "account.h"
 #include "api.h"
 #include "clean.h"
 #include "handlers.h"
@@ -21,7 +22,7 @@ enum {
 };
 
 struct follower {
-	struct settings settings;
+	struct account account;
 	struct sse sse;
 	bool json;
 	bool connected;   // has been, once
@@ -93,14 +94,14 @@ static int read_events(struct follower *follower, struct http *http, struct fail
 		if (data.n == 0)
 			return failure_set(failure, EXIT_CODE_UNREACHABLE,
 				"%s has ended the stream of events",
-				follower->settings.server.host);
+				follower->account.settings.server.host);
 		follower->pause_ms = RETRY_MS;
 		while (r == 0 && data.n > 0) {
 			enum sse_event event = sse_next(&follower->sse, &data);
 			if (event == SSE_BAD)
 				return failure_set(failure, EXIT_CODE_UNREACHABLE,
 					"an event of %s is larger than any of tunneld",
-					follower->settings.server.host);
+					follower->account.settings.server.host);
 			if (event == SSE_EVENT)
 				r = print_event(follower);
 		}
@@ -121,29 +122,33 @@ static int take_head(struct follower *follower, struct http *http, struct failur
 			return 0;
 		return failure_set(failure, EXIT_CODE_UNREACHABLE,
 			"what answers at %s is not the API of tunneld: no stream of events",
-			follower->settings.server.host);
+			follower->account.settings.server.host);
 	}
 	buf_init(&body, API_ANSWER_MAX);
 	r = http_body_all(http, &body, failure);
 	if (r == 0)
-		r = api_refusal(&follower->settings, head->status, buf_span(&body), failure);
+		r = api_refusal(
+			&follower->account.settings, head->status, buf_span(&body), failure);
 	buf_reset(&body);
 	return r;
 }
 
-// One connection, to its end.
+// One connection, to its end. The server may be another instance by now.
 static int follow_once(struct follower *follower, struct failure *failure)
 {
 	char fields[SSE_ID_MAX + 64];
 	struct http http;
-	int r;
+	int r = account_verify(&follower->account, (struct span){NULL, 0}, failure);
 
+	if (r != 0)
+		return r;
 	snprintf(fields, sizeof fields, "Accept: text/event-stream\r\n%s%s%s",
 		follower->sse.id[0] != '\0' ? "Last-Event-ID: " : "", follower->sse.id,
 		follower->sse.id[0] != '\0' ? "\r\n" : "");
-	const struct http_request request = {
-		.path = "/_api/events", .token = follower->settings.token, .fields = fields};
-	r = http_begin(&http, &follower->settings.route, &request,
+	const struct http_request request = {.path = "/_api/events",
+		.token = follower->account.settings.token,
+		.fields = fields};
+	r = http_begin(&http, &follower->account.verified.route, &request,
 		instant_add_ms(instant_now(), API_SECONDS * 1000), failure);
 	if (r != 0)
 		return r;
@@ -193,15 +198,12 @@ int events_run(const struct invocation *invocation, struct failure *failure)
 		.json = option_given(invocation, OPTION_JSON),
 		.pause_ms = RETRY_MS,
 	};
-	int r = settings_load(&follower.settings, invocation, failure);
+	int r = account_read(&follower.account, invocation, failure);
 
-	if (r != 0)
-		return r;
 	sse_init(&follower.sse);
-	r = settings_need_token(&follower.settings, failure);
 	if (r == 0)
 		r = follow(&follower, failure);
 	sse_deinit(&follower.sse);
-	settings_deinit(&follower.settings);
+	account_close(&follower.account);
 	return r;
 }

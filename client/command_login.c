@@ -5,6 +5,7 @@
 // the server has accepted it.
 
 #include "api.h"
+#include "attest_gate.h"
 #include "clean.h"
 #include "config_file.h"
 #include "handlers.h"
@@ -102,37 +103,80 @@ static int need_token(struct settings *settings, struct failure *failure)
 	return r;
 }
 
-static int try_token(const struct settings *settings, struct failure *failure)
+// By GATE's route: it has been opened.
+static int try_token(
+	const struct settings *settings, const struct attest_gate *gate, struct failure *failure)
 {
+	struct settings verified = *settings;
 	json_t *list;
-	int r = api_call(
-		settings, &(struct api_call){.path = "/_api/tunnels?limit=1"}, &list, failure);
 
+	verified.route = gate->route;
+	int r = api_call(
+		&verified, &(struct api_call){.path = "/_api/tunnels?limit=1"}, &list, failure);
 	if (r == 0)
 		json_decref(list);
 	return r;
+}
+
+// Files as absolute paths: they have to be found from everywhere.
+static int make_config(struct config *config, const struct settings *settings, const char *server)
+{
+	const struct {
+		const char *from;
+		char **to;
+		bool file;
+	} all[] = {
+		{server, &config->server, false},
+		{settings->token, &config->token, false},
+		{settings->ca_file, &config->ca, true},
+		{settings->attest, &config->attest, false},
+		{settings->policy, &config->policy, true},
+		{settings->collateral, &config->collateral, true},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		if (all[i].from == NULL)
+			continue;
+		*all[i].to = all[i].file ? realpath(all[i].from, NULL) : strdup(all[i].from);
+		if (*all[i].to == NULL)
+			return -errno;
+	}
+	return 0;
 }
 
 static int store(const struct settings *settings, const char *server, struct failure *failure)
 {
 	char path[CONFIG_PATH_MAX];
 	struct config config = {0};
-	int r;
+	int r = make_config(&config, settings, server);
 
-	config.server = strdup(server);
-	config.token = strdup(settings->token);
-	// As an absolute path: it has to be found from everywhere.
-	config.ca = settings->ca_file != NULL ? realpath(settings->ca_file, NULL) : NULL;
-	r = config.server != NULL && config.token != NULL &&
-			    (settings->ca_file == NULL || config.ca != NULL)
-		    ? config_write(&config, failure)
-		    : -ENOMEM;
+	if (r == 0)
+		r = config_write(&config, failure);
 	config_deinit(&config);
 	if (r == 0 && config_path(path, failure) == 0) {
 		fputs("logged in; server and token are in ", stderr);
 		clean_print(stderr, span_of(path));
 		fputc('\n', stderr);
 	}
+	return r;
+}
+
+// With a server that has passed, if it has to.
+static int log_in(struct settings *settings, const struct invocation *invocation,
+	const char *server, struct failure *failure)
+{
+	struct attest_gate gate;
+	int r = attest_gate_init(&gate, invocation, settings, failure);
+
+	if (r == 0)
+		r = attest_gate_open(&gate, (struct span){NULL, 0}, failure);
+	if (r == 0)
+		r = need_token(settings, failure);
+	if (r == 0)
+		r = try_token(settings, &gate, failure);
+	if (r == 0)
+		r = store(settings, server, failure);
+	attest_gate_deinit(&gate);
 	return r;
 }
 
@@ -154,11 +198,7 @@ int login_run(const struct invocation *invocation, struct failure *failure)
 	r = settings_load_fresh(&settings, &chosen, failure);
 	if (r != 0)
 		return r;
-	r = need_token(&settings, failure);
-	if (r == 0)
-		r = try_token(&settings, failure);
-	if (r == 0)
-		r = store(&settings, server, failure);
+	r = log_in(&settings, &chosen, server, failure);
 	settings_deinit(&settings);
 	return r;
 }

@@ -3,6 +3,7 @@
 //
 // Commands about tunnels there are: ls, show, extend, rm.
 
+#include "account.h"
 #include "api.h"
 #include "clean.h"
 #include "handlers.h"
@@ -12,19 +13,6 @@
 #include "when.h"
 
 enum { PATH_SIZE = 64 + TUNNEL_ID_SIZE };
-
-static int load(
-	struct settings *settings, const struct invocation *invocation, struct failure *failure)
-{
-	int r = settings_load(settings, invocation, failure);
-
-	if (r == 0) {
-		r = settings_need_token(settings, failure);
-		if (r != 0)
-			settings_deinit(settings);
-	}
-	return r;
-}
 
 // Calls METHOD for the tunnel that REF names, whose id goes into ID once it is known.
 static int call_tunnel(const struct settings *settings, const char *method, const char *ref,
@@ -113,14 +101,14 @@ static void print_list(const json_t *list)
 int ls_run(const struct invocation *invocation, struct failure *failure)
 {
 	bool all = option_given(invocation, OPTION_ALL);
-	struct settings settings;
+	struct account account;
 	json_t *list = NULL;
-	int r = load(&settings, invocation, failure);
+	int r = account_open(&account, invocation, failure);
 
-	if (r != 0)
-		return r;
-	r = api_list(&settings, all ? "/_api/tunnels?state=all" : "/_api/tunnels", &list, failure);
-	settings_deinit(&settings);
+	if (r == 0)
+		r = api_list(&account.verified, all ? "/_api/tunnels?state=all" : "/_api/tunnels",
+			&list, failure);
+	account_close(&account);
 	if (r == 0 && option_given(invocation, OPTION_JSON))
 		r = tunnel_print_json(stdout, list, 0);
 	else if (r == 0)
@@ -133,15 +121,15 @@ int ls_run(const struct invocation *invocation, struct failure *failure)
 
 int show_run(const struct invocation *invocation, struct failure *failure)
 {
-	struct settings settings;
+	struct account account;
 	char id[TUNNEL_ID_SIZE];
 	json_t *tunnel = NULL;
-	int r = load(&settings, invocation, failure);
+	int r = account_open(&account, invocation, failure);
 
-	if (r != 0)
-		return r;
-	r = call_tunnel(&settings, "GET", invocation->operands[0], NULL, id, &tunnel, failure);
-	settings_deinit(&settings);
+	if (r == 0)
+		r = call_tunnel(&account.verified, "GET", invocation->operands[0], NULL, id,
+			&tunnel, failure);
+	account_close(&account);
 	if (r == 0 && option_given(invocation, OPTION_JSON))
 		r = tunnel_print_json(stdout, tunnel, 0);
 	else if (r == 0)
@@ -165,7 +153,7 @@ static void print_extended(const json_t *tunnel)
 
 int extend_run(const struct invocation *invocation, struct failure *failure)
 {
-	struct settings settings;
+	struct account account = {0};
 	json_t *tunnel = NULL;
 	char id[TUNNEL_ID_SIZE];
 	int64_t seconds;
@@ -175,14 +163,12 @@ int extend_run(const struct invocation *invocation, struct failure *failure)
 	if (when_away(span_of(invocation->operands[1]), wall_now(), &seconds, &why) != 0)
 		return failure_set(
 			failure, EXIT_CODE_USAGE, "'%s': %s", invocation->operands[1], why);
-	r = load(&settings, invocation, failure);
-	if (r != 0)
-		return r;
 	json_t *body = json_pack("{s:I}", "timeout", (json_int_t)seconds);
-	r = body != NULL ? call_tunnel(&settings, "PATCH", invocation->operands[0], body, id,
-				   &tunnel, failure)
-			 : -ENOMEM;
-	settings_deinit(&settings);
+	r = body != NULL ? account_open(&account, invocation, failure) : -ENOMEM;
+	if (r == 0)
+		r = call_tunnel(&account.verified, "PATCH", invocation->operands[0], body, id,
+			&tunnel, failure);
+	account_close(&account);
 	if (r == 0 && option_given(invocation, OPTION_JSON))
 		r = tunnel_print_json(stdout, tunnel, 0);
 	else if (r == 0)
@@ -216,16 +202,14 @@ static int remove_tunnel(const struct settings *settings, const char *ref, bool 
 // Goes on behind a tunnel that cannot be ended; the first failure is that of the command.
 int rm_run(const struct invocation *invocation, struct failure *failure)
 {
-	struct settings settings;
-	int r = load(&settings, invocation, failure);
+	struct account account;
+	int r = account_open(&account, invocation, failure), first = 0;
 
-	if (r != 0)
-		return r;
-	for (size_t i = 0; i < invocation->n_operands; i++) {
-		int one = remove_tunnel(
-			&settings, invocation->operands[i], option_given(invocation, OPTION_JSON));
-		r = r != 0 ? r : one;
+	for (size_t i = 0; r == 0 && i < invocation->n_operands; i++) {
+		int one = remove_tunnel(&account.verified, invocation->operands[i],
+			option_given(invocation, OPTION_JSON));
+		first = first != 0 ? first : one;
 	}
-	settings_deinit(&settings);
-	return r;
+	account_close(&account);
+	return r != 0 ? r : first;
 }

@@ -4,10 +4,10 @@
 // tunnel up: makes a tunnel (or takes one that is there), serves it from the target until it ends,
 // and says what happens.
 
+#include "account.h"
 #include "agent.h"
 #include "agent_sandbox.h"
 #include "api.h"
-#include "attest_gate.h"
 #include "command_create.h"
 #include "handlers.h"
 #include "signals.h"
@@ -15,9 +15,7 @@
 
 struct up {
 	const struct invocation *invocation;
-	struct settings settings;
-	struct attest_gate gate;
-	struct settings verified; // the same, by the gate's route; borrows from both
+	struct account account;
 	struct target target;
 	struct loop loop;
 	struct journal journal;
@@ -105,10 +103,7 @@ static int require_backend(struct up *up, struct failure *failure)
 static int verify(struct up *up, struct failure *failure)
 {
 	struct span none = {NULL, 0};
-	int r = attest_gate_open(&up->gate, up->id[0] != '\0' ? span_of(up->id) : none, failure);
-	if (r == 0)
-		up->verified.route = up->gate.route;
-	return r;
+	return account_verify(&up->account, up->id[0] != '\0' ? span_of(up->id) : none, failure);
 }
 
 static int on_distrust(struct agent *agent)
@@ -122,7 +117,7 @@ static int describe(struct up *up, json_t **ret, struct failure *failure)
 {
 	char path[64 + TUNNEL_ID_SIZE];
 	snprintf(path, sizeof path, "/_api/tunnels/%s", up->id);
-	return api_call(&up->verified, &(struct api_call){.path = path}, ret, failure);
+	return api_call(&up->account.verified, &(struct api_call){.path = path}, ret, failure);
 }
 
 // What a tunnel that is over says to scripts.
@@ -148,7 +143,7 @@ static int over(const json_t *tunnel, struct failure *failure)
 static int attach(struct up *up, struct failure *failure)
 {
 	const char *ref = up->invocation->values[OPTION_ATTACH];
-	int r = api_find_tunnel(&up->verified, ref, up->id, failure);
+	int r = api_find_tunnel(&up->account.verified, ref, up->id, failure);
 	if (r == 0)
 		r = describe(up, &up->tunnel, failure);
 	if (r == 0)
@@ -167,7 +162,7 @@ static int create(struct up *up, struct failure *failure)
 	int r = create_members(&members, up->invocation, failure);
 	if (r != 0)
 		return r;
-	r = create_tunnel(&up->verified, members, &up->tunnel, failure);
+	r = create_tunnel(&up->account.verified, members, &up->tunnel, failure);
 	json_decref(members);
 	if (r == 0)
 		snprintf(up->id, sizeof up->id, "%s", api_text(up->tunnel, "id"));
@@ -177,7 +172,7 @@ static int create(struct up *up, struct failure *failure)
 static const char *agent_token(const struct up *up)
 {
 	const char *own = api_text(json_object_get(up->tunnel, "agent"), "token");
-	return own[0] != '\0' ? own : up->settings.token;
+	return own[0] != '\0' ? own : up->account.settings.token;
 }
 
 // ---- while it runs
@@ -217,7 +212,7 @@ static void on_signal(struct signals *signals)
 static int serve(struct up *up, uint32_t renew_ms, struct failure *failure)
 {
 	struct agent_options options = {
-		.settings = &up->verified,
+		.settings = &up->account.verified,
 		.id = up->id,
 		.token = agent_token(up),
 		.target = &up->target,
@@ -247,8 +242,8 @@ static int revoke_tunnel(struct up *up, struct failure *failure)
 	struct failure why = {{0}};
 	json_t *answer = NULL;
 	snprintf(path, sizeof path, "/_api/tunnels/%s", up->id);
-	int r = api_call(
-		&up->verified, &(struct api_call){.method = "DELETE", .path = path}, &answer, &why);
+	int r = api_call(&up->account.verified,
+		&(struct api_call){.method = "DELETE", .path = path}, &answer, &why);
 	json_decref(answer);
 	if (r == EXIT_CODE_NO_TUNNEL)
 		return 0; // it was over by itself
@@ -308,9 +303,6 @@ static int run(struct up *up, struct failure *failure)
 	if (r == 0 && option_given(up->invocation, OPTION_REQUIRE_BACKEND))
 		r = require_backend(up, failure);
 	if (r == 0)
-		r = attest_gate_init(&up->gate, up->invocation, &up->settings, failure);
-	up->verified = up->settings;
-	if (r == 0)
 		r = verify(up, failure);
 	if (r == 0)
 		r = signals_watch(&up->signals, &up->loop, on_signal);
@@ -338,9 +330,7 @@ int up_run(const struct invocation *invocation, struct failure *failure)
 	up->invocation = invocation;
 	int r = read_target(up, failure);
 	if (r == 0)
-		r = settings_load(&up->settings, invocation, failure);
-	if (r == 0)
-		r = settings_need_token(&up->settings, failure);
+		r = account_read(&up->account, invocation, failure);
 	if (r == 0)
 		r = loop_init(&up->loop);
 	if (r == 0) {
@@ -351,8 +341,7 @@ int up_run(const struct invocation *invocation, struct failure *failure)
 		loop_deinit(&up->loop);
 	}
 	json_decref(up->tunnel);
-	attest_gate_deinit(&up->gate);
-	settings_deinit(&up->settings);
+	account_close(&up->account);
 	free(up);
 	return r;
 }

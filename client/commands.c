@@ -16,7 +16,8 @@ static_assert(OPTION_COUNT <= 64, "options are bits of a 64-bit number");
 #define UP_OPTIONS                                                                     \
 	(OPTION_BIT(ATTACH) | OPTION_BIT(DEMO) | OPTION_BIT(QR) | OPTION_BIT(OUTPUT) | \
 		OPTION_BIT(QUIET) | OPTION_BIT(REQUIRE_BACKEND) | OPTION_BIT(RECONNECT_AFTER))
-#define OPTIONS_SERVER (OPTION_BIT(SERVER) | OPTION_BIT(TOKEN_FILE) | OPTION_BIT(CA))
+#define OPTIONS_SERVER  (OPTION_BIT(SERVER) | OPTION_BIT(TOKEN_FILE) | OPTION_BIT(CA))
+#define OPTIONS_ACCOUNT (OPTIONS_SERVER | OPTIONS_ATTEST)
 
 const struct option_def option_table[OPTION_COUNT] = {
 	[OPTION_HELP] = {"help", 'h', NULL, NULL, "print this and exit", NULL},
@@ -135,8 +136,7 @@ const struct command command_table[] = {
 		.name = "up",
 		.operands = "[TARGET]",
 		.max_operands = 1,
-		.options = OPTIONS_SERVER | CREATE_OPTIONS | UP_OPTIONS | OPTIONS_ATTEST |
-			   OPTION_BIT(JSON),
+		.options = OPTIONS_ACCOUNT | CREATE_OPTIONS | UP_OPTIONS | OPTION_BIT(JSON),
 		.implied = true,
 		.run = up_run,
 		.summary = "share a service of this machine; prints its URL",
@@ -185,7 +185,7 @@ const struct command command_table[] = {
 		.name = "create",
 		.operands = "[BACKEND]",
 		.max_operands = 1,
-		.options = OPTIONS_SERVER | CREATE_OPTIONS | OPTION_BIT(JSON),
+		.options = OPTIONS_ACCOUNT | CREATE_OPTIONS | OPTION_BIT(JSON),
 		.run = create_run,
 		.summary = "make a tunnel; prints its URL",
 		.manual = "The server connects to\n"
@@ -207,7 +207,7 @@ const struct command command_table[] = {
 	{
 		.name = "ls",
 		.operands = "",
-		.options = OPTIONS_SERVER | OPTION_BIT(ALL) | OPTION_BIT(JSON),
+		.options = OPTIONS_ACCOUNT | OPTION_BIT(ALL) | OPTION_BIT(JSON),
 		.run = ls_run,
 		.summary = "list your tunnels",
 	},
@@ -216,7 +216,7 @@ const struct command command_table[] = {
 		.operands = "TUNNEL",
 		.min_operands = 1,
 		.max_operands = 1,
-		.options = OPTIONS_SERVER | OPTION_BIT(JSON),
+		.options = OPTIONS_ACCOUNT | OPTION_BIT(JSON),
 		.run = show_run,
 		.summary = "show a tunnel and what has gone through it",
 		.manual = ".Ar TUNNEL ,\n"
@@ -227,7 +227,7 @@ const struct command command_table[] = {
 		.operands = "TUNNEL TIME",
 		.min_operands = 2,
 		.max_operands = 2,
-		.options = OPTIONS_SERVER | OPTION_BIT(JSON),
+		.options = OPTIONS_ACCOUNT | OPTION_BIT(JSON),
 		.run = extend_run,
 		.summary = "move the end of a tunnel",
 		.manual = ".Ar TIME\n"
@@ -239,14 +239,14 @@ const struct command command_table[] = {
 		.operands = "TUNNEL...",
 		.min_operands = 1,
 		.max_operands = OPERANDS_ANY,
-		.options = OPTIONS_SERVER | OPTION_BIT(JSON),
+		.options = OPTIONS_ACCOUNT | OPTION_BIT(JSON),
 		.run = rm_run,
 		.summary = "end tunnels at once, and every connection of theirs",
 	},
 	{
 		.name = "events",
 		.operands = "",
-		.options = OPTIONS_SERVER | OPTION_BIT(JSON),
+		.options = OPTIONS_ACCOUNT | OPTION_BIT(JSON),
 		.run = events_run,
 		.summary = "follow what happens to your tunnels, until Ctrl-C",
 		.manual =
@@ -263,12 +263,16 @@ const struct command command_table[] = {
 		.name = "login",
 		.operands = "[URL]",
 		.max_operands = 1,
-		.options = OPTIONS_SERVER,
+		.options = OPTIONS_ACCOUNT,
 		.run = login_run,
 		.summary = "store server and token in the configuration file",
 		.manual = "Asks for what was not given, for the token without showing it.\n"
 			  "If standard input is no terminal, the token is its first line.\n"
-			  "They are stored only if the server accepts the token.\n",
+			  "They are stored only if the server accepts the token; what\n"
+			  ".Fl -ca , -attest , -policy\n"
+			  "and\n"
+			  ".Fl -collateral\n"
+			  "say is stored with them and holds for every command.\n",
 	},
 	{
 		.name = "logout",

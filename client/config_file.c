@@ -23,6 +23,9 @@ static const struct config_key {
 	{SPAN_INIT("server"), offsetof(struct config, server)},
 	{SPAN_INIT("token"), offsetof(struct config, token)},
 	{SPAN_INIT("ca"), offsetof(struct config, ca)},
+	{SPAN_INIT("attest"), offsetof(struct config, attest)},
+	{SPAN_INIT("policy"), offsetof(struct config, policy)},
+	{SPAN_INIT("collateral"), offsetof(struct config, collateral)},
 };
 
 static char **member(const struct config *config, const struct config_key *key)
@@ -73,6 +76,12 @@ static bool has_control(struct span text)
 	return false;
 }
 
+static bool is_mode(struct span value)
+{
+	return span_eq(value, SPAN("require")) || span_eq(value, SPAN("warn")) ||
+	       span_eq(value, SPAN("off"));
+}
+
 static int parse_line(struct config *config, struct span line, const char **why)
 {
 	const char *equals = memchr(line.p, '=', line.n);
@@ -86,13 +95,15 @@ static int parse_line(struct config *config, struct span line, const char **why)
 	key = find_key(trimmed((struct span){line.p, (size_t)(equals - line.p)}));
 	value = trimmed((struct span){equals + 1, (size_t)(line.p + line.n - equals - 1)});
 	if (key == NULL)
-		*why = "there is no such key: there are server, token and ca";
+		*why = "there is no such key: there are server, token, ca, attest, policy and collateral";
 	else if (*member(config, key) != NULL)
 		*why = "this key was there before";
 	else if (value.n == 0 || has_control(value) || !utf8_valid(value))
 		*why = "the value is empty or has characters that do not belong there";
 	else if (member(config, key) == &config->token && token_text_check(value, why) != 0)
 		return 1;
+	else if (member(config, key) == &config->attest && !is_mode(value))
+		*why = "attest is require, warn or off";
 	else
 		*why = NULL;
 	if (*why != NULL)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: ISC
 // SPDX-FileCopyrightText: 2026 the tunneld authors
 //
-// The user's configuration file: lines "key = value" with the server, its token and its
-// certificates.
+// The user's configuration file: lines "key = value" with the server, its token, its
+// certificates, and what its evidence has to be.
 //
 // A file others can write leads tokens to their servers, one others can read gives the token away,
 // so such a file is refused.
@@ -18,6 +18,7 @@ struct config {
 	char *server; // each NULL: not there
 	char *token;  // secret
 	char *ca;
+	char *attest, *policy, *collateral; // of the options of these names
 };
 
 void config_deinit(struct config *config); // wipes the token

@@ -133,16 +133,29 @@ static int find_token(struct settings *settings, const struct invocation *invoca
 	return r;
 }
 
-static int find_ca(struct settings *settings, const struct invocation *invocation,
+// What decides whether a server is trusted: options, else the configuration file about its own.
+static int find_trust(struct settings *settings, const struct invocation *invocation,
 	const struct config *config, bool elsewhere)
 {
-	const char *file = invocation->values[OPTION_CA];
+	const struct {
+		enum option_id option;
+		const char *stored;
+		char **ret;
+	} all[] = {
+		{OPTION_CA, config->ca, &settings->ca_file},
+		{OPTION_ATTEST, config->attest, &settings->attest},
+		{OPTION_POLICY, config->policy, &settings->policy},
+		{OPTION_COLLATERAL, config->collateral, &settings->collateral},
+	};
 
-	if (file == NULL && !elsewhere)
-		file = config->ca;
-	if (file != NULL)
-		settings->ca_file = strdup(file);
-	return file != NULL && settings->ca_file == NULL ? -ENOMEM : 0;
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		const char *text = invocation->values[all[i].option];
+		if (text == NULL && !elsewhere)
+			text = all[i].stored;
+		if (text != NULL && (*all[i].ret = strdup(text)) == NULL)
+			return -ENOMEM;
+	}
+	return 0;
 }
 
 // How to get there.
@@ -183,7 +196,7 @@ static int load(struct settings *settings, const struct invocation *invocation, 
 	if (r == 0)
 		r = find_token(settings, invocation, &config, elsewhere || fresh, failure);
 	if (r == 0)
-		r = find_ca(settings, invocation, &config, elsewhere);
+		r = find_trust(settings, invocation, &config, elsewhere);
 	if (r == 0)
 		r = make_route(settings, failure);
 	config_deinit(&config);
@@ -214,7 +227,7 @@ int settings_for_server(struct settings *settings, const struct invocation *invo
 
 	*settings = (struct settings){.server = *server};
 	if (r == 0)
-		r = find_ca(settings, invocation, &config, !is_of_config(&config, server));
+		r = find_trust(settings, invocation, &config, !is_of_config(&config, server));
 	if (r == 0)
 		r = make_route(settings, failure);
 	config_deinit(&config);
@@ -229,6 +242,9 @@ void settings_deinit(struct settings *settings)
 		explicit_bzero(settings->token, strlen(settings->token));
 	free(settings->token);
 	free(settings->ca_file);
+	free(settings->attest);
+	free(settings->policy);
+	free(settings->collateral);
 	proxy_deinit(&settings->proxy);
 	tls_trust_free(settings->trust);
 	*settings = (struct settings){0};

@@ -12,9 +12,10 @@
 #define SETTINGS_DEFAULT_SERVER "http://127.0.0.1:8080"
 
 struct settings {
-	struct url server; // http or https
-	char *token;       // NULL: none was given. Secret
-	char *ca_file;     // NULL: the roots of the system
+	struct url server;                  // http or https
+	char *token;                        // NULL: none was given. Secret
+	char *ca_file;                      // NULL: the roots of the system
+	char *attest, *policy, *collateral; // what attest_gate.h needs; each NULL: not given
 
 	struct proxy proxy;
 	struct tls_trust *trust; // with https

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: ISC
 # SPDX-FileCopyrightText: 2026 the tunneld authors
 #
-# `tunnel up` and `tunnel connect` with a server they attest: a real tunneld behind a front that has the
+# The commands of `tunnel` with a server they attest: a real tunneld behind a front that has the
 # evidence of a TDX machine. Whoever does not pass gets neither token nor secret nor a byte of the user's.
 
 import json
@@ -11,13 +11,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from support import proc, wire
 from support.attested_front import AttestedFront
 from support.backend import TcpBackend, echo_tcp
+from support.client import Command
 from support.daemon import TOKEN
 from support.tdx import Collateral
 from support.tdx_pki import Pki
 from support.tunneld_evidence import Instance
 from support.up import Up
 
-NOT_ATTESTED = 6
+UNREACHABLE, NOT_ATTESTED = 5, 6
 
 
 @pytest.fixture(scope="module")
@@ -120,3 +121,24 @@ def test_connect(honest, daemon, api, instance, options):
                 stream.send(b"hello")
                 assert stream.take(5) == b"hello"
         assert tunnel.id.encode() in front.asked[0] and tunnel.secret.encode() not in b"".join(front.asked)
+
+
+def test_every_other_command(daemon, backend, instance, options, pki, tmp_path):
+    """By what a login has stored they reach a server whose certificate nobody vouches for; nobody else gets the token."""
+    attest, root, policy = options[:2], options[2:4], options[4:]
+    with AttestedFront(instance, daemon.port) as front:
+        tunnel = Command(tmp_path, front.origin)
+        assert tunnel.run("ls", *root).status == UNREACHABLE, "on this machine no evidence is asked for"
+        tunnel.good("login", *attest, *policy, *root)
+        made = tunnel.good("create", backend.port, "--json", *root).json()
+        assert made["id"] in tunnel.good("ls", *root).out
+        assert tunnel.good("show", made["id"], "--json", *root).json()["id"] == made["id"]
+        tunnel.good("extend", made["id"], "5m", *root)
+        tunnel.good("rm", made["id"], *root)
+        with tunnel.start("events", *root):
+            proc.wait_until(lambda: b"/_api/events" in front.passed[-1], 20, "it does not ask for events")
+    with AttestedFront(instance, daemon.port, key=ec.generate_private_key(ec.SECP256R1()), port=front.port) as other:
+        for words in (["ls"], ["show", made["id"]], ["create", "3000"], ["rm", made["id"]], ["extend", made["id"], "5m"],
+                      ["events"], ["login"]):
+            assert tunnel.run(*words, *root).status == NOT_ATTESTED, words
+        nothing_was_sent(other)

@@ -175,7 +175,7 @@ def test_a_cut_is_not_an_end(tunnel, authority):
 def test_a_proxy_leads_to_a_name_only_it_knows(tunnel, front, authority, variable):
     with ConnectProxy(front.address) as proxy:
         server = f"https://server.test:{front.port}"
-        tunnel.good("ls", "--ca", authority.path, "--server", server,
+        tunnel.good("ls", "--attest", "off", "--ca", authority.path, "--server", server,
                     **{variable: f"http://127.0.0.1:{proxy.port}"})
         ((method, target, fields),) = proxy.seen
         assert (method, target) == ("CONNECT", f"server.test:{front.port}")
@@ -185,7 +185,7 @@ def test_a_proxy_leads_to_a_name_only_it_knows(tunnel, front, authority, variabl
 
 def test_a_proxy_for_http(tunnel, daemon):
     with ConnectProxy(daemon.address) as proxy:
-        result = tunnel.good("ls", "--server", "http://server.test", http_proxy=f"127.0.0.1:{proxy.port}")
+        result = tunnel.good("ls", "--attest", "off", "--server", "http://server.test", http_proxy=f"127.0.0.1:{proxy.port}")
         assert proxy.seen[0][1] == "server.test:80" and "unencrypted" in result.err
         tunnel.good("ls", "--server", f"http://127.0.0.1:{daemon.port}", http_proxy=f"127.0.0.1:{proxy.port}")
         assert len(proxy.seen) == 1, "loopback needs no proxy"
@@ -193,7 +193,7 @@ def test_a_proxy_for_http(tunnel, daemon):
 
 def test_a_proxy_that_wants_a_password(tunnel, front, authority):
     with ConnectProxy(front.address) as proxy:
-        tunnel.good("ls", "--ca", authority.path, "--server", f"https://server.test:{front.port}",
+        tunnel.good("ls", "--attest", "off", "--ca", authority.path, "--server", f"https://server.test:{front.port}",
                     HTTPS_PROXY=f"http://me:p%40ss@127.0.0.1:{proxy.port}")
         assert proxy.seen[0][2].get("Proxy-Authorization") == "Basic bWU6cEBzcw=="
 
