@@ -131,6 +131,13 @@ const struct message_type message_types[] = {
 		"The connection of an agent of this pull tunnel, a WebSocket from here on, and what has been "
 		"read of it behind the request head.",
 		SUP, RELAY, PHASE_RUN, FD_ALWAYS, FIELDS(X("bytes", 0, MESSAGE_HEAD_MAX))},
+	{MSG_DRAIN, "DRAIN",
+		"The server stops: the relay of a pull tunnel says so to its agents, ends their connections in "
+		"order, and exits.",
+		SUP, RELAY, PHASE_RUN, FD_NEVER, NO_FIELDS},
+	{MSG_AGENT_MEMORY, "AGENT_MEMORY",
+		"How many bytes the relay of a pull tunnel may keep for visitors that do not read.",
+		SUP, RELAY, PHASE_RUN, FD_NEVER, FIELDS(U("bytes", COUNT))},
 
 	{MSG_API_SETUP, "API_SETUP", "Settings of the API worker; the first message it gets.", SUP,
 		API, PHASE_START, FD_NEVER,

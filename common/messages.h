@@ -49,6 +49,8 @@ enum message {
 	MSG_USED_UP = 15,
 	MSG_RELAY_CONFIG = 16,
 	MSG_AGENT = 18,
+	MSG_DRAIN = 46,
+	MSG_AGENT_MEMORY = 48,
 
 	// supervisor and API worker
 	MSG_API_SETUP = 20,

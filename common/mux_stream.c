@@ -9,7 +9,8 @@
 
 enum {
 	TABLE_LEAST = 16,
-	WINDOW_LOW = 64 * 1024, // while the store is under pressure
+	WINDOW_LOW = 64 * 1024,  // at most, while the store is under pressure
+	WINDOW_LEAST = 8 * 1024, // then, however many streams there are
 	FRAME_HEAD_MAX = WEBSOCKET_HEAD_MAX + MUX_DATA_HEAD_MAX,
 };
 
@@ -217,6 +218,16 @@ static bool under_pressure(const struct mux *mux)
 	return mux->held > MUX_HELD_MAX / 4 || mux->store->held > mux->store->most / 4;
 }
 
+// A share of what is left, so that many that do not read fit in.
+static uint32_t window_low(const struct mux *mux)
+{
+	const struct mux_store *store = mux->store;
+	size_t left = MIN(MUX_HELD_MAX - MIN(mux->held, (size_t)MUX_HELD_MAX),
+		store->most - MIN(store->held, store->most));
+	size_t share = left / MAX(mux->n_streams, 1u);
+	return (uint32_t)MAX(MIN(share, (size_t)WINDOW_LOW), (size_t)WINDOW_LEAST);
+}
+
 static void reset_largest(struct mux *mux)
 {
 	struct mux_stream *largest = NULL;
@@ -273,7 +284,7 @@ void mux_taken(struct mux_stream *stream, size_t n)
 	stream->taken += (uint32_t)MIN(n, (size_t)UINT32_MAX - stream->taken);
 	if (stream->taken >= stream->window && !pressure)
 		window_grow(stream);
-	uint32_t window = pressure ? WINDOW_LOW : stream->window;
+	uint32_t window = pressure ? window_low(mux) : stream->window;
 	uint32_t out = stream->unspent + stream->held;
 	if (out > window / 2)
 		return;

@@ -39,6 +39,7 @@ static void agent_free(struct agent *agent)
 	stream_close(&agent->stream);
 	relay_descriptor_closed(relay);
 	free(agent);
+	agents_left(relay);
 }
 
 // It takes part no more. Its streams end, and requests that may be sent again go to another agent
@@ -283,10 +284,22 @@ void agent_replace(struct agent *agent)
 	loop_task_set(&agent->relay->loop, &agent->task);
 }
 
+static bool is_up(const struct agent *agent)
+{
+	return agent->state == AGENT_READY || agent->state == AGENT_REPLACED;
+}
+
 void agent_expiring(struct agent *agent, uint64_t seconds)
 {
-	if (agent->state == AGENT_READY || agent->state == AGENT_REPLACED)
+	if (is_up(agent))
 		(void)mux_notice(&agent->mux, SPAN("expiring"), seconds);
+}
+
+void agent_drain(struct agent *agent)
+{
+	if (is_up(agent))
+		(void)mux_notice(&agent->mux, SPAN("draining"), 0);
+	agent_close(agent, WEBSOCKET_GOING_AWAY, "the server is stopping");
 }
 
 void agent_stream_over(struct agent *agent)

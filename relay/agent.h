@@ -39,6 +39,9 @@ void agent_replace(struct agent *agent);
 // Ends it with a close frame. Not to be called from a handler of its own mux.
 void agent_close(struct agent *agent, uint16_t code, const char *why);
 
+// The server stops: says so and ends it.
+void agent_drain(struct agent *agent);
+
 // Says how long the tunnel lives.
 void agent_expiring(struct agent *agent, uint64_t seconds);
 

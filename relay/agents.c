@@ -7,7 +7,8 @@
 #include "relay.h"
 #include "visitor.h"
 
-enum { STORE_MOST = 192 * 1024 * 1024 }; // of RLIMIT_DATA, 512 MiB; buffers may be twice as large
+// Of RLIMIT_DATA, 512 MiB; buffers may be twice as large.
+enum { STORE_MOST = 192 * 1024 * 1024 };
 
 // Seconds before the tunnel's end at which agents are told.
 static const int32_t warnings[] = {300, 60};
@@ -34,12 +35,44 @@ int agents_on_message(struct ipc_channel *channel, struct ipc_message *message)
 	return 0;
 }
 
+int agents_on_memory(struct ipc_channel *channel, struct ipc_message *message)
+{
+	struct relay *relay = container_of(channel, struct relay, control);
+	if (!tunnel_config_pull(&relay->config))
+		return -EBADMSG;
+	relay->agents.store.most = (size_t)MIN(message->fields[0].number, (uint64_t)STORE_MOST);
+	return 0;
+}
+
+// Streams end with their connections: what visitors were getting is cut, as at every stop.
+int agents_on_drain(struct ipc_channel *channel, struct ipc_message *message)
+{
+	struct relay *relay = container_of(channel, struct relay, control);
+	struct agent *next;
+	if (!tunnel_config_pull(&relay->config))
+		return -EBADMSG;
+	relay->agents.draining = true;
+	for (struct agent *agent = relay->agents.first; agent != NULL; agent = next) {
+		next = agent->next;
+		agent_drain(agent);
+	}
+	agents_left(relay);
+	return 0;
+}
+
+void agents_left(struct relay *relay)
+{
+	if (relay->agents.draining && relay->agents.n == 0)
+		loop_stop(&relay->loop, EXIT_SUCCESS);
+}
+
 // ---- whose turn it is
 
 static bool has_room(const struct agent *agent)
 {
 	const struct mux *mux = &agent->mux;
-	return agent->state == AGENT_READY && mux->failed == 0 && mux->n_streams < mux->streams_max;
+	return agent->state == AGENT_READY && !agent->relay->agents.draining && mux->failed == 0 &&
+	       mux->n_streams < mux->streams_max;
 }
 
 // One that has answered its last ping before one that has not, then the one with fewer streams.

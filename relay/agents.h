@@ -24,6 +24,7 @@ struct agents {
 	struct mux_store store;     // what visitors have not taken yet
 	struct channel *delivering; // gets bytes just now; NULL when it is freed meanwhile
 	struct loop_timer notices;  // of the tunnel's end
+	bool draining;              // the relay exits when the last one is gone
 	char *in;                   // AGENT_READ bytes, used within one callback only
 };
 
@@ -31,6 +32,13 @@ void agents_init(struct agents *agents);
 
 // Handler of AGENT.
 int agents_on_message(struct ipc_channel *channel, struct ipc_message *message);
+
+// Handler of AGENT_MEMORY. Until then it is as much as there can be.
+int agents_on_memory(struct ipc_channel *channel, struct ipc_message *message);
+// Handler of DRAIN.
+int agents_on_drain(struct ipc_channel *channel, struct ipc_message *message);
+// From agent.c: an agent is gone.
+void agents_left(struct relay *relay);
 
 // Opens a channel for VISITOR to the agent that has fewest, as its backend. Returns 0, AGENTS_NONE
 // when none is there or has room, or a negative errno.

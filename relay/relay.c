@@ -124,6 +124,8 @@ static const struct ipc_handling control_table[] = {
 	{MSG_RELAY_SETUP, on_setup},
 	{MSG_RELAY_CONFIG, on_config},
 	{MSG_AGENT, agents_on_message},
+	{MSG_DRAIN, agents_on_drain},
+	{MSG_AGENT_MEMORY, agents_on_memory},
 	{MSG_DIALED, dial_on_dialed},
 	{MSG_DIAL_FAILED, dial_on_failed},
 };

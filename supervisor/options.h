@@ -63,7 +63,8 @@ struct options_rules {
 // options_parse() none is NULL but those that say so, and api_token when it was not given.
 struct options {
 	uint32_t agent_grace;
-	uint32_t agent_rate; // a minute, 0: no limit
+	uint32_t agent_memory; // MiB
+	uint32_t agent_rate;   // a minute, 0: no limit
 	uint32_t api_timeout;
 	char *api_token;
 	char *api_token_file;

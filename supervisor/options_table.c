@@ -24,6 +24,20 @@ const struct option_def option_table[OPTION_KEYS] = {
 			"Then visitors get status 503.\n",
 	},
 	{
+		KEY(agent_memory),
+		.type = OPTION_NUMBER,
+		.fallback = "2048",
+		.min = 64,
+		.max = 1048576,
+		.unit = "MiB",
+		.help = "memory of all pull tunnels for what their visitors do not read",
+		.manual =
+			"Each pull tunnel that is there gets a share of it: half, a quarter, an eighth\n"
+			"and so on, 192 MiB at most.\n"
+			"When a quarter of a share is full its agents may send less at a time; when\n"
+			"it is all full the visitor that most is kept for is cut off.\n",
+	},
+	{
 		KEY(agent_rate),
 		.type = OPTION_NUMBER,
 		.fallback = "120",

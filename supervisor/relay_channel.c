@@ -41,6 +41,13 @@ void relay_on_writable(struct ipc_channel *channel)
 	agents_go_on(tunnel);
 }
 
+bool relay_drain(struct tunnel *tunnel)
+{
+	tunnel->draining = tunnel->pull && tunnel->state == TUNNEL_LIVE &&
+			   ipc_send(&tunnel->relay.control, MSG_DRAIN, -1, NULL, 0) == IPC_SENT;
+	return tunnel->draining;
+}
+
 // ---- DIAL
 
 static void refuse(struct tunnel *tunnel, uint64_t request, enum dial_failure failure)

@@ -21,6 +21,10 @@ void relay_send_config(struct tunnel *tunnel);
 // `writable` of its channel.
 void relay_on_writable(struct ipc_channel *channel);
 
+// Tells the relay of a pull tunnel that lives to end its agents' connections and exit. Returns
+// whether it was told.
+bool relay_drain(struct tunnel *tunnel);
+
 // Answers a DIAL of the tunnel's relay: with a connection (borrowed), or with why there is none.
 void relay_dialed(struct tunnel *tunnel, uint64_t request, int fd);
 void relay_dial_failed(struct tunnel *tunnel, uint64_t request, enum dial_failure failure);

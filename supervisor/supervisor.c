@@ -5,6 +5,7 @@
 
 #include "log.h"
 #include "prepare.h"
+#include "relay_channel.h"
 
 #include <signal.h>
 #include <sys/signalfd.h>
@@ -30,8 +31,46 @@ static void on_stop_timer(struct loop_timer *timer)
 
 static void kill_relay(struct tunnel *tunnel)
 {
-	resolve_cancel(&tunnel->resolve);
 	process_kill(&tunnel->relay);
+}
+
+// Agents are told by the relay, which exits then; all others are killed at once.
+static void end_relay(struct tunnel *tunnel)
+{
+	resolve_cancel(&tunnel->resolve);
+	if (relay_drain(tunnel))
+		tunnel->supervisor->n_draining++;
+	else
+		process_kill(&tunnel->relay);
+}
+
+// Agents may have come by an edge, so edges go when relays are gone.
+static void end_drain(struct supervisor *supervisor)
+{
+	loop_timer_clear(&supervisor->loop, &supervisor->drain_timer);
+	tunnels_each(&supervisor->tunnels, kill_relay);
+	edges_kill(&supervisor->edges);
+}
+
+static void on_drain_timer(struct loop_timer *timer)
+{
+	end_drain(container_of(timer, struct supervisor, drain_timer));
+}
+
+void supervisor_drained(struct supervisor *supervisor)
+{
+	if (--supervisor->n_draining == 0)
+		end_drain(supervisor);
+}
+
+static void drain(struct supervisor *supervisor)
+{
+	tunnels_each(&supervisor->tunnels, end_relay);
+	supervisor->drain_timer.expired = on_drain_timer;
+	int r = loop_timer_set(&supervisor->loop, &supervisor->drain_timer,
+		instant_add_ms(instant_now(), SUPERVISOR_DRAIN_MS));
+	if (r < 0 || supervisor->n_draining == 0)
+		end_drain(supervisor);
 }
 
 static void stop(struct supervisor *supervisor, int status)
@@ -46,9 +85,8 @@ static void stop(struct supervisor *supervisor, int status)
 	loop->status = status;
 	gates_kill(&supervisor->gates);
 	process_kill(&supervisor->attest.child.process);
-	edges_kill(&supervisor->edges);
 	tls_keys_stop(&supervisor->tls_keys);
-	tunnels_each(&supervisor->tunnels, kill_relay);
+	drain(supervisor);
 	api_stop(&supervisor->api);
 	supervisor->stop_timer.expired = on_stop_timer;
 	int64_t ms = (int64_t)supervisor->options->stop_timeout * 1000;

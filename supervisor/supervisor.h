@@ -6,6 +6,7 @@
 
 #pragma once
 
+#include "agent_memory.h"
 #include "api_channel.h"
 #include "attest_channel.h"
 #include "components.h"
@@ -25,7 +26,8 @@
 #include "uids.h"
 
 enum {
-	SUPERVISOR_KILL_MS = 500, // then, for killed children to be reaped
+	SUPERVISOR_KILL_MS = 500,   // then, for killed children to be reaped
+	SUPERVISOR_DRAIN_MS = 1000, // for agents to hear that the server stops
 	BOOT_ID_SIZE = 37,
 };
 
@@ -54,9 +56,10 @@ struct supervisor {
 	int state_fd;                   // the API worker's folder in it
 
 	struct loop_watch signals; // signalfd, owned
-	struct loop_timer stop_timer;
+	struct loop_timer stop_timer, drain_timer;
 	bool stopping;
-	bool announced; // that everything is ready
+	unsigned n_draining; // relays that are to exit by themselves
+	bool announced;      // that everything is ready
 	unsigned n_processes;
 	uint32_t last_epoch;
 
@@ -68,6 +71,7 @@ struct supervisor {
 	struct tls_keys tls_keys;
 	struct api api;
 	unsigned n_agents; // whose connections wait for a relay
+	struct agent_memory agent_memory;
 	struct attest attest;
 	struct tally tally;
 };
@@ -86,6 +90,8 @@ void supervisor_fail(struct supervisor *supervisor, const char *why);
 
 // From process.c and child.c: a process has been reaped; one of the fixed ones works.
 void supervisor_process_gone(struct supervisor *supervisor);
+// From tunnel_relay.c: it was the relay of a tunnel whose agents were told that the server stops.
+void supervisor_drained(struct supervisor *supervisor);
 void supervisor_child_proven(struct supervisor *supervisor);
 
 // The uid of a fixed role by its offset (UID_GATE ...), or (uid_t)-1 where children keep ours.

@@ -101,6 +101,7 @@ struct tunnel {
 	struct inspect_report relay_report; // what was seen of the last one that was sealed
 	bool relay_landlock;                // its word
 	bool starting;                      // counted among those on their way to READY
+	bool draining;                      // was told to exit by itself
 	int visitors_fd;       // sending end of the channel from the gates, a spare; -1: none
 	struct counters *page; // shared by the relay, read-only here; NULL: none
 	uint64_t counters[COUNTERS_N]; // as last seen, and what the next relay starts from

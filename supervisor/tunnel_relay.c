@@ -4,6 +4,7 @@
 // The relay of a tunnel: from the start of its process until that has been reaped, and its
 // replacement after a crash.
 
+#include "agent_memory.h"
 #include "agents.h"
 #include "origins.h"
 #include "relay_channel.h"
@@ -143,9 +144,13 @@ static void on_gone(struct process *process)
 	page_unmap(tunnel);
 	resolve_cancel(&tunnel->resolve);
 	relay_dials_forget(tunnel);
+	if (tunnel->pull)
+		agent_memory_given(supervisor);
 	loop_timer_clear(&supervisor->loop, &tunnel->timer);
 	if (!supervisor->stopping)
 		relay_over(tunnel);
+	else if (tunnel->draining)
+		supervisor_drained(supervisor);
 }
 
 static void on_timer(struct loop_timer *timer)
@@ -201,6 +206,8 @@ static int start(struct tunnel *tunnel, uid_t uid)
 	if (r < 0)
 		return r;
 	tunnel->relay.control.writable = relay_on_writable;
+	if (tunnel->pull)
+		agent_memory_taken(supervisor);
 	tunnel->visitors_fd = take_fd(&visitors_in);
 	return 0;
 }
@@ -254,7 +261,7 @@ static int set_up(struct tunnel *tunnel, struct instant end)
 
 	if (r != IPC_SENT)
 		return r;
-	return ipc_post(&tunnel->relay.control, MSG_RELAY_SETUP, -1,
+	r = ipc_post(&tunnel->relay.control, MSG_RELAY_SETUP, -1,
 		wire_bin(tunnel->config, tunnel->config_size),
 		wire_bin(tunnel->secret_hash.bytes, sizeof tunnel->secret_hash.bytes),
 		wire_uint((uint64_t)options->head_timeout * 1000),
@@ -262,6 +269,7 @@ static int set_up(struct tunnel *tunnel, struct instant end)
 		wire_uint((uint64_t)options->connect_timeout * 1000),
 		wire_uint(options->failure_rate), wire_uint(request_lines_rate(options)),
 		wire_uint((uint64_t)options->agent_grace * 1000), wire_uint((uint64_t)end.us));
+	return r == IPC_SENT && tunnel->pull ? agent_memory_tell(tunnel) : r;
 }
 
 // When it is over: from now on for a tunnel that has not lived yet.

@@ -18,6 +18,7 @@ from support.api import Api
 from support.cut import Watched
 from support.daemon import Daemon, free_port
 from support.rawagent import NOTICE, OPEN, RawAgent
+from support.up import Up
 
 
 LIFE_S = 5  # time enough for two agents to come
@@ -267,6 +268,26 @@ def test_restarts_are_survived(backend, how, agent_of):
         connected(tunnel, 0)
         with agent_of(tunnel, backend):
             assert tunnel.get("/").status == 200
+
+
+def test_agents_are_told_that_the_server_stops(backend):
+    """By NOTICE and close code; one that does not listen keeps nobody waiting for long."""
+    with Daemon() as daemon:
+        tunnel = daemon.api.pull()
+        with RawAgent(tunnel, "one") as raw, Up(f"http://127.0.0.1:{daemon.port}", backend.port, "--auth", "none") as up:
+            up.url()
+            deaf = RawAgent(tunnel, "deaf")
+            connected(tunnel, 2)
+            relays = daemon.relays()
+            daemon.process.terminate()
+            assert raw.hear(NOTICE) == [NOTICE, "draining", 0]
+            assert raw.closed() == (1001, "the server is stopping")
+            up.expect("the server is about to stop")
+            assert daemon.process.wait(10) == 0
+            daemon.expect_gone(relays)
+            daemon.start()
+            up.expect("connected again", seconds=30)
+            deaf.close()
 
 
 def test_a_crashed_relay_gets_its_agent_back(own_daemon, backend, agent_of):

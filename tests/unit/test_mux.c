@@ -248,6 +248,25 @@ static void test_windows_shrink_under_pressure(void **state)
 	assert_true(down->stream.unspent <= 64 * 1024);
 }
 
+// However many there are, what they may send together fits in.
+static void test_windows_are_shares_of_what_is_left(void **state)
+{
+	struct pair *pair = *state;
+	pair->agent.store.most = 400000;
+	struct channel *hoarder = open_one(pair, 0), *up = open_one(pair, 1);
+	struct channel *down = &pair->agent.channels[1];
+	const unsigned all = 5; // the agent takes no more
+	for (unsigned i = 2; i < all; i++)
+		open_one(pair, i);
+	pair->agent.channels[0].keeps = true;
+	start_sending(hoarder, 0, 240000);
+	start_sending(up, 1, 5000000);
+	run(&pair->relay, &pair->agent, SIZE_MAX);
+	assert_int_equal(down->got, 5000000);
+	if (down->stream.unspent > 160000 / all || down->stream.unspent == 0)
+		fail_msg("%u bytes of credit are left", down->stream.unspent);
+}
+
 // ---- a wire that is full
 
 static void test_turns(void **state)
@@ -340,6 +359,7 @@ int main(void)
 		ALL(windows_stay_where_the_way_is_short),
 		ALL(the_largest_gives_way),
 		ALL(windows_shrink_under_pressure),
+		ALL(windows_are_shares_of_what_is_left),
 		ALL(turns),
 		ALL(a_peer_that_never_reads),
 		ALL(pings),

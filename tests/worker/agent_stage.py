@@ -132,6 +132,15 @@ class Agent:
     def answer(self, stream, body=b"hello", head=""):
         self.send(DATA, stream, f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n{head}\r\n".encode() + body)
 
+    def closed_after(self):
+        """Messages up to the close frame, and (code, reason) of that."""
+        messages = []
+        while (found := self.frame()) is not None:
+            if found[0] == CLOSE:
+                return messages, (int.from_bytes(found[1][:2], "big"), found[1][2:].decode())
+            messages.append(msgpack.unpackb(found[1]))
+        return messages, None
+
     def closed(self):
         """(code, reason) of the close frame; what comes before it is passed over."""
         while (found := self.frame()) is not None:

@@ -77,9 +77,12 @@ class Relay(Child):
         self.gates.close()
         super().close()
 
-    def visit(self, data, peer=PEER, use=USE.VISITORS, tls=False):
-        """A visitor whose gate has read DATA; returns the visitor's end."""
+    def visit(self, data, peer=PEER, use=USE.VISITORS, tls=False, narrow=False):
+        """A visitor whose gate has read DATA; returns the visitor's end. NARROW: the kernel holds little of what it does not read."""
         client, server = tcp_pair()
+        if narrow:
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         self.gates.send(MSG.VISITOR, peer, use, tls, "", data, fd=server, epoch=0)
         server.close()
         return client

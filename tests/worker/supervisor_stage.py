@@ -151,14 +151,22 @@ class Resolver(Played):
 
 
 class Relay(Played):
-    """A relay; with start() its tunnel lives as far as it is concerned."""
+    """A relay; with start() its tunnel lives as far as it is concerned. `memory`: its share, of a pull tunnel."""
 
     _request = 0
 
     def start(self):
         self.ready()
         self.config = msgpack.unpackb(self.settings(MSG.RELAY_SETUP)[0])
+        if self.config[3] == "":
+            self.memory = self.expect(MSG.AGENT_MEMORY).fields[0]
         return self
+
+    def recv(self, *how, **kwhow):
+        """Another share may come at any time."""
+        while (message := super().recv(*how, **kwhow)) and message.type == MSG.AGENT_MEMORY and hasattr(self, "memory"):
+            self.memory = message.fields[0]
+        return message
 
     def counters(self, **values):
         """Writes what it has counted."""

@@ -20,7 +20,7 @@ from relay_stage import (
     PATIENCE, Relay, closed, config, end_after, get, read_all, read_exactly, read_head, reset,
     wait_until)
 
-REFUSED, NO_TIME, FAILED, PROTO = 1, 2, 3, 4
+REFUSED, NO_TIME, FAILED, PROTO, OVERLOADED = 1, 2, 3, 4, 6
 UPGRADE = "Connection: Upgrade\r\nUpgrade: tcp\r\n"
 
 
@@ -470,6 +470,66 @@ def test_bytes_read_too_early(relay):
     assert "agent early" in log_of(relay, "is there")
     relay.visit(get())
     agent.opened()
+
+
+def test_what_is_kept_is_bounded(relay):
+    """Who does not read is cut when more is kept than the supervisor allows; whoever reads gets on."""
+    relay.send(MSG.AGENT_MEMORY, 1 << 20)
+    before = relay.process.rss_anon_kib()
+    head, cut = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", set()
+
+    def asked(path):
+        """The stream that it was asked on; meanwhile others may be reset."""
+        while (message := agent.message())[0] != DATA or path not in message[2]:
+            if message[0] == RESET:
+                assert message[2] == OVERLOADED
+                cut.add(message[1])
+        return message[1]
+
+    with Agent(relay).greeted() as agent:
+        visitors = []
+        for n in range(40):
+            visitors.append(relay.visit(get(f"/{n}-"), narrow=True))
+            stream = asked(b"/%d-" % n)
+            agent.send(DATA, stream, head)
+            for _ in range(3):
+                agent.send(DATA, stream, bytes(65536))
+        last = relay.visit(get("/last"))
+        agent.answer(asked(b"/last"))
+        assert read_exactly(last, 5, read_head(last)[1]) == b"hello"
+        last.sendall(get("/behind"))  # all resets have been said before
+        asked(b"/behind")
+        assert 10 < len(cut) < 40, f"{len(cut)} of 40 were cut"
+        assert relay.process.rss_anon_kib() - before < 8 << 10
+        for visitor in visitors:
+            visitor.close()
+
+
+def test_the_server_stops(relay):
+    """Agents are told, no request goes from one to the other, and the relay exits when they have gone."""
+    with Agent(relay, "one").greeted() as one, Agent(relay, "two").greeted() as two:
+        wait_until(lambda: relay.counter("agents") == 2, "both are there")
+        visitor = relay.visit(get())
+        relay.send(MSG.DRAIN)
+        said = [agent.closed_after() for agent in (one, two)]
+        assert sum(OPEN in [message[0] for message in messages] for messages, _ in said) == 1
+        for messages, end in said:
+            assert messages[-1] == [NOTICE, "draining", 0] and end == (1001, "the server is stopping")
+        assert relay.alive(), "it waits for them to close"
+    assert relay.wait() == 0
+    assert closed(visitor)
+
+
+def test_the_server_stops_and_nobody_is_there(relay):
+    relay.send(MSG.DRAIN)
+    assert relay.wait() == 0
+
+
+@pytest.mark.parametrize("message", [(MSG.DRAIN,), (MSG.AGENT_MEMORY, 1 << 20)])
+def test_what_is_not_for_a_push_tunnel(message):
+    with Relay() as relay:
+        relay.send(*message)
+        assert relay.closed() and relay.wait() == 0
 
 
 def test_too_many_agents(relay):

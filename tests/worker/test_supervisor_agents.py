@@ -9,7 +9,7 @@ import socket
 import time
 
 import pytest
-from child import MSG, readable
+from child import MSG, Channel, readable
 from supervisor_stage import EXPIRED, REVOKED, Stage, quiet, tunnel_id
 from support import backend, proc
 
@@ -146,6 +146,39 @@ def test_few_wait_in_all(stage):
         relay.start()
         for _ in range(OF_A_TUNNEL):
             relay.expect(MSG.AGENT).close()
+
+
+def share(relay):
+    """Of agent_memory, in MiB, as the relay is told next."""
+    message = Channel.recv(relay)
+    assert message.type == MSG.AGENT_MEMORY, message
+    return message.fields[0] >> 20
+
+
+def test_shares_of_memory():
+    """The more pull tunnels there are the less each may keep, and all together never more than is allowed."""
+    with Stage("api", "relay", agent_memory="1024") as stage:
+        worker = stage.worker()
+        tunnels = [stage.tunnel(worker, "") for _ in range(4)]
+        relays = [relay for relay, _ in tunnels]
+        assert [relay.memory >> 20 for relay in relays] == [1024, 512, 256, 256]
+        assert [share(relays[0]), share(relays[0]), share(relays[1])] == [512, 256, 256]
+        assert all(quiet(relay.sock) for relay in relays)
+        for relay, id_ in tunnels:
+            worker.end(id_)
+            worker.ended(id_, REVOKED)
+        relay, _ = stage.tunnel(worker, "")
+        assert relay.memory >> 20 == 512, "it grows again when they are gone"
+
+
+def test_relays_of_pull_tunnels_are_asked_to_end(stage, server):
+    """Others are killed at once, and one that stays is, a second later."""
+    worker = stage.worker()
+    pull, push = stage.tunnel(worker, "")[0], stage.tunnel(worker, server.url())[0]
+    stage.process.terminate()
+    assert pull.expect(MSG.DRAIN).fields == []
+    assert push.killed(1) and pull.process.alive()
+    assert pull.killed(3)
 
 
 @pytest.mark.parametrize("how", ["revoked", "expired"])
