@@ -4,6 +4,7 @@
 #include "attestor.h"
 
 #include "code.h"
+#include "hex.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -77,14 +78,18 @@ static void certify(struct attestor *attestor)
 	tell(attestor);
 }
 
-// The instance statement, of the facts as they are now.
+// The instance statement, of the facts as they are now. One that says the same as before keeps its
+// quote.
 static int make_statement(struct attestor *attestor)
 {
-	buf_reset(&attestor->statement);
-	int r = facts_statement(
-		&attestor->statement, &attestor->facts, attestor->signer.public_key);
-	if (r < 0)
+	CLEANUP(buf_reset) struct buf text;
+	buf_init(&text, SIGNER_BYTES_MAX);
+	int r = facts_statement(&text, &attestor->facts, attestor->signer.public_key);
+	if (r < 0 || span_eq(buf_span(&text), buf_span(&attestor->statement)))
 		return r;
+	struct buf before = attestor->statement;
+	attestor->statement = text;
+	text = before;
 	quoter_set_statement(&attestor->quoter, buf_span(&attestor->statement));
 	certify(attestor);
 	return 0;
@@ -115,6 +120,23 @@ static void on_failed(
 {
 	log_line(attestor_of_quoter(quoter), LOG_INFO, "guest service: %s: %s%s%s", method,
 		guest_outcome_name(outcome), why[0] != '\0' ? ": " : "", why);
+}
+
+// It goes into a certificate, as bytes.
+static void on_tls_key(struct quoter *quoter, const struct quote *quote)
+{
+	static uint8_t bytes[RATLS_QUOTE_MAX];
+	struct attestor *attestor = attestor_of_quoter(quoter);
+	struct span hex = span_of(quote->hex), log = span_of(quote->event_log);
+	if (hex.n / 2 > sizeof bytes || log.n > RATLS_LOG_MAX) {
+		log_line(attestor, LOG_WARNING,
+			"the TLS certificate has no room for a quote of %zu bytes with %zu of log",
+			hex.n / 2, log.n);
+		return;
+	}
+	if (hex_decode(bytes, hex.n / 2, hex) == 0)
+		(void)ipc_post(&attestor->control, MSG_RATLS, -1, wire_bin(bytes, hex.n / 2),
+			wire_bin(log.p, log.n));
 }
 
 static void answer_fresh(struct attestor *attestor, const struct fresh_request *request,
@@ -154,6 +176,7 @@ static int handle_setup(struct ipc_channel *channel, struct ipc_message *message
 	attestor->quoter.connect = on_connect;
 	attestor->quoter.changed = on_changed;
 	attestor->quoter.failed = on_failed;
+	attestor->quoter.tls_key = on_tls_key;
 	attestor->quoter.fresh = on_fresh;
 	channel->phase = PHASE_RUN;
 	return 0;
@@ -164,7 +187,10 @@ static int handle_tls_keys(struct ipc_channel *channel, struct ipc_message *mess
 	struct attestor *attestor = attestor_of(channel);
 	if (facts_read_tls(&attestor->facts, message->fields[0].bytes) < 0)
 		return -EBADMSG;
-	return make_statement(attestor);
+	int r = make_statement(attestor);
+	if (r == 0)
+		quoter_set_tls_key(&attestor->quoter, message->fields[1].bytes);
+	return r;
 }
 
 static int handle_guest(struct ipc_channel *channel, struct ipc_message *message)

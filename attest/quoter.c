@@ -24,8 +24,9 @@ static void sha512(uint8_t out[REPORT_DATA_SIZE], const struct span *parts, size
 static void report_data_of(
 	const struct quoter *quoter, enum quoter_job job, uint8_t out[REPORT_DATA_SIZE])
 {
-	if (job == JOB_INSTANCE) {
-		memcpy(out, quoter->report_data, REPORT_DATA_SIZE);
+	if (job != JOB_FRESH) {
+		memcpy(out, job == JOB_INSTANCE ? quoter->report_data : quoter->tls_key_data,
+			REPORT_DATA_SIZE);
 		return;
 	}
 	const struct fresh_request *request = TAILQ_FIRST(&quoter->waiting);
@@ -92,6 +93,7 @@ static enum guest_outcome end_instance(
 		quoter->pause_ms = QUOTER_RETRY_FIRST_MS;
 		set_again(quoter,
 			quoter->app_compose != NULL ? QUOTER_REFRESH_MS : QUOTER_RETRY_MOST_MS);
+		quoter->wanted[JOB_TLS_KEY] = quoter->tls_key_wanted;
 	} else {
 		try_later(quoter);
 	}
@@ -100,6 +102,23 @@ static enum guest_outcome end_instance(
 	quoter->state = outcome;
 	if (!same)
 		quoter->changed(quoter);
+	return outcome;
+}
+
+// Comes after the instance's. A certificate can do without, so its failures are no state of the
+// evidence. What is too large once will be again.
+static enum guest_outcome end_tls_key(
+	struct quoter *quoter, enum guest_outcome outcome, struct span body)
+{
+	struct quote quote = {0};
+	if (outcome == GUEST_OK)
+		outcome = guest_answer_quote(body, quoter->tls_key_data, &quote);
+	if (outcome == GUEST_OK)
+		quoter->tls_key(quoter, &quote);
+	quote_deinit(&quote);
+	quoter->tls_key_wanted = outcome != GUEST_OK && outcome != GUEST_TOO_LARGE;
+	if (quoter->tls_key_wanted)
+		set_again(quoter, QUOTER_RETRY_MOST_MS);
 	return outcome;
 }
 
@@ -131,6 +150,7 @@ static const struct job {
 	[JOB_VERSION] = {"Version", "/Version", NULL, end_version},
 	[JOB_INFO] = {"Info", "/Info", "/prpc/Tappd.Info", end_info},
 	[JOB_INSTANCE] = {"GetQuote", "/GetQuote", "/prpc/Tappd.RawQuote", end_instance},
+	[JOB_TLS_KEY] = {"GetQuote", "/GetQuote", "/prpc/Tappd.RawQuote", end_tls_key},
 	[JOB_FRESH] = {"GetQuote", "/GetQuote", "/prpc/Tappd.RawQuote", end_fresh},
 };
 
@@ -162,6 +182,15 @@ static void on_deadline(struct loop_timer *timer)
 	struct quoter *quoter = container_of(timer, struct quoter, deadline);
 	guest_call_stop(&quoter->call);
 	end_job(quoter, GUEST_SLOW, nothing);
+}
+
+static void stop_job(struct quoter *quoter, enum quoter_job job)
+{
+	if (quoter->job != job)
+		return;
+	guest_call_stop(&quoter->call);
+	loop_timer_clear(quoter->loop, &quoter->deadline);
+	quoter->job = JOB_NONE;
 }
 
 static enum quoter_job next_job(const struct quoter *quoter)
@@ -230,12 +259,18 @@ void quoter_set_statement(struct quoter *quoter, struct span statement)
 	quote_deinit(&quoter->quote);
 	quoter->pending = true;
 	quoter->pause_ms = QUOTER_RETRY_FIRST_MS;
-	if (quoter->job == JOB_INSTANCE) { // about what is no more
-		guest_call_stop(&quoter->call);
-		loop_timer_clear(quoter->loop, &quoter->deadline);
-		quoter->job = JOB_NONE;
-	}
+	stop_job(quoter, JOB_INSTANCE); // about what is no more
 	on_again(&quoter->again);
+}
+
+void quoter_set_tls_key(struct quoter *quoter, struct span spki)
+{
+	const struct span parts[] = {SPAN("ratls-cert:"), spki};
+	stop_job(quoter, JOB_TLS_KEY);
+	sha512(quoter->tls_key_data, parts, ARRAY_SIZE(parts));
+	quoter->tls_key_wanted = spki.n > 0;
+	quoter->wanted[JOB_TLS_KEY] = quoter->tls_key_wanted && quoter->quote.hex != NULL;
+	next(quoter);
 }
 
 int quoter_ask(struct quoter *quoter, const struct fresh_request *request, unsigned *retry_after)

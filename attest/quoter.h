@@ -2,14 +2,15 @@
 // SPDX-FileCopyrightText: 2026 the tunneld authors
 //
 // Quotes of the guest service, one at a time: the one that certifies the instance key, kept and
-// made anew now and then, and those with a visitor's nonce (fresh=1), in a short queue and at a
-// limited rate. Whatever the service does, it costs QUOTER_CALL_MS at most, and its name stands in
-// `state`.
+// made anew now and then; one about a TLS key, for its certificate; and those with a visitor's
+// nonce (fresh=1), in a short queue and at a limited rate. Whatever the service does, it costs
+// QUOTER_CALL_MS at most, and its name stands in `state`.
 //
 // report_data is always SHA-512 of a tag of ours, a colon between, and what it is about, so that no
 // quote can serve for anything else:
 //
 //     the instance    "tunneld-instance:" || instance statement
+//     a TLS key       "ratls-cert:" || SubjectPublicKeyInfo, as dstack's certificates have it
 //     a nonce         "tunneld-fresh:" || SHA-256(instance statement) || nonce
 
 #pragma once
@@ -28,7 +29,7 @@ enum {
 	QUOTER_WAITING_MAX = 4, // for a fresh quote
 };
 
-enum quoter_job { JOB_NONE, JOB_VERSION, JOB_INFO, JOB_INSTANCE, JOB_FRESH, JOBS };
+enum quoter_job { JOB_NONE, JOB_VERSION, JOB_INFO, JOB_INSTANCE, JOB_TLS_KEY, JOB_FRESH, JOBS };
 
 struct fresh_request {
 	TAILQ_ENTRY(fresh_request) link;
@@ -60,6 +61,10 @@ struct quoter {
 	char *app_compose;             // NULL: not known
 	char version[VERSION_MAX + 1]; // of the service; empty: it has not said
 
+	// About a TLS key.
+	bool tls_key_wanted;
+	uint8_t tls_key_data[REPORT_DATA_SIZE];
+
 	// Asks for a connection to the service: quoter_connected() or quoter_unavailable() follows.
 	void (*connect)(struct quoter *quoter);
 	// What is known about the instance has changed.
@@ -67,6 +72,8 @@ struct quoter {
 	// A call has failed, unlike the last one of its kind or in another way; WHY may be empty.
 	void (*failed)(struct quoter *quoter, const char *method, enum guest_outcome outcome,
 		const char *why);
+	// The quote about the TLS key has been made.
+	void (*tls_key)(struct quoter *quoter, const struct quote *quote);
 	// A fresh quote has been made, or (QUOTE is NULL) has not been.
 	void (*fresh)(struct quoter *quoter, const struct fresh_request *request,
 		enum guest_outcome outcome, const struct quote *quote);
@@ -78,6 +85,10 @@ void quoter_deinit(struct quoter *quoter);
 
 // Begins, or begins anew, with this instance statement: an earlier quote is about nothing any more.
 void quoter_set_statement(struct quoter *quoter, struct span statement);
+
+// Asks for a quote about the key with this SubjectPublicKeyInfo (empty: about none) once the
+// instance has its own, until there is one.
+void quoter_set_tls_key(struct quoter *quoter, struct span spki);
 
 // The connection it has asked for: FD (consumed), OLD: of a service before 0.4, with another API.
 void quoter_connected(struct quoter *quoter, int fd, bool old);

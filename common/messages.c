@@ -274,8 +274,9 @@ const struct message_type message_types[] = {
 			X("components", 1, 16384))},
 	{MSG_TLS_KEYS, "TLS_KEYS",
 		"The TLS keys of this instance, all of them: with the first of these, and each that "
-		"follows, there is an instance statement anew.",
-		SUP, ATT, PHASE_RUN, FD_NEVER, FIELDS(X("keys", 0, 16384))},
+		"changes something, there is an instance statement anew. `own`: the SubjectPublicKeyInfo "
+		"of a key made here whose certificate is to carry a quote (RATLS), or empty.",
+		SUP, ATT, PHASE_RUN, FD_NEVER, FIELDS(X("keys", 0, 16384), X("own", 0, SPKI_MAX))},
 	{MSG_GUEST_WANTED, "GUEST_WANTED", "Asks for a connection to the guest service.", ATT, SUP,
 		PHASE_RUN, FD_NEVER, NO_FIELDS},
 	{MSG_GUEST, "GUEST",

@@ -236,7 +236,9 @@ static int tell_tls_keys(struct child *child)
 	}
 	if (set->n > 0)
 		n = wire_encode(text, sizeof text, values, 3 * set->n);
-	return ipc_post(&child->process.control, MSG_TLS_KEYS, -1, wire_bin(text, n));
+	struct span own = tls_keys_unquoted(&supervisor->tls_keys);
+	return ipc_post(&child->process.control, MSG_TLS_KEYS, -1, wire_bin(text, n),
+		wire_bin(own.p, own.n));
 }
 
 void attest_keys_changed(struct attest *attest)

@@ -430,6 +430,15 @@ void tls_keys_reload(struct tls_keys *keys)
 		make_again(keys);
 }
 
+struct span tls_keys_unquoted(const struct tls_keys *keys)
+{
+	const struct tls_key *own = &keys->set.items[0];
+
+	if (keys->n_files > 0 || keys->set.n == 0 || buf_len(&keys->quote) > 0)
+		return SPAN("");
+	return (struct span){(const char *)own->spki, own->n_spki};
+}
+
 void tls_keys_certify(struct tls_keys *keys, struct span quote, struct span event_log)
 {
 	if (keys->n_files > 0 || keys->set.n == 0)

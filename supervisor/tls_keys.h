@@ -60,6 +60,9 @@ void tls_keys_check(struct tls_keys *keys);
 // logged.
 void tls_keys_reload(struct tls_keys *keys);
 
+// The SubjectPublicKeyInfo of a key of our own whose certificate carries no quote yet; else empty.
+struct span tls_keys_unquoted(const struct tls_keys *keys);
+
 // Has the certificate of our own carry these from now on. Of no effect on the operator's.
 void tls_keys_certify(struct tls_keys *keys, struct span quote, struct span event_log);
 

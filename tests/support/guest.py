@@ -48,7 +48,8 @@ class Guest:
     """
     HOW it answers: "current" and "old" as services since and before 0.4 do, "v5" with quotes of version
     5, "slow" after `delay` seconds; or wrongly: "lying" about something else, "no tdx", "error", "huge",
-    "endless", "cut off", "garbage", "no json", "no quote", "no log", "silent", "chunked" (rightly).
+    "endless", "cut off", "garbage", "no json", "no quote", "no log", "silent", "chunked" (rightly); "long log"
+    and "long quote" are right, and more than a TLS certificate has room for.
     """
 
     def __init__(self, path, how="current", delay=3):
@@ -178,6 +179,10 @@ class Guest:
         if self.how == "old":
             answer = {**answer, "hash_algorithm": "raw", "prefix": ""}
             del answer["vm_config"]
+        if self.how == "long log":
+            answer["event_log"] = json.dumps(event_log() * 100)
+        if self.how == "long quote":
+            answer["quote"] += "00" * 10240
         if self.how == "no quote":
             del answer["quote"]
         if self.how == "no log":

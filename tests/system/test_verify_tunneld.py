@@ -15,17 +15,18 @@ import tempfile
 import threading
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from support import daemon as daemons
-from support import proc, tdx
+from support import proc, tdx, tls
 from support.daemon import Daemon, free_port, program
 from support.evidence_server import tls_context
 from support.guest import Guest
-from support.tdx_pki import Pki
+from support.tdx_pki import Pki, der
 from support.verifier import Verifier
 
 PASSED = ("UpToDate", [], 0)
-HAS_EDGE = b"tls_listen" in subprocess.run([program(), "--help"], capture_output=True).stdout
 
 
 class SigningGuest(Guest):
@@ -52,9 +53,7 @@ class Machine:
         self.guest = SigningGuest(folder / "dstack.sock", pki)
         (folder / "collateral.json").write_text(json.dumps(tdx.Collateral(pki).json()))
         self.tls = f"127.0.0.1:{free_port()}"
-        if HAS_EDGE:
-            options["tls_listen"] = self.tls
-        self.daemon = Daemon(dstack_socket=str(folder / "dstack.sock"), collateral=str(folder / "collateral.json"),
+        self.daemon = Daemon(tls_listen=self.tls, dstack_socket=str(folder / "dstack.sock"), collateral=str(folder / "collateral.json"),
                              attestation="require", fresh_rate="600", **options)
 
     def __enter__(self):
@@ -117,7 +116,6 @@ def test_all_but_tls(machine, tunnel, verifier):
             assert outcome(found) == ("rejected", ["tls_key"], 6), found["reasons"]
 
 
-@pytest.mark.skipif(not HAS_EDGE, reason="TLS does not end in tunneld")
 def test_passes(machine, tunnel, verifier):
     for url in (f"https://{machine.tls}", f"https://{machine.tls}/t/{tunnel.id}/"):
         for more in ((), ("--fresh",)):
@@ -139,6 +137,78 @@ def test_receipt(machine, verifier, backend, pki):
     receipt = verifier.file("receipt.json", document.body)
     assert outcome(verifier.run(receipt, "--tunnel", made.id, policy=machine.policy())) == PASSED
     assert outcome(verifier.run(receipt, "--tunnel", "t-" + "a" * 26, policy=machine.policy()))[1] == ["tunnel"]
+
+
+# ---- the certificate by itself, as RA-TLS has it
+
+QUOTE, EVENT_LOG = (x509.ObjectIdentifier(f"1.3.6.1.4.1.62397.1.{n}") for n in (1, 2))
+
+
+def shown(address):
+    """The certificate that openssl(1) sees there."""
+    seen = subprocess.run(["openssl", "s_client", "-connect", address], stdin=subprocess.DEVNULL, capture_output=True,
+                          timeout=20).stdout
+    return x509.load_pem_x509_certificate(seen)
+
+
+def carried(certificate, oid):
+    """What stands in the extension of that name; None: there is none."""
+    for extension in certificate.extensions:
+        if extension.oid == oid:
+            assert not extension.critical
+            outer = extension.value.value
+            inner = outer[2 + (outer[1] & 0x7f if outer[1] & 0x80 else 0):]
+            assert outer == der(0x04, inner)
+            return inner
+    return None
+
+
+@pytest.fixture(scope="module")
+def ratls(machine):
+    certificate = proc.wait_until(lambda: (now := shown(machine.tls)) and carried(now, QUOTE) and now, 20, machine.daemon.log)
+    assert json.loads(carried(certificate, EVENT_LOG)) == machine.guest.log
+    return certificate
+
+
+def pem(certificate):
+    return certificate.public_bytes(Encoding.PEM)
+
+
+def test_certificate(machine, verifier, ratls):
+    evidence = {"app_compose": tdx.COMPOSE, "collateral": tdx.Collateral(machine.pki).json()}
+    policy = {name: rule for name, rule in machine.policy().items() if name not in ("components", "source")}
+    found = verifier.run(quote=pem(ratls), policy=policy, **evidence)
+    assert outcome(found) == PASSED, found["reasons"]
+    states = {check["name"]: check["state"] for check in found["checks"]}
+    assert {states[name] for name in ("report_data", "rtmr3_replay", "measurements", "app")} == {"passed"}
+    listed = [key["spki_sha256"] for key in json.loads(base64.b64decode(machine.document()["instance"]["statement"]))["tls"]]
+    spki = ratls.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    assert listed == [tdx.sha256(spki).hex()]
+
+
+def test_its_quote_in_the_certificate_of_another_key(verifier, ratls):
+    extensions = {number: carried(ratls, oid) for number, oid in ((1, QUOTE), (2, EVENT_LOG))}
+    taken = tdx.ratls(ec.generate_private_key(ec.SECP256R1()), extensions)
+    assert "report_data" in verifier.run(quote=taken)["failed_checks"]
+
+
+def test_the_quote_of_the_instance_is_not_for_a_certificate(machine, verifier, ratls):
+    """Each quote is for one purpose, though both are about the same key in the end."""
+    instance = machine.document()["instance"]
+    spki = ratls.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    found = verifier.run(quote=instance["quote"], spki=spki)
+    assert "report_data" in found["failed_checks"]
+
+
+def test_a_certificate_from_a_file_carries_none(tmp_path, pki):
+    authority = tls.Authority(tmp_path)
+    files = authority.issue("own", "localhost")
+    (tmp_path / "machine").mkdir()
+    with Machine(tmp_path / "machine", pki, tls_cert=str(files[0]), tls_key=str(files[1])) as machine:
+        asked = [bytes.fromhex(asked["report_data"]) for method, asked in machine.guest.asked if method == "GetQuote"]
+        certificate = shown(machine.tls)
+        spki = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        assert carried(certificate, QUOTE) is None and tdx.sha512(b"ratls-cert:", spki) not in asked
 
 
 # ---- somebody in the middle

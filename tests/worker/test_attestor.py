@@ -53,8 +53,8 @@ class Attestor(Child):
                   time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000, fresh_rate, msgpack.packb(components))
         self.tls(tls or [])
 
-    def tls(self, keys):
-        self.send(MSG.TLS_KEYS, msgpack.packb(keys) if keys else b"")
+    def tls(self, keys, own=b""):
+        self.send(MSG.TLS_KEYS, msgpack.packb(keys) if keys else b"", own)
 
     # The supervisor's part: what comes is sorted, whoever asked for it.
 
@@ -333,6 +333,55 @@ def test_a_fresh_quote_is_about_the_nonce(service):
                 Evidence(document)
 
 
+# What the certificate of a TLS key made here is to carry.
+
+SPKI = b"\x30\x59" + bytes(range(89))
+
+
+def certified_key(attestor):
+    quote, event_log = attestor.answer(MSG.RATLS)
+    return guests.report_data_of(quote.hex()), json.loads(event_log)
+
+
+def test_a_quote_about_a_tls_key(service):
+    with Attestor(service) as attestor:
+        attestor.tls(["tls_listen", hashlib.sha256(SPKI).digest(), False], SPKI)
+        assert certified_key(attestor) == (hashlib.sha512(b"ratls-cert:" + SPKI).digest(), guests.event_log())
+        attestor.certificate("quoted")
+        asked = service.methods().count("GetQuote")
+        attestor.tls(["tls_listen", hashlib.sha256(SPKI).digest(), False])  # it has one now
+        attestor.fresh()
+        assert attestor.quoted()[1] == 0
+        assert service.methods().count("GetQuote") == asked + 1  # the same keys: nothing is asked again
+
+
+def test_a_key_from_a_file_gets_none(service):
+    with Attestor(service, tls=["tls_listen", hashlib.sha256(SPKI).digest(), True]) as attestor:
+        attestor.certificate("quoted")
+        attestor.fresh()
+        assert attestor.quoted()[1] == 0  # and no other answer before that
+        assert service.methods().count("GetQuote") == 2
+
+
+def test_a_quote_about_a_tls_key_comes_late(service):
+    service.how = "error"
+    with Attestor(service) as attestor:
+        attestor.tls(["tls_listen", hashlib.sha256(SPKI).digest(), False], SPKI)
+        attestor.certificate("error")
+        service.how = "current"
+        assert certified_key(attestor)[0] == hashlib.sha512(b"ratls-cert:" + SPKI).digest()
+
+
+@pytest.mark.parametrize("how", ["long log", "long quote"])
+def test_what_a_certificate_has_no_room_for(service, how):
+    service.how = how
+    with Attestor(service) as attestor:
+        attestor.tls(["tls_listen", hashlib.sha256(SPKI).digest(), False], SPKI)
+        attestor.certificate("quoted")
+        attestor.until(lambda: any("has no room for a quote" in text for _, text in attestor.logged))
+        assert not attestor.answers
+
+
 # What it signs about tunnels.
 
 
@@ -394,9 +443,9 @@ BAD = {
     "a statement without one": lambda a: a.ask(nonce=b""),
     "no config": lambda a: a.ask(settings=b"\x90"),
     "another config": lambda a: a.ask(settings=config() + b"\0"),
-    "tls keys of another form": lambda a: a.send(MSG.TLS_KEYS, msgpack.packb(["a", b"short", False])),
-    "a key without its listener": lambda a: a.send(MSG.TLS_KEYS, msgpack.packb([b"\1" * 32, False])),
-    "a key without its origin": lambda a: a.send(MSG.TLS_KEYS, msgpack.packb(["a", b"\1" * 32, 1])),
+    "tls keys of another form": lambda a: a.tls(["a", b"short", False]),
+    "a key without its listener": lambda a: a.tls([b"\1" * 32, False]),
+    "a key without its origin": lambda a: a.tls(["a", b"\1" * 32, 1]),
     "set up twice": lambda a: a.send(MSG.ATTEST_SETUP, "1", "1", TREE, CONFIG_HASH, 1, 1, 1, b"\x90"),
     "a short nonce": lambda a: a.send(MSG.FRESH, 1, 1, b"x" * 15),
     "a descriptor that is no socket": lambda a: a.send(MSG.GUEST, False, fd=os.open(os.devnull, os.O_RDWR)),
