@@ -15,6 +15,7 @@
 
 enum {
 	QUEUE_MAX = 256 * 1024, // of answers waiting for a busy supervisor
+	AGAIN_MS = 1000,        // before the evidence is put together again
 	LOG_WARNING = 1,
 	LOG_INFO = 2,
 	LOG_LINE_MAX = 512,
@@ -72,10 +73,18 @@ static void certify(struct attestor *attestor)
 	if (r < 0) {
 		log_line(attestor, LOG_WARNING, "the evidence cannot be put together: %s",
 			strerror(-r));
+		struct instant due = instant_add_ms(instant_now(), AGAIN_MS);
+		if (loop_timer_set(&attestor->loop, &attestor->again, due) < 0)
+			loop_stop(&attestor->loop, ATTESTOR_EXIT_START);
 		return;
 	}
 	attestor->told = 0;
 	tell(attestor);
+}
+
+static void on_again(struct loop_timer *timer)
+{
+	certify(container_of(timer, struct attestor, again));
 }
 
 // The instance statement, of the facts as they are now. One that says the same as before keeps its
@@ -123,7 +132,7 @@ static void on_failed(
 }
 
 // It goes into a certificate, as bytes.
-static void on_tls_key(struct quoter *quoter, const struct quote *quote)
+static int on_tls_key(struct quoter *quoter, const struct quote *quote)
 {
 	static uint8_t bytes[RATLS_QUOTE_MAX];
 	struct attestor *attestor = attestor_of_quoter(quoter);
@@ -132,11 +141,13 @@ static void on_tls_key(struct quoter *quoter, const struct quote *quote)
 		log_line(attestor, LOG_WARNING,
 			"the TLS certificate has no room for a quote of %zu bytes with %zu of log",
 			hex.n / 2, log.n);
-		return;
+		return 0;
 	}
-	if (hex_decode(bytes, hex.n / 2, hex) == 0)
-		(void)ipc_post(&attestor->control, MSG_RATLS, -1, wire_bin(bytes, hex.n / 2),
+	int r = hex_decode(bytes, hex.n / 2, hex);
+	if (r == 0)
+		r = ipc_post(&attestor->control, MSG_RATLS, -1, wire_bin(bytes, hex.n / 2),
 			wire_bin(log.p, log.n));
+	return r == IPC_FULL ? -EAGAIN : r;
 }
 
 static void answer_fresh(struct attestor *attestor, const struct fresh_request *request,
@@ -222,8 +233,12 @@ static int handle_state(struct ipc_channel *channel, struct ipc_message *message
 	if (r == 0)
 		r = signer_sign(
 			&attestor->signer, statement_type(&statement), buf_span(&text), signature);
-	if (r < 0)
+	if (r == -EBADMSG)
 		return r;
+	if (r < 0) { // who asked for it waits a little, and goes on without
+		log_line(attestor, LOG_WARNING, "nothing could be signed: %s", strerror(-r));
+		return 0;
+	}
 	(void)ipc_post(channel, MSG_STATED, -1, message->fields[0], message->fields[1],
 		wire_str(span_of(id)), wire_bin(buf_span(&text).p, buf_len(&text)),
 		wire_bin(signature, sizeof signature),
@@ -348,6 +363,7 @@ int attestor_init(struct attestor *attestor, uint32_t epoch, unsigned reached)
 	attestor->control.ended = on_control_ended;
 	attestor->control.exhausted = on_control_exhausted;
 	attestor->control.writable = on_writable;
+	attestor->again.expired = on_again;
 	r = ipc_post(&attestor->control, MSG_READY, -1, wire_uint(reached));
 	return r < 0 ? r : 0;
 }

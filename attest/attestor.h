@@ -33,8 +33,9 @@ struct attestor {
 	struct quoter quoter;
 	struct buf statement; // the instance's
 	struct certificate certificate;
-	struct span collateral; // JSON text, for good
-	size_t told;            // bytes of the certificate that the supervisor has
+	struct span collateral;  // JSON text, for good
+	size_t told;             // bytes of the certificate that the supervisor has
+	struct loop_timer again; // puts the certificate together, once there was no memory for it
 };
 
 // To be called before the sandbox: makes the key, reads the collateral. Returns 0 or a negative

@@ -106,17 +106,15 @@ static enum guest_outcome end_instance(
 }
 
 // Comes after the instance's. A certificate can do without, so its failures are no state of the
-// evidence. What is too large once will be again.
+// evidence.
 static enum guest_outcome end_tls_key(
 	struct quoter *quoter, enum guest_outcome outcome, struct span body)
 {
 	struct quote quote = {0};
 	if (outcome == GUEST_OK)
 		outcome = guest_answer_quote(body, quoter->tls_key_data, &quote);
-	if (outcome == GUEST_OK)
-		quoter->tls_key(quoter, &quote);
+	quoter->tls_key_wanted = outcome != GUEST_OK || quoter->tls_key(quoter, &quote) < 0;
 	quote_deinit(&quote);
-	quoter->tls_key_wanted = outcome != GUEST_OK && outcome != GUEST_TOO_LARGE;
 	if (quoter->tls_key_wanted)
 		set_again(quoter, QUOTER_RETRY_MOST_MS);
 	return outcome;

@@ -72,8 +72,9 @@ struct quoter {
 	// A call has failed, unlike the last one of its kind or in another way; WHY may be empty.
 	void (*failed)(struct quoter *quoter, const char *method, enum guest_outcome outcome,
 		const char *why);
-	// The quote about the TLS key has been made.
-	void (*tls_key)(struct quoter *quoter, const struct quote *quote);
+	// The quote about the TLS key has been made. Returns 0, or a negative errno: another is
+	// asked for, later.
+	int (*tls_key)(struct quoter *quoter, const struct quote *quote);
 	// A fresh quote has been made, or (QUOTE is NULL) has not been.
 	void (*fresh)(struct quoter *quoter, const struct fresh_request *request,
 		enum guest_outcome outcome, const struct quote *quote);
