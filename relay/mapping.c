@@ -64,7 +64,7 @@ static size_t origin_of(struct span url, struct span *authority)
 // Whether browsers would take PATH, once what stood before it is gone, for a host and more:
 // "//host" in any of the spellings of the WHATWG URL standard, section 4.4. Behind "/." it is a
 // path again.
-static bool names_a_host(struct span path)
+bool mapping_names_a_host(struct span path)
 {
 	if (path.n > 0 && path.p[0] == '\\')
 		return true;
@@ -85,7 +85,7 @@ static void put_url(struct head_out *out, const struct mapping *m, struct span u
 	bool absolute = path.n > 0 && path.p[0] == '/';
 	if (m->prefix.n > 0 && !m->keep && (absolute || n > 0) && !is_below(m, path))
 		put(out, m->prefix);
-	else if (n > 0 && names_a_host(path))
+	else if (n > 0 && mapping_names_a_host(path))
 		put(out, SPAN("/."));
 	if (n > 0 && !absolute)
 		put(out, SPAN("/"));

@@ -42,3 +42,6 @@ void mapping_cookie(struct head_out *out, const struct mapping *mapping, struct 
 
 // Whether a Cookie field with this VALUE may hold one with another name.
 bool mapping_renames(const struct mapping *mapping, struct span value);
+
+// Whether browsers would take PATH, as a URL, for a host and more.
+bool mapping_names_a_host(struct span path);

@@ -209,7 +209,7 @@ static enum step redirect(struct visitor *visitor, unsigned status, struct span 
 	visitor->x.status = (uint16_t)status;
 	int n = snprintf(text, RELAY_HEAD_OUT,
 		"HTTP/1.1 %u %s\r\nDate: %s\r\nLocation: %.*s%s%.*s\r\n"
-		"Content-Length: 0\r\n%s%s\r\n",
+		"Content-Length: 0\r\n%s%s%s\r\n",
 		status, http_reason(status), http_date_now(), (int)prefix.n, prefix.p, slash,
 		(int)path.n, path.p,
 		status == 307 ? "Cache-Control: no-store\r\nVary: Referer, Cookie\r\n" : "",
@@ -246,6 +246,7 @@ static enum step refuse_with_rest(
 	return refuse(visitor, code, detail);
 }
 
+		visitor->x.code == CODE_MISDIRECTED ? "Tunnel-Error: misdirected\r\n" : "",
 // Host, as far as it is known which connection the request will take.
 static struct span authority_for(const struct visitor *visitor)
 {
@@ -263,6 +264,23 @@ static enum step request_route(
 	if ((route.rest.n == 0 || route.rest.p[0] != '/') && !head->upgrade && x->up.ended)
 		return redirect_to_slash(visitor, &route, rest);
 	x->tcp = is_tcp(visitor, head);
+// A request for somebody else, on a connection that is ours for good. A browser tries another
+// connection by itself, once; when that is a kept one of a tunnel too, a person would see this
+// answer. So who navigates is sent to where they were going, which ends this connection, until the
+// browser has none left but new ones.
+static enum step misdirected(
+	struct visitor *visitor, const struct http_head *head, struct span rest)
+{
+	if (visitor->x.form != FORM_HTML || head->path.n == 0 || head->path.p[0] != '/' ||
+		mapping_names_a_host(head->path))
+		return refuse_connection(visitor, CODE_MISDIRECTED, (struct span){NULL, 0});
+	counter_add(&visitor->relay->counters->refused[CODE_MISDIRECTED], 1);
+	visitor->x.code = CODE_MISDIRECTED;
+	visitor->x.keep_alive = false;
+	visitor->unread = true;
+	return redirect(visitor, 307, SPAN(""), "", head->path, rest);
+}
+
 	struct access_verdict access =
 		access_check(&relay->config, &relay->secret, &relay->cookie, head);
 	struct objection objection = object(visitor, head, &access);
@@ -312,7 +330,7 @@ enum step request_begin(struct visitor *visitor, char *bytes, size_t size, struc
 	if (route_find(visitor, &head, &route))
 		return request_route(visitor, &head, route, rest);
 	if (!is_own_stray(relay, &head))
-		return refuse_connection(visitor, CODE_MISDIRECTED, (struct span){NULL, 0});
+		return misdirected(visitor, &head, rest);
 	// Nobody follows a redirect of an upgrade.
 	struct span prefix = {relay->prefix_text, relay->prefix_length};
 	if (!head.upgrade)

@@ -99,6 +99,29 @@ def test_another_tunnels_path_on_the_same_connection_is_421(api, tunnel, backend
     assert {received.path for received in backend.received} == {"/mine"}
 
 
+@pytest.mark.parametrize("method, body", [("GET", None), ("POST", b"secret=x")])
+def test_a_person_who_goes_to_another_tunnel_gets_there(api, tunnel, backend, method, body):
+    """A browser may have many connections of the tunnel it comes from, and tries one after the other."""
+    other = api.create(backend)
+    page = {"Accept": "text/html", "Sec-Fetch-Mode": "navigate"}
+    for target in (other.target("/x?y=1"), other.prefix, "/", f"/_t/{other.id}/login"):
+        with tunnel.connect() as visitor:
+            assert visitor.exchange("GET", tunnel.target("/mine")).status == 200
+            answer = visitor.exchange(method, target, page, body)
+            assert (answer.status, answer.fields.get("Location")) == (307, target), answer
+            assert answer.fields.get("Tunnel-Error") == "misdirected" and answer.fields.get("Cache-Control") == "no-store"
+            assert visitor.ended() == "eof", "and the connection is over"
+    assert {received.path for received in backend.received} == {"/mine"}
+
+
+@pytest.mark.parametrize("target", ["//evil.example/", "/\\evil.example/", "*"])
+def test_nobody_is_sent_to_another_host(tunnel, target):
+    with tunnel.connect() as visitor:
+        assert visitor.exchange("GET", tunnel.target("/mine")).status == 200
+        answer = visitor.exchange("OPTIONS", target, {"Accept": "text/html", "Sec-Fetch-Mode": "navigate"})
+        assert answer.status in (400, 421) and answer.fields.get("Location") is None, answer
+
+
 @pytest.mark.parametrize("before", ["/_api/version", "/favicon.ico", "/t/t-aaaaaaaaaaaaaaaaaaaaaaaaaa/"])
 def test_a_tunnel_on_a_connection_that_began_elsewhere(tunnel, before):
     """Browsers and sessions reuse connections of an origin: they are told to take another one."""
