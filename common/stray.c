@@ -19,7 +19,7 @@ static struct span bare(struct span path)
 static bool is_somebodys(struct span path)
 {
 	static const struct span own[] = {
-		SPAN_INIT("/"), SPAN_INIT("/t"), SPAN_INIT("/healthz"), SPAN_INIT("/readyz")};
+		SPAN_INIT("/t"), SPAN_INIT("/healthz"), SPAN_INIT("/readyz")};
 	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
 		if (span_eq(path, own[i]))
 			return true;
@@ -37,6 +37,8 @@ static bool is_worker_script(const struct http_head *request)
 bool stray_is(const struct http_head *request)
 {
 	struct span path = bare(request->path);
+	if (span_eq(path, SPAN("/")))
+		return request->upgrade;
 	return path.n > 0 && path.p[0] == '/' && !is_somebodys(path) && !is_worker_script(request);
 }
 
@@ -68,7 +70,18 @@ struct span stray_by_referer(const struct http_head *request)
 	return none;
 }
 
-struct span stray_by_cookie(const struct http_head *request)
+// What a routing cookie with this VALUE says; its id is absent if it is malformed.
+static struct stray_route route_of(struct span value)
+{
+	const char *dot = memchr(value.p, '.', value.n);
+	struct span id = {value.p, dot != NULL ? (size_t)(dot - value.p) : value.n};
+	struct stray_route route = {.id = tunnel_id_ok(id) ? id : none};
+	if (dot != NULL)
+		route.pass = (struct span){dot + 1, value.n - id.n - 1};
+	return route;
+}
+
+struct stray_route stray_by_cookie(const struct http_head *request)
 {
 	static const struct span name = SPAN_INIT("tunneld_route=");
 	for (size_t i = 0; i < request->n_fields; i++) {
@@ -76,10 +89,13 @@ struct span stray_by_cookie(const struct http_head *request)
 		while (request->fields[i].id == HTTP_COOKIE && cookie_next(&rest, &piece)) {
 			while (piece.n > 0 && piece.p[0] == ' ')
 				piece = (struct span){piece.p + 1, piece.n - 1};
-			struct span id = {piece.p + name.n, piece.n - MIN(piece.n, name.n)};
-			if (span_starts(piece, name) && tunnel_id_ok(id))
-				return id;
+			if (!span_starts(piece, name))
+				continue;
+			struct stray_route route =
+				route_of((struct span){piece.p + name.n, piece.n - name.n});
+			if (route.id.n > 0)
+				return route;
 		}
 	}
-	return none;
+	return (struct stray_route){.id = none};
 }

@@ -108,7 +108,7 @@ static struct tunnel *tunnel_look_now(struct gate *gate, uint16_t listener, stru
 // it belongs to none.
 static bool route_stray(struct gate *gate, struct visitor *visitor, const struct http_head *request)
 {
-	const struct span ids[] = {stray_by_referer(request), stray_by_cookie(request)};
+	const struct span ids[] = {stray_by_referer(request), stray_by_cookie(request).id};
 	struct tunnel *tunnel = NULL;
 	for (size_t i = 0; i < ARRAY_SIZE(ids) && tunnel == NULL; i++)
 		if (ids[i].n > 0)

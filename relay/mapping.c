@@ -275,7 +275,13 @@ void mapping_response_end(struct head_out *out, const struct mapping *m)
 		return;
 	put(out, SPAN("Set-Cookie: tunneld_route="));
 	put(out, m->id);
-	put(out, SPAN("; Path=/; HttpOnly; SameSite=Lax\r\n"));
+	put(out, m->pass.n > 0 ? SPAN(".") : SPAN(""));
+	put(out, m->pass);
+	put(out, SPAN("; Path=/; HttpOnly; SameSite=Lax"));
+	put(out, m->pass.n > 0 && m->https ? SPAN("; Secure\r\n") : SPAN("\r\n"));
+	// It is for who has shown the secret, wherever the page may be kept (RFC 9111 5.2.2.7).
+	if (m->pass.n > 0)
+		put_field(out, SPAN("Cache-Control"), SPAN("private=\"Set-Cookie\""));
 }
 
 // ---- requests

@@ -21,8 +21,11 @@ struct mapping {
 	struct span backend;        // its authority
 	struct span backend_scheme; // "http" or "https"
 	struct span own;            // authority of the address that visitors have been told
-	bool routing;   // a page: the browser is to show whose it is when it asks for other paths
-	struct span id; // of the tunnel
+	bool routing;     // a page: the browser is to show whose it is when it asks for other paths
+	struct span pass; // pass.h, to be shown with that; empty: none is needed
+	bool https;       // that is how the visitor sees us
+	bool jar;         // cookies of other tunnels come here: a port, of the same host as theirs
+	struct span id;   // of the tunnel
 };
 
 // Writes FIELD of an answer the way the visitor has to see it. Returns false when it is none of

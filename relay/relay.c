@@ -76,6 +76,8 @@ static int on_setup(struct ipc_channel *channel, struct ipc_message *message)
 	if (r < 0)
 		return r;
 	memcpy(relay->secret.bytes, f[1].bytes.p, SECRET_HASH_SIZE);
+	if (relay->config.auth != AUTH_NONE)
+		pass_make(&relay->pass, relay->config.id, &relay->secret);
 	relay->head_timeout_ms = (uint32_t)MIN(f[2].number, (uint64_t)UINT32_MAX);
 	relay->idle_timeout_ms = (uint32_t)MIN(f[3].number, (uint64_t)UINT32_MAX);
 	relay->connect_timeout_ms = (uint32_t)MIN(f[4].number, (uint64_t)UINT32_MAX);

@@ -13,6 +13,7 @@
 #include "dial.h"
 #include "failures.h"
 #include "ipc.h"
+#include "pass.h"
 #include "pipes.h"
 #include "request_log.h"
 #include "secret.h"
@@ -49,6 +50,7 @@ struct relay {
 	struct budget budget;
 	struct failures failures; // wrong credentials
 	struct cookie_known cookie;
+	struct pass pass;
 	struct dials dials;
 	struct agents agents; // of a pull tunnel
 	struct request_log log;

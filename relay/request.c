@@ -61,7 +61,7 @@ static bool is_own_stray(const struct relay *relay, const struct http_head *head
 	if (!stray_is(head))
 		return false;
 	struct span id = stray_by_referer(head);
-	return span_eq(id.n > 0 ? id : stray_by_cookie(head), span_of(relay->config.id));
+	return span_eq(id.n > 0 ? id : stray_by_cookie(head).id, span_of(relay->config.id));
 }
 
 static void exchange_init(struct visitor *visitor, const struct http_head *head)
@@ -80,6 +80,36 @@ static void exchange_init(struct visitor *visitor, const struct http_head *head)
 	flow_init(&x->up, FLOW_UP, head->body, head->length, head->body == HTTP_BODY_CHUNKED);
 	// A body often comes right behind its head: it is looked for before the loop tells of it.
 	visitor->stream.readable |= !x->up.ended;
+}
+
+// ---- who may pass
+
+// Whether HEAD asks for a WebSocket in the name of a page of the origin that it asks. Browsers name
+// it with each WebSocket (RFC 6455 section 4.1), and no script can have them name another.
+static bool is_socket_of_own_page(const struct visitor *visitor, const struct http_head *head)
+{
+	const struct http_field *origin = http_head_field(head, HTTP_ORIGIN);
+	struct span scheme = visitor->x.https ? SPAN("https://") : SPAN("http://");
+	if (!visitor->x.upgrade || head->method != HTTP_GET || origin == NULL ||
+		!http_list_has(head->upgrade_protocols, SPAN("websocket")) ||
+		!span_starts(origin->value, scheme))
+		return false;
+	struct span host = {origin->value.p + scheme.n, origin->value.n - scheme.n};
+	return head->authority.n > 0 && span_eq_nocase(host, head->authority);
+}
+
+static struct access_verdict admit(
+	struct visitor *visitor, const struct http_head *head, const struct route *route)
+{
+	struct relay *relay = visitor->relay;
+	bool stray = route->origin == ORIGIN_PATH && route->prefix.n == 0;
+	struct access_verdict verdict =
+		access_check(&relay->config, &relay->secret, &relay->cookie, head);
+	if (verdict.refused == CODE_AUTH_REQUIRED && stray &&
+		is_socket_of_own_page(visitor, head) &&
+		pass_equal(&relay->pass, stray_by_cookie(head).pass))
+		verdict = (struct access_verdict){.authorization = true};
+	return verdict;
 }
 
 // ---- what is said before any backend is asked
@@ -165,6 +195,9 @@ struct mapping request_mapping(const struct visitor *visitor)
 			relay->config.backend.scheme == URL_HTTPS ? SPAN("https") : SPAN("http"),
 		.own = relay->origins[visitor->x.origin].host,
 		.routing = path && visitor->x.form == FORM_HTML,
+		.pass = span_of(relay->pass.digits),
+		.https = visitor->x.https,
+		.jar = visitor->x.origin == ORIGIN_PORT,
 		.id = span_of(relay->config.id),
 	};
 }
@@ -213,6 +246,7 @@ static enum step redirect(struct visitor *visitor, unsigned status, struct span 
 		status, http_reason(status), http_date_now(), (int)prefix.n, prefix.p, slash,
 		(int)path.n, path.p,
 		status == 307 ? "Cache-Control: no-store\r\nVary: Referer, Cookie\r\n" : "",
+		visitor->x.code == CODE_MISDIRECTED ? "Tunnel-Error: misdirected\r\n" : "",
 		keep ? "" : "Connection: close\r\n");
 	struct iovec piece = {text, (size_t)n};
 	if (buf_add_span(&visitor->stream.in, rest) < 0 ||
@@ -228,6 +262,23 @@ static enum step redirect_to_slash(
 	struct visitor *visitor, const struct route *route, struct span rest)
 {
 	return redirect(visitor, 308, route->prefix, "/", route->rest, rest);
+}
+
+// A request for somebody else, on a connection that is ours for good. A browser tries another
+// connection by itself, once; when that is a kept one of a tunnel too, a person would see this
+// answer. So who navigates is sent to where they were going, which ends this connection, until the
+// browser has none left but new ones.
+static enum step misdirected(
+	struct visitor *visitor, const struct http_head *head, struct span rest)
+{
+	if (visitor->x.form != FORM_HTML || head->path.n == 0 || head->path.p[0] != '/' ||
+		mapping_names_a_host(head->path))
+		return refuse_connection(visitor, CODE_MISDIRECTED, (struct span){NULL, 0});
+	counter_add(&visitor->relay->counters->refused[CODE_MISDIRECTED], 1);
+	visitor->x.code = CODE_MISDIRECTED;
+	visitor->x.keep_alive = false;
+	visitor->unread = true;
+	return redirect(visitor, 307, SPAN(""), "", head->path, rest);
 }
 
 static enum step refuse_parse(struct visitor *visitor, int outcome, const char *why)
@@ -246,7 +297,6 @@ static enum step refuse_with_rest(
 	return refuse(visitor, code, detail);
 }
 
-		visitor->x.code == CODE_MISDIRECTED ? "Tunnel-Error: misdirected\r\n" : "",
 // Host, as far as it is known which connection the request will take.
 static struct span authority_for(const struct visitor *visitor)
 {
@@ -263,34 +313,18 @@ static enum step request_route(
 	struct exchange *x = &visitor->x;
 	if ((route.rest.n == 0 || route.rest.p[0] != '/') && !head->upgrade && x->up.ended)
 		return redirect_to_slash(visitor, &route, rest);
+	const struct relay_origin *origin = &relay->origins[route.origin];
+	x->origin = (uint8_t)route.origin;
+	x->https = visitor->sender.tls ||
+		   (origin->https && span_eq_nocase(head->authority, origin->host));
 	x->tcp = is_tcp(visitor, head);
-// A request for somebody else, on a connection that is ours for good. A browser tries another
-// connection by itself, once; when that is a kept one of a tunnel too, a person would see this
-// answer. So who navigates is sent to where they were going, which ends this connection, until the
-// browser has none left but new ones.
-static enum step misdirected(
-	struct visitor *visitor, const struct http_head *head, struct span rest)
-{
-	if (visitor->x.form != FORM_HTML || head->path.n == 0 || head->path.p[0] != '/' ||
-		mapping_names_a_host(head->path))
-		return refuse_connection(visitor, CODE_MISDIRECTED, (struct span){NULL, 0});
-	counter_add(&visitor->relay->counters->refused[CODE_MISDIRECTED], 1);
-	visitor->x.code = CODE_MISDIRECTED;
-	visitor->x.keep_alive = false;
-	visitor->unread = true;
-	return redirect(visitor, 307, SPAN(""), "", head->path, rest);
-}
-
-	struct access_verdict access =
-		access_check(&relay->config, &relay->secret, &relay->cookie, head);
+	x->upgrade = head->upgrade && x->up.ended && !x->tcp;
+	struct access_verdict access = admit(visitor, head, &route);
 	struct objection objection = object(visitor, head, &access);
 	if (objection.code != CODE_NONE)
 		return refuse_with_rest(visitor, objection.code, span_of(objection.detail), rest);
 
 	bool strip = relay->config.prefix == PREFIX_STRIP && route.prefix.n > 0;
-	const struct relay_origin *origin = &relay->origins[route.origin];
-	x->upgrade = head->upgrade && x->up.ended && !x->tcp;
-	x->origin = (uint8_t)route.origin;
 	x->outside = route.prefix.n == 0 || route.rest.n == 0 || route.rest.p[0] != '/';
 	const struct mapping mapping = request_mapping(visitor);
 	size_t n = rewrite_request(
@@ -301,8 +335,7 @@ static enum step misdirected(
 			.prefix = strip ? route.prefix : (struct span){NULL, 0},
 			.authority = authority_for(visitor),
 			.peer = visitor->sender.peer,
-			.https = visitor->sender.tls ||
-				 (origin->https && span_eq_nocase(head->authority, origin->host)),
+			.https = x->https,
 			.authorization = access.authorization,
 			.upgrade = x->upgrade,
 		},

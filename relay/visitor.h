@@ -40,6 +40,7 @@ struct exchange {
 	bool expecting;  // the visitor sends its body only after a 100
 	bool upgrade;    // we asked the backend to switch protocols
 	bool outside;    // its path does not begin with the prefix and a slash
+	bool https;      // that is how the visitor sees us
 	bool tcp;        // it turns into a byte relay to the backend at once
 	uint8_t resent;  // how often it was sent again on another backend connection
 	bool up_done;    // the request is with the backend

@@ -2,14 +2,14 @@
 # SPDX-FileCopyrightText: 2026 the tunneld authors
 #
 # Goal: a classic application, written for the root of its own origin, works in a browser through each
-# kind of address: absolute links, a stylesheet and a script at the root, a login with cookie and redirect, a
-# POST, fetch, server-sent events and a WebSocket.
+# kind of address, and through an agent: absolute links, a stylesheet and a script at the root, a login with
+# cookie and redirect, a POST, fetch, server-sent events and a WebSocket.
 
 import pytest
 
+from support import agents
 from support.backend import HttpBackend, head
 from support.browser import Browser
-from support.daemon import Daemon
 from test_origins import served
 
 PAGE = b"""<!DOCTYPE html><title>app</title><link rel=stylesheet href=/app.css>
@@ -52,12 +52,19 @@ def app():
         yield backend
 
 
+@pytest.fixture(scope="module")
+def daemon():
+    with served(wildcard_domain="t.example") as running:
+        yield running
+
+
+@pytest.mark.usefixtures("mode")
+@pytest.mark.ways("push", "tunnel")
 @pytest.mark.parametrize("origin", ["path", "port", "wildcard"])
-def test_it_works(app, origin):
-    with served(wildcard_domain="t.example") as daemon, Browser(hosts=["MAP *.t.example 127.0.0.1"]) as browser:
-        # The tunnel cookie is for the prefix: a WebSocket at the root does not bring it.
-        tunnel = daemon.api.create(app, auth="none" if origin == "path" else "bearer", origin=origin)
-        browser.open(tunnel.document["share_url"] or tunnel.url)
+def test_it_works(app, daemon, origin):
+    with Browser(hosts=["MAP *.t.example 127.0.0.1"]) as browser:
+        tunnel = daemon.api.create(app, auth="bearer", origin=origin)
+        browser.open(tunnel.document["share_url"])
         browser.wait("document.title === 'app'")
         assert browser.ask("location.href") == tunnel.url
         browser.wait("getComputedStyle(document.getElementById('styled')).color === 'rgb(1, 2, 3)'")
@@ -72,5 +79,6 @@ def test_it_works(app, origin):
         browser.ask("document.forms[0].submit()")
         browser.wait("document.title === 'private'")
         assert browser.ask("location.href") == f"{tunnel.url}private"
+        tunnel.revoke()
         for received in app.received:
             assert b"tunneld_" not in received.raw and tunnel.id.encode() not in received.raw.split(b"X-Forwarded")[0]

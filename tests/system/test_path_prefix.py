@@ -4,7 +4,10 @@
 # Goal: an application that believes it is at the root of its own origin works below /t/<id>/ by fields
 # alone; and nothing it says reaches beyond its prefix (docs/path-prefix.md).
 
+import base64
+import hashlib
 import json
+import re
 
 import pytest
 
@@ -99,17 +102,92 @@ def test_who_is_not_led_there(daemon, tunnel):
         assert stray(daemon, "/sw.js", *fields).status == 404
 
 
-def test_an_upgrade_goes_there_at_once(daemon, tunnel, backend):
+PAGE = [("Accept", "text/html"), ("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "document")]
+
+
+def upgrade(daemon, target, cookie, *fields, protocol="websocket", method="GET"):
+    """The status that a page's WebSocket gets."""
     with daemon.connect() as client:
-        client.request("GET", "/ws/echo", [
-            ("Host", f"127.0.0.1:{daemon.port}"), ("Cookie", f"tunneld_route={tunnel.id}"), ("Connection", "Upgrade"),
-            ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"), ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")])
-        assert client.answer_head().status == 101
-    assert backend.received[-1].target == "/ws/echo"
+        client.request(method, target, [
+            ("Host", f"127.0.0.1:{daemon.port}"), ("Cookie", cookie), ("Connection", "Upgrade"), ("Upgrade", protocol),
+            ("Sec-WebSocket-Version", "13"), ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="), *fields])
+        return client.answer_head().status
+
+
+def test_an_upgrade_goes_there_at_once(daemon, tunnel, backend):
+    for target in ("/ws/echo", "/ws/echo?x"):
+        assert upgrade(daemon, target, f"tunneld_route={tunnel.id}") == 101
+        assert backend.received[-1].target == target
+    upgrade(daemon, "/?token=1", f"tunneld_route={tunnel.id}")
+    assert backend.received[-1].target == "/?token=1", "we have none there, and others do"
+
+
+# WebSockets at the root of a tunnel that asks for a secret
+
+
+@pytest.fixture(params=["bearer", "basic"])
+def locked(request, api, backend):
+    return api.create(backend, auth=request.param)
+
+
+def credential(tunnel):
+    basic = "Basic " + base64.b64encode(f"me:{tunnel.secret}".encode()).decode()
+    return ("Authorization", basic if tunnel.document["auth"] == "basic" else f"Bearer {tunnel.secret}")
+
+
+def pass_of(tunnel):
+    """The routing cookie that a page leaves with who has been let in to see it."""
+    answer = tunnel.get("/", [*PAGE, credential(tunnel)])
+    assert all_of(answer, "Cache-Control") == ['private="Set-Cookie"']
+    [cookie] = all_of(answer, "Set-Cookie")
+    found = re.fullmatch(rf"(tunneld_route={tunnel.id}\.[0-9a-f]{{64}}); Path=/; HttpOnly; SameSite=Lax", cookie)
+    assert found, cookie
+    return found.group(1)
+
+
+def test_a_page_lets_its_websockets_in(daemon, locked, backend):
+    shown = pass_of(locked)
+    own = ("Origin", f"http://127.0.0.1:{daemon.port}")
+    assert upgrade(daemon, "/ws/echo", f"a=b; {shown}", own) == 101
+    got = backend.received[-1]
+    assert (got.target, dict(got.fields)["Cookie"]) == ("/ws/echo", "a=b") and b"tunneld_" not in got.raw
+
+
+def test_what_the_pass_is_not_good_for(daemon, api, locked, backend):
+    shown = pass_of(locked)
+    here = f"http://127.0.0.1:{daemon.port}"
+    own, before = ("Origin", here), len(backend.received)
+    for origin in (None, "null", here.replace("http", "https"), here + "0", "http://127.0.0.1", here + "/", here[7:]):
+        assert upgrade(daemon, "/ws/echo", shown, *([("Origin", origin)] if origin else [])) == 401, origin
+    wrong = [shown[:-1], shown[:-1] + "g", shown + "0", shown[:-64], shown.partition(".")[0],
+             shown[:-64] + hashlib.sha256(locked.secret.encode()).hexdigest()]
+    for cookie in wrong:
+        assert upgrade(daemon, "/ws/echo", cookie, own) == 401, cookie
+    assert upgrade(daemon, "/ws/echo", shown, own, protocol="h2c") == 401
+    assert upgrade(daemon, "/ws/echo", shown, own, method="POST") == 401
+    assert upgrade(daemon, locked.target("/ws/echo"), shown, own) == 401, "there the tunnel cookie is shown"
+    for target in (locked.target("/"), locked.target("/ws/echo")):
+        assert locked.get(target[len(locked.prefix):], [("Cookie", shown), own]).status == 401
+    assert stray(daemon, "/x", ("Cookie", shown), own).status == 307
+    other = api.create(backend, auth="bearer")
+    assert upgrade(daemon, "/ws/echo", shown.replace(locked.id, other.id), own) == 401
+    assert len(backend.received) == before, "none of it has reached the server"
+
+
+def test_the_pass_ends_with_its_tunnel(daemon, locked):
+    shown = pass_of(locked)
+    locked.revoke()
+    assert upgrade(daemon, "/ws/echo", shown, ("Origin", f"http://127.0.0.1:{daemon.port}")) == 404
+
+
+def test_a_page_nobody_was_let_in_to_leaves_no_pass(locked):
+    for fields in ([], [("Authorization", "Bearer wrong")]):
+        answer = locked.get("/", [*PAGE, *fields])
+        assert answer.status == 401 and not [value for value in all_of(answer, "Set-Cookie") if "route" in value]
+    assert not all_of(locked.get("/", [credential(locked)]), "Set-Cookie"), "a program navigates to nothing"
 
 
 def test_a_page_leaves_the_routing_cookie(tunnel):
-    page = [("Accept", "text/html"), ("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "document")]
     routing = f"tunneld_route={tunnel.id}; Path=/; HttpOnly; SameSite=Lax"
-    assert all_of(tunnel.get("/", page), "Set-Cookie") == [routing]
+    assert all_of(tunnel.get("/", PAGE), "Set-Cookie") == [routing]
     assert not all_of(tunnel.get("/"), "Set-Cookie")
