@@ -8,6 +8,9 @@
 #define HOST_COOKIE    "__Host-"
 #define RENAMED_COOKIE "tunnel-host-"
 
+// Behind it the tunnel's id and "_", before the name that the backend has given it.
+#define OWN_COOKIE "tunneld_"
+
 static struct span rest_of(struct span text, size_t n)
 {
 	return (struct span){text.p + n, text.n - n};
@@ -61,7 +64,6 @@ static size_t origin_of(struct span url, struct span *authority)
 	return 0;
 }
 
-// Whether browsers would take PATH, once what stood before it is gone, for a host and more:
 // "//host" in any of the spellings of the WHATWG URL standard, section 4.4. Behind "/." it is a
 // path again.
 bool mapping_names_a_host(struct span path)
@@ -181,16 +183,8 @@ static void put_attribute(struct head_out *out, const struct mapping *m, struct 
 	put(out, value);
 }
 
-static void put_set_cookie(struct head_out *out, const struct mapping *m, struct span value)
+static void put_attributes(struct head_out *out, const struct mapping *m, struct span rest)
 {
-	struct span rest = value;
-	struct span pair = rest.n > 0 ? next_piece(&rest) : rest;
-	struct span name = trim(pair);
-	if (m->prefix.n > 0 && starts_nocase(name, SPAN(HOST_COOKIE))) {
-		put(out, SPAN(RENAMED_COOKIE));
-		pair = rest_of(name, sizeof HOST_COOKIE - 1);
-	}
-	put(out, pair);
 	if (m->prefix.n > 0 && m->outside) {
 		put(out, SPAN("; Path=")); // the last one counts
 		put(out, m->prefix);
@@ -199,10 +193,101 @@ static void put_set_cookie(struct head_out *out, const struct mapping *m, struct
 		put_attribute(out, m, next_piece(&rest));
 }
 
+static bool has_attribute(struct span rest, struct span name)
+{
+	while (rest.n > 0) {
+		struct span piece = next_piece(&rest);
+		const char *equals = memchr(piece.p, '=', piece.n);
+		piece.n = equals != NULL ? (size_t)(equals - piece.p) : piece.n;
+		if (span_eq_nocase(trim(piece), name))
+			return true;
+	}
+	return false;
+}
+
+// Takes the part of a cookie's name off that says how strictly browsers keep it, if it has that.
+static struct span take_host_only(struct span *pair)
+{
+	size_t n = span_starts(*pair, SPAN(HOST_COOKIE)) ? sizeof HOST_COOKIE - 1 : 0;
+	struct span lead = {pair->p, n};
+	*pair = rest_of(*pair, n);
+	return lead;
+}
+
+// A name that is ours to others (cookie.h), so that it gets to no other backend and none can set
+// it.
+static void put_own_pair(struct head_out *out, const struct mapping *m, struct span pair)
+{
+	put(out, take_host_only(&pair));
+	put(out, SPAN(OWN_COOKIE));
+	put(out, m->id);
+	put(out, SPAN("_"));
+	put(out, pair);
+}
+
+// Takes what put_own_pair() has put in front of PAIR off. Returns false when that is not there.
+static bool take_own_lead(const struct mapping *m, struct span *pair, struct span *host_only)
+{
+	struct span rest = *pair;
+	*host_only = take_host_only(&rest);
+	if (!span_starts(rest, SPAN(OWN_COOKIE)))
+		return false;
+	rest = rest_of(rest, sizeof OWN_COOKIE - 1);
+	if (!span_starts(rest, m->id) || rest.n == m->id.n || rest.p[m->id.n] != '_')
+		return false;
+	*pair = rest_of(rest, m->id.n + 1);
+	return true;
+}
+
+// Browsers send what was set on one port of a host to all of its ports. What no script reads can
+// have a name that is the tunnel's alone; of the same name there is one or the other, as before.
+static void put_set_cookie_on_port(struct head_out *out, const struct mapping *m, struct span value)
+{
+	struct span rest = value;
+	struct span pair = trim(rest.n > 0 ? next_piece(&rest) : rest);
+	if (has_attribute(rest, SPAN("HttpOnly"))) {
+		put_own_pair(out, m, pair);
+		put_attributes(out, m, rest);
+		return;
+	}
+	put(out, pair);
+	put_attributes(out, m, rest);
+	const char *equals = memchr(pair.p, '=', pair.n);
+	if (equals == NULL)
+		return;
+	put(out, SPAN("\r\nSet-Cookie: "));
+	put_own_pair(out, m, (struct span){pair.p, (size_t)(equals - pair.p) + 1});
+	put_attributes(out, m, rest);
+	put(out, SPAN("; HttpOnly; Max-Age=0"));
+}
+
+static void put_set_cookie(struct head_out *out, const struct mapping *m, struct span value)
+{
+	struct span rest = value;
+	if (m->jar) {
+		put_set_cookie_on_port(out, m, value);
+		return;
+	}
+	struct span pair = rest.n > 0 ? next_piece(&rest) : rest;
+	struct span name = trim(pair);
+	if (m->prefix.n > 0 && starts_nocase(name, SPAN(HOST_COOKIE))) {
+		put(out, SPAN(RENAMED_COOKIE));
+		pair = rest_of(name, sizeof HOST_COOKIE - 1);
+	}
+	put(out, pair);
+	put_attributes(out, m, rest);
+}
+
 bool mapping_renames(const struct mapping *m, struct span value)
 {
 	return m->prefix.n > 0 &&
 	       memmem(value.p, value.n, RENAMED_COOKIE, sizeof RENAMED_COOKIE - 1) != NULL;
+}
+
+bool mapping_is_own(const struct mapping *m, struct span piece)
+{
+	struct span pair = trim(piece), host_only;
+	return m->jar && take_own_lead(m, &pair, &host_only);
 }
 
 void mapping_cookie(struct head_out *out, const struct mapping *m, struct span piece)
@@ -210,15 +295,16 @@ void mapping_cookie(struct head_out *out, const struct mapping *m, struct span p
 	size_t n = 0;
 	while (n < piece.n && is_blank(piece.p[n]))
 		n++;
-	struct span pair = rest_of(piece, n);
+	struct span pair = rest_of(piece, n), lead = {piece.p, 0};
 	if (m->prefix.n > 0 && span_starts(pair, SPAN(RENAMED_COOKIE))) {
-		put(out, (struct span){piece.p, n});
-		put(out, SPAN(HOST_COOKIE));
 		pair = rest_of(pair, sizeof RENAMED_COOKIE - 1);
-		put(out, pair);
-	} else {
-		put(out, piece);
+		lead = SPAN(HOST_COOKIE);
+	} else if (m->jar) {
+		(void)!take_own_lead(m, &pair, &lead);
 	}
+	put(out, (struct span){piece.p, n});
+	put(out, lead);
+	put(out, pair);
 }
 
 // ---- service workers

@@ -40,6 +40,10 @@ void mapping_response_end(struct head_out *out, const struct mapping *mapping);
 bool mapping_request(struct head_out *out, const struct mapping *mapping, struct span visited,
 	const struct http_field *field);
 
+// Whether a piece of a Cookie field has a name that was given to one of this backend's cookies so
+// that it is no other tunnel's.
+bool mapping_is_own(const struct mapping *mapping, struct span piece);
+
 // One cookie of a Cookie field: with the name the backend has given it.
 void mapping_cookie(struct head_out *out, const struct mapping *mapping, struct span piece);
 

@@ -146,7 +146,7 @@ static void put_cookie(
 	put(out, field->name);
 	put(out, SPAN(": "));
 	while (cookie_next(&rest, &piece)) {
-		if (cookie_is_ours(piece))
+		if (cookie_is_ours(piece) && !mapping_is_own(mapping, piece))
 			continue;
 		if (!first)
 			put(out, SPAN(";"));

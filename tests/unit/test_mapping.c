@@ -235,6 +235,111 @@ static void cookies_back(void **state)
 	}
 }
 
+static const struct mapping port = {
+	.backend = SPAN_INIT("app:81"),
+	.backend_scheme = SPAN_INIT("http"),
+	.own = SPAN_INIT("tunnels.example:9000"),
+	.jar = true,
+	.id = SPAN_INIT("x"),
+};
+
+// All that is written for a Set-Cookie of this VALUE on a port.
+static const char *set_on_port(const char *value)
+{
+	struct head_out out = {.p = text, .end = text + sizeof text - 1};
+	const struct http_field field = {.name = SPAN("Set-Cookie"), .value = span_of(value)};
+	assert_true(mapping_response(&out, &port, &field));
+	*out.p = '\0';
+	return text;
+}
+
+static void cookies_of_a_port(void **state)
+{
+	static const struct {
+		const char *value, *seen;
+	} all[] = {
+		{"a=b; Path=/; HttpOnly", "Set-Cookie: tunneld_x_a=b; Path=/; HttpOnly\r\n"},
+		{" a=b;httponly ; domain=c", "Set-Cookie: tunneld_x_a=b;httponly \r\n"},
+		{"__Host-a=b; Path=/; Secure; HttpOnly",
+			"Set-Cookie: __Host-tunneld_x_a=b; Path=/; Secure; HttpOnly\r\n"},
+		{"__host-a=b; HttpOnly=1", "Set-Cookie: tunneld_x___host-a=b; HttpOnly=1\r\n"},
+		{"b; HttpOnly", "Set-Cookie: tunneld_x_b; HttpOnly\r\n"},
+		// A script may read it: it keeps its name, and takes the place of one none may
+		// read.
+		{"a=b; Path=/c; Max-Age=9",
+			"Set-Cookie: a=b; Path=/c; Max-Age=9\r\n"
+			"Set-Cookie: tunneld_x_a=; Path=/c; Max-Age=9; HttpOnly; Max-Age=0\r\n"},
+		{"__Host-a=; Path=/; Secure",
+			"Set-Cookie: __Host-a=; Path=/; Secure\r\n"
+			"Set-Cookie: __Host-tunneld_x_a=; Path=/; Secure; HttpOnly; Max-Age=0\r\n"},
+		{"a=HttpOnly", "Set-Cookie: a=HttpOnly\r\n"
+			       "Set-Cookie: tunneld_x_a=; HttpOnly; Max-Age=0\r\n"},
+		{"b; Path=/", "Set-Cookie: b; Path=/\r\n"},
+		{"", "Set-Cookie: \r\n"},
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		assert_string_equal(set_on_port(all[i].value), all[i].seen);
+}
+
+static void cookies_back_to_a_port(void **state)
+{
+	static const struct {
+		const char *piece, *seen;
+		bool own;
+	} all[] = {
+		{"tunneld_x_a=b", "a=b", true},
+		{" tunneld_x_a=b", " a=b", true},
+		{"__Host-tunneld_x_a=b", "__Host-a=b", true},
+		{"tunneld_x___host-a=b", "__host-a=b", true},
+		{"tunneld_x_b", "b", true},
+		{"tunneld_x_", "", true},
+		{"tunneld_x=b", "tunneld_x=b", false}, // the tunnel cookie
+		{"tunneld_xy_a=b", "tunneld_xy_a=b", false},
+		{"tunneld_route=x", "tunneld_route=x", false},
+		{"=tunneld_x_a=b", "=tunneld_x_a=b", false},
+		{"__host-tunneld_x_a=b", "__host-tunneld_x_a=b", false},
+		{"a=tunneld_x_b", "a=tunneld_x_b", false},
+		{"tunnel-host-a=b", "tunnel-host-a=b", false},
+		{"", "", false},
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		struct head_out out = {.p = text, .end = text + sizeof text - 1};
+		assert_int_equal(mapping_is_own(&port, span_of(all[i].piece)), all[i].own);
+		assert_false(mapping_is_own(&below, span_of(all[i].piece)));
+		assert_false(mapping_is_own(&root, span_of(all[i].piece)));
+		mapping_cookie(&out, &port, span_of(all[i].piece));
+		*out.p = '\0';
+		assert_string_equal(text, all[i].seen);
+	}
+}
+
+static const char *end_of(const struct mapping *m)
+{
+	struct head_out out = {.p = text, .end = text + sizeof text - 1};
+	mapping_response_end(&out, m);
+	*out.p = '\0';
+	return text;
+}
+
+static void the_routing_cookie(void **state)
+{
+	struct mapping page = below;
+	assert_string_equal(end_of(&page), "");
+	page.routing = true;
+	assert_string_equal(
+		end_of(&page), "Set-Cookie: tunneld_route=x; Path=/; HttpOnly; SameSite=Lax\r\n");
+	page.pass = SPAN("0f");
+	assert_string_equal(end_of(&page),
+		"Set-Cookie: tunneld_route=x.0f; Path=/; HttpOnly; SameSite=Lax\r\n"
+		"Cache-Control: private=\"Set-Cookie\"\r\n");
+	page.https = true;
+	assert_string_equal(end_of(&page),
+		"Set-Cookie: tunneld_route=x.0f; Path=/; HttpOnly; SameSite=Lax; Secure\r\n"
+		"Cache-Control: private=\"Set-Cookie\"\r\n");
+	page.prefix = (struct span){NULL, 0};
+	assert_string_equal(end_of(&page), "");
+}
+
 static void workers(void **state)
 {
 	static const struct example all[] = {
@@ -301,6 +406,9 @@ int main(void)
 		cmocka_unit_test(cookies),
 		cmocka_unit_test(cookies_of_a_request_from_outside),
 		cmocka_unit_test(cookies_back),
+		cmocka_unit_test(cookies_of_a_port),
+		cmocka_unit_test(cookies_back_to_a_port),
+		cmocka_unit_test(the_routing_cookie),
 		cmocka_unit_test(workers),
 		cmocka_unit_test(where_requests_come_from),
 		cmocka_unit_test(others_are_not_touched),

@@ -161,6 +161,17 @@ static void cookies_of_ours_stay_here(void **state)
 	}
 }
 
+// On a port, what bears the tunnel's name is its own; nothing else of ours is.
+static void cookies_of_a_port_find_their_backend(void **state)
+{
+	const char *text = request(
+		"GET / HTTP/1.1\r\nHost: a\r\nCookie: tunneld_t-a_x=1; tunneld_t-b_x=2; y=3; "
+		"__Host-tunneld_t-a_z=4; tunneld_t-a=5\r\n\r\n",
+		(struct rewrite_request){
+			.mapping = &(struct mapping){.jar = true, .id = SPAN_INIT("t-a")}});
+	assert_non_null(strstr(text, "\r\nCookie: x=1; y=3; __Host-z=4\r\n"));
+}
+
 static void backends_do_not_set_cookies_of_ours(void **state)
 {
 	const char *text =
@@ -261,6 +272,7 @@ int main(void)
 		cmocka_unit_test(fields_that_stay_here),
 		cmocka_unit_test(authorization_of_the_backend_passes),
 		cmocka_unit_test(cookies_of_ours_stay_here),
+		cmocka_unit_test(cookies_of_a_port_find_their_backend),
 		cmocka_unit_test(backends_do_not_set_cookies_of_ours),
 		cmocka_unit_test(request_framing),
 		cmocka_unit_test(response_fields),
