@@ -30,6 +30,8 @@ class Browser:
     def __init__(self, hosts=(), keys=()):
         self.folder = tempfile.mkdtemp(prefix="tunneld-chromium-")
         self.complaints = []  # what the console and the page's own errors said
+        self.sockets = []  # the address of each WebSocket that was tried
+        self.answered = 0  # how many of those a server has accepted
         self._last, self._rest, self._session = 0, b"", None
         theirs, ours = zip(os.pipe(), os.pipe()[::-1])
         self._from_us, self._to_us = (self._away(fd) for fd in theirs)
@@ -93,6 +95,10 @@ class Browser:
         if event.get("method") == "Log.entryAdded":
             entry = event["params"]["entry"]
             self.complaints.append(f"{entry['source']}: {entry['text']}")
+        elif event.get("method") == "Network.webSocketCreated":
+            self.sockets.append(event["params"]["url"])
+        elif event.get("method") == "Network.webSocketHandshakeResponseReceived":
+            self.answered += event["params"]["response"]["status"] == 101
         elif event.get("method") == "Runtime.exceptionThrown":
             self.complaints.append(str(event["params"]["exceptionDetails"]))
 
@@ -140,6 +146,14 @@ class Browser:
             if time.monotonic() > limit:
                 raise TimeoutError(f"never true: {expression} at {self.ask('location.href')}: "
                                    f"{self.ask('document.body.innerText')} {self.complaints}")
+            time.sleep(0.02)
+
+    def connected(self):
+        """Waits until a server has accepted a WebSocket of the page."""
+        limit = time.monotonic() + PATIENCE
+        while not self.answered:
+            assert time.monotonic() < limit, f"none of {self.sockets}: {self.complaints}"
+            self.ask("1")
             time.sleep(0.02)
 
     def without_script(self):
