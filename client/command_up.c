@@ -10,6 +10,7 @@
 #include "api.h"
 #include "command_create.h"
 #include "handlers.h"
+#include "hint.h"
 #include "signals.h"
 #include "when.h"
 
@@ -20,10 +21,12 @@ struct up {
 	struct loop loop;
 	struct journal journal;
 	struct agent agent;
+	struct hint hint;
 	struct backend_context probe_context; // --require-backend
 	struct backend probe;
 	json_t *tunnel; // as the server describes it
 	char id[TUNNEL_ID_SIZE];
+	char prefix[sizeof "/t/" + TUNNEL_ID_SIZE]; // its path
 	bool attached;
 	struct signals signals;
 	enum up_end { UP_NONE = 0, UP_INTERRUPTED, UP_OVER, UP_REFUSED, UP_LOST } end;
@@ -193,6 +196,29 @@ static void on_agent_end(struct agent *agent, enum agent_outcome outcome)
 	stop(container_of(agent, struct up, agent), ends[outcome]);
 }
 
+static void on_hint(struct hint *hint, const char *text)
+{
+	journal_note(&container_of(hint, struct up, hint)->journal, "%s", text);
+}
+
+// Below a path some services have to be told so.
+static void look_for_hint(struct up *up)
+{
+	bool html = up->target.http && up->target.kind != TARGET_DEMO;
+	if (!html || up->journal.options.quiet ||
+		strcmp(api_text(up->tunnel, "origin"), "path") != 0)
+		return;
+	snprintf(up->prefix, sizeof up->prefix, "/t/%s", up->id);
+	up->hint = (struct hint){
+		.context = &up->agent.backends,
+		.host = up->agent.host,
+		.prefix = up->prefix,
+		.keep = strcmp(api_text(up->tunnel, "prefix"), "keep") == 0,
+		.told = on_hint,
+	};
+	(void)!hint_ask(&up->hint); // it is only advice
+}
+
 static void on_serving(struct agent *agent)
 {
 	struct up *up = container_of(agent, struct up, agent);
@@ -202,6 +228,7 @@ static void on_serving(struct agent *agent)
 		.attached = up->attached,
 	};
 	journal_ready(&up->journal, &tunnel);
+	look_for_hint(up);
 }
 
 static void on_signal(struct signals *signals)
@@ -230,6 +257,7 @@ static int serve(struct up *up, uint32_t renew_ms, struct failure *failure)
 		r = agent_start(&up->agent);
 	if (r == 0)
 		r = loop_run(&up->loop);
+	hint_cancel(&up->hint);
 	agent_deinit(&up->agent);
 	return r;
 }
