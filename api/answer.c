@@ -253,5 +253,7 @@ void answer_login(
 
 void answer_front(struct connection *c)
 {
-	answer_page(c, &(struct page){.code = CODE_NONE, .to_head = c->to_head});
+	answer_page(c, &(struct page){.code = CODE_NONE,
+			       .dashboard = c->facts.use == LISTENER_CONTROL,
+			       .to_head = c->to_head});
 }

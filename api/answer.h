@@ -74,5 +74,5 @@ void answer_refusal(
 void answer_login(struct connection *connection, enum code code, unsigned retry_after,
 	const char *id, struct span to);
 
-// The page of the front door.
+// The page of the front door; on the API's own origin the dashboard.
 void answer_front(struct connection *connection);

@@ -22,6 +22,12 @@ struct page_kind {
 static const struct page_kind front = {"front.html", "'none'", "", "no-referrer"};
 static const struct page_kind login = {"login.html", "'self'", "", "same-origin"};
 static const struct page_kind refusal = {"refusal.html", "'none'", "", "no-referrer"};
+// Nobody else's files are on the origin of the API, so its own may be loaded. Text never becomes
+// HTML or a script: no policy for that is allowed to be made.
+static const struct page_kind dashboard = {"dashboard.html", "'none'",
+	"script-src 'self'; style-src 'self'; connect-src 'self'; "
+	"require-trusted-types-for 'script'; trusted-types 'none'; ",
+	"no-referrer"};
 static const struct page_kind waiting = {
 	"waiting.html", "'none'", "connect-src 'self'; ", "no-referrer"};
 
@@ -53,7 +59,7 @@ static const struct page_kind *kind_of(const struct page *page)
 	if (page->login)
 		return &login;
 	if (page->code == CODE_NONE)
-		return &front;
+		return page->dashboard ? &dashboard : &front;
 	return page_text(page->code)->retry > 0 ? &waiting : &refusal;
 }
 
@@ -103,10 +109,10 @@ static int fill_login(struct buf *body, const struct page *page, const char *req
 	return fill(body, &login, values, ARRAY_SIZE(values));
 }
 
-static int fill_front(struct buf *body)
+static int fill_front(struct buf *body, const struct page *page)
 {
 	const struct template_value values[] = {{"title", SPAN("tunneld")}};
-	return fill(body, &front, values, ARRAY_SIZE(values));
+	return fill(body, kind_of(page), values, ARRAY_SIZE(values));
 }
 
 // ---- the answer
@@ -156,7 +162,7 @@ int page_format(struct buf *out, const struct page *page, char *request_id)
 	else if (page->code != CODE_NONE)
 		r = fill_refusal(&body, page, request_id);
 	else
-		r = fill_front(&body);
+		r = fill_front(&body, page);
 	if (r == 0)
 		r = add_head(out, page, buf_len(&body));
 	if (r == 0 && !page->to_head)

@@ -5,7 +5,7 @@
 // tunnel, from the templates in web/. A page is one answer, with style and script in it: it loads
 // nothing, so it looks the same when nothing else is served any more, and its
 // Content-Security-Policy names both by their hashes. On an origin that tunnels share, 'self' would
-// allow what any of them serves.
+// allow what any of them serves. The dashboard, which has an origin of its own, loads its files.
 
 #pragma once
 
@@ -22,6 +22,7 @@ struct page {
 	struct span tunnel; // the id of a tunnel that lives, if it is about one; absent: it is not
 	bool login;         // the login form of that tunnel, in place of what CODE says otherwise.
 			    // CODE_NONE: it was asked for, 200
+	bool dashboard;     // in place of the front door
 	struct span to; // the form's field of this name, an address to go to afterwards; or absent
 };
 

@@ -129,6 +129,14 @@ class Browser:
         self.call("Input.dispatchKeyEvent", type="keyDown", **key)
         self.call("Input.dispatchKeyEvent", type="keyUp", key="Enter", code="Enter")
 
+    def press(self, key, *, shift=False):
+        """Tab, Escape, Enter or Space, on whatever has the focus."""
+        code, text = {"Tab": (9, ""), "Escape": (27, ""), "Enter": (13, "\r"), "Space": (32, " ")}[key]
+        sent = {"key": text if key == "Space" else key, "code": key, "windowsVirtualKeyCode": code,
+                "modifiers": 8 if shift else 0}
+        self.call("Input.dispatchKeyEvent", type="keyDown", **sent, **({"text": text} if text else {}))
+        self.call("Input.dispatchKeyEvent", type="keyUp", **sent)
+
     def ask(self, expression):
         """The value of EXPRESSION in the page, None while there is no page to ask."""
         try:

@@ -6,6 +6,7 @@
 # an origin of its own too.
 
 import asyncio
+import contextlib
 import json
 import re
 
@@ -348,3 +349,40 @@ def test_no_tunnel_leads_to_them(controlled, daemon):
     for port, on in ((controlled.control.address[1], controlled.control), (daemon.pool[0], daemon.api)):
         answer = on.call("POST", "/_api/tunnels", {"backend": f"http://127.0.0.1:{port}"})
         assert (answer.status, answer.json()["code"]) == (422, "backend_forbidden")
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:{}", "127.0.0.1.evil.example", "localhost.evil.example"])
+def test_a_name_that_others_can_lead_here(controlled, host):
+    """DNS rebinding: a page of that name would be of one origin with the dashboard."""
+    for path in ("/", "/_api/tunnels", "/assets/style.css", "/healthz"):
+        answer = controlled.control.call("GET", path, fields=[("Host", host.format(controlled.control.address[1]))])
+        assert (answer.status, answer.fields.get("Tunnel-Error")) == (421, "misdirected"), (path, answer)
+
+
+def test_names_of_the_api(controlled):
+    port = controlled.control.address[1]
+    for host in (f"127.0.0.1:{port}", f"localhost:{port}", "[::1]", "10.0.0.1"):
+        assert controlled.control.call("GET", "/_api/tunnels", fields=[("Host", host)]).status == 200
+    with Daemon(control_listen=f"127.0.0.1:{(port := free_port())}", control_url="https://Control.Example") as daemon:
+        with contextlib.closing(api_of.Api(port, daemon.api.token)) as control:
+            for host, status in (("control.example", 200), ("127.0.0.1", 200), ("other.example", 421)):
+                answer = control.call("GET", "/_api/tunnels", fields=[("Host", host)])
+                assert answer.status == status, (host, answer)
+
+
+PAGE = [("Accept", "text/html"), ("Sec-Fetch-Mode", "navigate")]
+
+
+def test_the_dashboard_is_not_for_visitors(controlled):
+    """It is at the root of the API's own address, and nowhere else, whatever Host says."""
+    here = controlled.control.call("GET", "/", fields=PAGE, token="")
+    assert here.status == 200 and b"dashboard.js" in here.body, here
+    for host in (f"127.0.0.1:{controlled.port}", "127.0.0.1:%d" % controlled.control.address[1]):
+        there = controlled.api.call("GET", "/", fields=[*PAGE, ("Host", host)], token="")
+        assert there.status == 200 and b"dashboard" not in there.body, there
+        for name in ("dashboard.js", "dashboard.css", "dashboard.html", "api.js", "style.css"):
+            answer = controlled.api.call("GET", "/assets/" + name, fields=[("Host", host)], token="")
+            assert answer.status == 404, (name, answer)
+    assert controlled.control.call("GET", "/assets/dashboard.html").status == 404
+    with Daemon() as daemon:  # without an address of its own there is none
+        assert b"dashboard" not in daemon.api.call("GET", "/", fields=PAGE, token="").body

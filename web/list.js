@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: ISC
+// SPDX-FileCopyrightText: 2026 the tunneld authors
+//
+// The tunnels that live, a row each. Rows stay what they are while their tunnel lives, so that
+// nothing that has the focus, or is being read, is taken away.
+
+import {now} from './api.js';
+import {$, amount, copy, left, say, title} from './text.js';
+
+const entries = new Map(); // by id: {tunnel, row, end}
+
+export const known = id => entries.get(id)?.tunnel;
+export const first = () => entries.values().next().value?.tunnel;
+
+// Calls ACT(name, tunnel, button) for the buttons of rows.
+export function watch(act) {
+	$('list').addEventListener('click', ({target}) => {
+		const tunnel = known(target.closest('li')?.dataset.id);
+		if (target.dataset.act === 'copy')
+			copy(target, tunnel.url, target.closest('li').querySelector('a'));
+		else if (target.dataset.act)
+			act(target.dataset.act, tunnel, target);
+	});
+}
+
+function make(tunnel) {
+	const row = $('row').content.firstElementChild.cloneNode(true);
+	const heading = row.querySelector('h3'), link = row.querySelector('a');
+	row.dataset.id = tunnel.id;
+	heading.id = tunnel.id;
+	for (const button of row.querySelectorAll('button'))
+		button.setAttribute('aria-describedby', tunnel.id);
+	if (/^https?:/.test(tunnel.url))
+		link.href = tunnel.url;
+	say(link, tunnel.url);
+	row.querySelector('[data-count=agents]').parentElement.hidden = tunnel.mode !== 'pull';
+	return {row, time: row.querySelector('time')};
+}
+
+function fill(entry, tunnel) {
+	const [name, what] = entry.row.querySelectorAll('bdi');
+	const auth = {bearer: 'with a secret', basic: 'with a password', none: 'open to all'};
+	entry.tunnel = tunnel;
+	entry.end = Date.parse(tunnel.expires_at);
+	say(name, title(tunnel));
+	say(what, `${tunnel.backend ?? 'by an agent'}, ${auth[tunnel.auth] ?? tunnel.auth}`);
+	entry.time.dateTime = tunnel.expires_at;
+	entry.time.title = new Date(entry.end).toLocaleString();
+	if (tunnel.mode === 'pull' && !entry.counted)
+		entry.row.classList.add('waits');
+}
+
+function show() {
+	$('loading').hidden = true;
+	$('empty').hidden = entries.size > 0;
+	tick();
+}
+
+// A new one, at the top, or what it is now.
+export function put(tunnel) {
+	const entry = entries.get(tunnel.id) ?? make(tunnel);
+	fill(entry, tunnel);
+	entries.set(tunnel.id, entry);
+	if (!entry.row.isConnected)
+		$('list').prepend(entry.row);
+	show();
+}
+
+export function remove(id) {
+	const entry = entries.get(id);
+	const focused = entry?.row.contains(document.activeElement);
+	entry?.row.remove();
+	entries.delete(id);
+	if (focused)
+		$('tunnels-title').focus();
+	show();
+}
+
+// These, newest first, and no others.
+export function replace(tunnels) {
+	const ids = new Set(tunnels.map(tunnel => tunnel.id));
+	for (const id of [...entries.keys()])
+		ids.has(id) || remove(id);
+	for (const tunnel of [...tunnels].reverse())
+		put(tunnel);
+	show();
+}
+
+export function count({id, counters}) {
+	const entry = entries.get(id);
+	for (const cell of entry?.row.querySelectorAll('[data-count]') ?? []) {
+		const name = cell.dataset.count, number = counters[name];
+		say(cell, name.startsWith('bytes') ? amount(number) : number.toLocaleString());
+	}
+	if (entry) {
+		entry.counted = true;
+		entry.row.classList.toggle('waits', entry.tunnel.mode === 'pull' && counters.agents === 0);
+	}
+}
+
+export function tick() {
+	for (const {time, end} of entries.values())
+		say(time, left(end - now()));
+}
