@@ -101,7 +101,10 @@ void answer_upgrade(struct connection *c, const char *id, struct span key)
 void answer_empty(struct connection *c, unsigned status, struct span fields)
 {
 	c->status = (uint16_t)status;
-	int r = add_head(&c->out, status, fields);
+	// As above: a field may hold a cookie.
+	int r = buf_room(&c->out, fields.n + FIELDS_MAX) != NULL ? 0 : -ENOMEM;
+	if (r == 0)
+		r = add_head(&c->out, status, fields);
 	if (r == 0 && status != 204 && status != 304)
 		r = buf_printf(&c->out, "Content-Length: 0\r\n");
 	if (r == 0)

@@ -20,15 +20,9 @@
 // Whether the request shows the agent token of TUNNEL, and no other one besides.
 static bool shows_token_of(const struct request *request, const struct tunnel *tunnel)
 {
-	struct secret_hash hash;
 	const struct http_field *field = http_head_field(&request->head, HTTP_AUTHORIZATION);
 	struct span token = field != NULL ? secret_of_bearer(field->value) : (struct span){NULL, 0};
-	if (token.n == 0 || !tunnel_is_pull(tunnel))
-		return false;
-	secret_hash_make(&hash, token);
-	bool shown = secret_hash_equal(&hash, &tunnel->agent_hash);
-	explicit_bzero(&hash, sizeof hash);
-	return shown;
+	return tunnel_is_pull(tunnel) && secret_is(&tunnel->agent_hash, token);
 }
 
 // Reads the tunnel if the caller may serve it, or answers. Who shows no valid token learns nothing

@@ -13,10 +13,9 @@
 // are a place nobody knows.
 static struct span last_event_id(const struct http_head *head)
 {
-	static const struct span name = SPAN_INIT("Last-Event-ID");
 	struct span found = {NULL, 0};
 	for (size_t i = 0; i < head->n_fields; i++)
-		if (span_eq_nocase(head->fields[i].name, name))
+		if (head->fields[i].id == HTTP_LAST_EVENT_ID)
 			found = found.p == NULL ? head->fields[i].value : SPAN("?");
 	return found;
 }

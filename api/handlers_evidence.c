@@ -52,27 +52,13 @@ void handle_attestation(
 			SPAN(EVIDENCE_FIELDS));
 }
 
-// Reads the tunnel, or answers that there is none.
-static bool find_tunnel(
-	struct worker *worker, struct connection *connection, struct span id, struct tunnel *tunnel)
-{
-	int r = tunnel_id_ok(id) ? store_tunnel_get(worker->store, id, tunnel) : STORE_NONE;
-	if (r < 0) {
-		worker_log_store(worker, "looking for a tunnel", r);
-		answer_problem(connection, CODE_INTERNAL, "The tunnel could not be looked up.");
-	} else if (r == STORE_NONE) {
-		answer_problem(connection, CODE_TUNNEL_UNKNOWN, "There is no such tunnel.");
-	}
-	return r == 0;
-}
-
 void handle_tunnel_attestation(
 	struct worker *worker, struct connection *connection, struct request *request)
 {
 	struct evidence_query query;
 	struct tunnel tunnel;
 	if (!has_evidence(worker, connection) || !read_query(connection, request, true, &query) ||
-		!find_tunnel(worker, connection, request->id, &tunnel))
+		!handle_find_tunnel(worker, connection, NULL, request->id, &tunnel))
 		return;
 	if (tunnel_state_is_over(tunnel.state))
 		answer_problem(connection, CODE_TUNNEL_OVER, "The tunnel is over: %s.",
@@ -86,17 +72,6 @@ void handle_tunnel_attestation(
 
 enum { BASIC_MAX = 512 };
 
-static bool is_secret(const struct tunnel *tunnel, struct span secret)
-{
-	struct secret_hash hash;
-	if (secret.p == NULL)
-		return false;
-	secret_hash_make(&hash, secret);
-	bool same = secret_hash_equal(&hash, &tunnel->secret_hash);
-	explicit_bzero(&hash, sizeof hash);
-	return same;
-}
-
 // Whether a field of REQUEST shows the secret of TUNNEL, as to the tunnel itself.
 static bool shows_secret(const struct request *request, const struct tunnel *tunnel)
 {
@@ -106,8 +81,8 @@ static bool shows_secret(const struct request *request, const struct tunnel *tun
 	for (size_t i = 0; i < ARRAY_SIZE(names) && !shown; i++) {
 		const struct http_field *field = http_head_field(&request->head, names[i]);
 		if (field != NULL)
-			shown = is_secret(tunnel, secret_of_bearer(field->value)) ||
-				is_secret(tunnel,
+			shown = secret_is(&tunnel->secret_hash, secret_of_bearer(field->value)) ||
+				secret_is(&tunnel->secret_hash,
 					secret_of_basic(field->value, decoded, sizeof decoded));
 	}
 	explicit_bzero(decoded, sizeof decoded);
@@ -183,7 +158,7 @@ static void answer_receipt(
 void handle_receipt(struct worker *worker, struct connection *connection, struct request *request)
 {
 	struct tunnel tunnel;
-	if (!find_tunnel(worker, connection, request->id, &tunnel))
+	if (!handle_find_tunnel(worker, connection, NULL, request->id, &tunnel))
 		return;
 	if (!shows_token(worker, request, &tunnel) && !shows_secret(request, &tunnel))
 		turn_away(worker, connection, request);

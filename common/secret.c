@@ -24,6 +24,17 @@ bool secret_hash_equal(const struct secret_hash *a, const struct secret_hash *b)
 	return differ == 0;
 }
 
+bool secret_is(const struct secret_hash *hash, struct span secret)
+{
+	struct secret_hash shown;
+	if (secret.p == NULL)
+		return false;
+	secret_hash_make(&shown, secret);
+	bool same = secret_hash_equal(&shown, hash);
+	explicit_bzero(&shown, sizeof shown);
+	return same;
+}
+
 // What follows "SCHEME " in VALUE (RFC 9110 section 11.4: the scheme's case does not matter, one or
 // more spaces follow).
 static struct span after_scheme(struct span value, struct span scheme)

@@ -19,6 +19,9 @@ void secret_hash_make(struct secret_hash *hash, struct span secret);
 // Takes the same time for any two values.
 bool secret_hash_equal(const struct secret_hash *a, const struct secret_hash *b);
 
+// Whether SECRET is the one HASH was made of; the absent span is nobody's.
+bool secret_is(const struct secret_hash *hash, struct span secret);
+
 // The secret an Authorization value carries, pointing into VALUE: of `Bearer S` all of S.
 // Returns the absent span when it is not of that scheme.
 struct span secret_of_bearer(struct span value);

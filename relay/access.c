@@ -9,15 +9,6 @@
 
 enum { BASIC_MAX = 1024 };
 
-static bool secret_is(const struct secret_hash *wanted, struct span secret)
-{
-	struct secret_hash hash;
-	if (secret.p == NULL)
-		return false;
-	secret_hash_make(&hash, secret);
-	return secret_hash_equal(&hash, wanted);
-}
-
 static bool credential_ok(
 	enum tunnel_auth auth, const struct secret_hash *secret, struct span credential)
 {
