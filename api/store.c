@@ -80,6 +80,11 @@ void store_bind_count(sqlite3_stmt *statement, int place, uint64_t n)
 	sqlite3_bind_int64(statement, place, (int64_t)MIN(n, (uint64_t)INT64_MAX));
 }
 
+void store_bind_hash(sqlite3_stmt *statement, int place, const struct secret_hash *hash)
+{
+	sqlite3_bind_blob(statement, place, hash->bytes, SECRET_HASH_SIZE, SQLITE_STATIC);
+}
+
 void store_bind_span(sqlite3_stmt *statement, int place, struct span text)
 {
 	sqlite3_bind_text(statement, place, text.p, (int)text.n, SQLITE_STATIC);

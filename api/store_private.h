@@ -87,8 +87,8 @@ int store_scope_end(struct store *store, bool own, int r);
 // Binding by place, from 1. Text and blobs are borrowed until the statement is run.
 void store_bind_text(sqlite3_stmt *statement, int place, const char *text);
 void store_bind_count(sqlite3_stmt *statement, int place, uint64_t n); // capped at INT64_MAX
-
 void store_bind_span(sqlite3_stmt *statement, int place, struct span text);
+void store_bind_hash(sqlite3_stmt *statement, int place, const struct secret_hash *hash);
 
 // Reading a column, from 0: text that is cut to SIZE - 1 bytes, and a number that is not negative.
 void store_read_text(sqlite3_stmt *statement, int column, char *out, size_t size);

@@ -6,16 +6,11 @@
 
 #include "store_private.h"
 
-static void bind_hash(sqlite3_stmt *statement, int place, const struct secret_hash *hash)
-{
-	sqlite3_bind_blob(statement, place, hash->bytes, SECRET_HASH_SIZE, SQLITE_STATIC);
-}
-
 static int put_certificate(
 	struct store *store, const struct secret_hash *instance, struct span document)
 {
 	sqlite3_stmt *statement = store_statement(store, SQL_CERTIFICATE_PUT);
-	bind_hash(statement, 1, instance);
+	store_bind_hash(statement, 1, instance);
 	store_bind_span(statement, 2, document);
 	return store_run(store, statement);
 }
@@ -35,7 +30,7 @@ int store_receipt_add(struct store *store, const char *tunnel, const struct rece
 		sqlite3_bind_blob(statement, 2, receipt->statement, (int)receipt->n, SQLITE_STATIC);
 		sqlite3_bind_blob(
 			statement, 3, receipt->signature, sizeof receipt->signature, SQLITE_STATIC);
-		bind_hash(statement, 4, &receipt->instance);
+		store_bind_hash(statement, 4, &receipt->instance);
 		r = store_run(store, statement);
 	}
 	return store_scope_end(store, own, r);
@@ -50,7 +45,7 @@ int store_certificate_update(
 		return r;
 	sqlite3_stmt *statement = store_statement(store, SQL_CERTIFICATE_UPDATE);
 	store_bind_span(statement, 1, certificate);
-	bind_hash(statement, 2, instance);
+	store_bind_hash(statement, 2, instance);
 	return store_scope_end(store, own, store_run(store, statement));
 }
 

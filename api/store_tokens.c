@@ -12,7 +12,7 @@ static int insert(struct store *store, const struct token *token)
 	sqlite3_stmt *statement = store_statement(store, SQL_TOKEN_ADD);
 	store_bind_text(statement, 1, token->id);
 	store_bind_text(statement, 2, token->name);
-	sqlite3_bind_blob(statement, 3, token->hash.bytes, SECRET_HASH_SIZE, SQLITE_STATIC);
+	store_bind_hash(statement, 3, &token->hash);
 	store_bind_count(statement, 4, token->quota);
 	sqlite3_bind_int64(statement, 5, token->created_at);
 	sqlite3_bind_int64(statement, 6, token->expires_at);
@@ -84,7 +84,7 @@ int store_token_get(struct store *store, struct span id, struct token *ret)
 int store_token_find(struct store *store, const struct secret_hash *hash, struct token *ret)
 {
 	sqlite3_stmt *statement = store_statement(store, SQL_TOKEN_FIND);
-	sqlite3_bind_blob(statement, 1, hash->bytes, SECRET_HASH_SIZE, SQLITE_STATIC);
+	store_bind_hash(statement, 1, hash);
 	return read_one(store, statement, ret);
 }
 

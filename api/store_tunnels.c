@@ -10,11 +10,6 @@ static int audit(struct store *store, const char *id, enum tunnel_state was,
 		tunnel_state_name(became), cause);
 }
 
-static void bind_hash(sqlite3_stmt *statement, int place, const struct secret_hash *hash)
-{
-	sqlite3_bind_blob(statement, place, hash->bytes, SECRET_HASH_SIZE, SQLITE_STATIC);
-}
-
 static int insert(struct store *store, const struct tunnel *tunnel)
 {
 	sqlite3_stmt *statement = store_statement(store, SQL_ADD);
@@ -26,7 +21,7 @@ static int insert(struct store *store, const struct tunnel *tunnel)
 		store_bind_text(statement, 5, tunnel->backend);
 	store_bind_text(statement, 6, tunnel_auth_name(tunnel->auth));
 	store_bind_text(statement, 7, tunnel_prefix_name(tunnel->prefix));
-	bind_hash(statement, 8, &tunnel->secret_hash);
+	store_bind_hash(statement, 8, &tunnel->secret_hash);
 	store_bind_count(statement, 9, tunnel->timeout_s);
 	store_bind_count(statement, 10, tunnel->max_connections);
 	store_bind_count(statement, 11, tunnel->max_requests);
@@ -35,7 +30,7 @@ static int insert(struct store *store, const struct tunnel *tunnel)
 	sqlite3_bind_int64(statement, 14, tunnel->created_at);
 	store_bind_count(statement, 15, tunnel->life_ms);
 	if (tunnel_is_pull(tunnel))
-		bind_hash(statement, 16, &tunnel->agent_hash);
+		store_bind_hash(statement, 16, &tunnel->agent_hash);
 	return store_run(store, statement);
 }
 
@@ -71,7 +66,7 @@ static int activate(struct store *store, const struct tunnel *tunnel, const stru
 	store_bind_text(statement, 5, tunnel_origin_name(tunnel->origin));
 	sqlite3_bind_int64(statement, 6, tunnel->port);
 	if (key != NULL)
-		bind_hash(statement, 7, key);
+		store_bind_hash(statement, 7, key);
 	store_bind_text(statement, 8, tunnel->id);
 	return store_run(store, statement);
 }
@@ -234,7 +229,7 @@ int store_tunnel_get(struct store *store, struct span id, struct tunnel *ret)
 int store_tunnel_of_key(struct store *store, const struct secret_hash *key, struct tunnel *ret)
 {
 	sqlite3_stmt *statement = store_statement(store, SQL_GET_KEY);
-	bind_hash(statement, 1, key);
+	store_bind_hash(statement, 1, key);
 	return read_one(store, statement, ret);
 }
 
