@@ -314,18 +314,3 @@ void quoter_init(struct quoter *quoter, struct loop *loop, uint64_t fresh_rate)
 	bucket_init(&quoter->rate, fresh_rate, instant_now());
 	guest_call_init(&quoter->call, loop, on_call_done);
 }
-
-void quoter_deinit(struct quoter *quoter)
-{
-	guest_call_stop(&quoter->call);
-	loop_timer_clear(quoter->loop, &quoter->deadline);
-	loop_timer_clear(quoter->loop, &quoter->again);
-	while (!TAILQ_EMPTY(&quoter->waiting)) {
-		struct fresh_request *request = TAILQ_FIRST(&quoter->waiting);
-		TAILQ_REMOVE(&quoter->waiting, request, link);
-		free(request);
-	}
-	quote_deinit(&quoter->quote);
-	free(quoter->app_compose);
-	quoter->app_compose = NULL;
-}

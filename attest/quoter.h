@@ -80,9 +80,9 @@ struct quoter {
 		enum guest_outcome outcome, const struct quote *quote);
 };
 
-// The caller sets the callbacks. FRESH_RATE: fresh quotes a minute, 0: none.
+// The caller sets the callbacks. It lasts as long as the process. FRESH_RATE: fresh quotes a
+// minute, 0: none.
 void quoter_init(struct quoter *quoter, struct loop *loop, uint64_t fresh_rate);
-void quoter_deinit(struct quoter *quoter);
 
 // Begins, or begins anew, with this instance statement: an earlier quote is about nothing any more.
 void quoter_set_statement(struct quoter *quoter, struct span statement);

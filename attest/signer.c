@@ -25,12 +25,6 @@ int signer_init(struct signer *signer)
 	return signer_sign(signer, "tunneld-nothing/1", SPAN(""), signature);
 }
 
-void signer_deinit(struct signer *signer)
-{
-	EVP_PKEY_free(signer->key);
-	signer->key = NULL;
-}
-
 // Ed25519 takes a message whole.
 static size_t join(uint8_t *out, size_t size, const char *type, struct span bytes)
 {

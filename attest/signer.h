@@ -19,9 +19,9 @@ struct signer {
 };
 
 // Makes a key and signs once with it: afterwards signing needs no call of the kernel but for
-// memory. To be called before the sandbox. Returns 0 or -EIO.
+// memory. To be called before the sandbox. The key lasts as long
+// as the process. Returns 0 or -EIO.
 int signer_init(struct signer *signer);
-void signer_deinit(struct signer *signer);
 
 // Returns 0, -EMSGSIZE for more than SIGNER_BYTES_MAX, or -EIO.
 int signer_sign(const struct signer *signer, const char *type, struct span bytes,
