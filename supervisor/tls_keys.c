@@ -3,6 +3,7 @@
 
 #include "tls_keys.h"
 
+#include "hex.h"
 #include "seal.h"
 #include "supervisor.h"
 
@@ -177,7 +178,7 @@ static void own_names(const struct supervisor *supervisor, char out[NAMES_MAX])
 	const char *host = strstr(supervisor->options->public_url, "//") + 2;
 	bool bracket = *host == '[';
 	size_t n = bracket ? strcspn(++host, "]") : strcspn(host, ":");
-	bool local = strncmp(host, "localhost", n) == 0;
+	bool local = span_eq((struct span){host, n}, SPAN("localhost"));
 
 	snprintf(out, NAMES_MAX, "%.*s%s", (int)n, host, local ? "" : ",localhost");
 }
@@ -224,8 +225,7 @@ static void log_set(const struct tls_key_set *set)
 {
 	for (size_t i = 0; i < set->n; i++) {
 		char text[2 * SPKI_SIZE + 1];
-		for (size_t j = 0; j < SPKI_SIZE; j++)
-			snprintf(text + 2 * j, 3, "%02x", set->items[i].spki_sha256[j]);
+		hex_encode(text, set->items[i].spki_sha256, SPKI_SIZE);
 		log_info("TLS key spki_sha256=%s", text);
 	}
 }
