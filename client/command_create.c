@@ -151,18 +151,17 @@ int create_tunnel(
 }
 
 // PORT and HOST:PORT stand for http.
-static int add_backend(json_t *body, const char *operand)
+static int add_backend(json_t *body, const char *operand, struct failure *failure)
 {
-	char url[512];
 	bool port = strspn(operand, "0123456789") == strlen(operand);
+	bool whole = strstr(operand, "://") != NULL || strncmp(operand, "unix:", 5) == 0;
+	const char *front = whole ? "" : port ? "http://127.0.0.1:" : "http://";
+	json_t *value = json_sprintf("%s%s", front, operand);
 
-	snprintf(url, sizeof url, "%s%s",
-		strstr(operand, "://") != NULL || strncmp(operand, "unix:", 5) == 0 ? ""
-		: port ? "http://127.0.0.1:"
-		       : "http://",
-		operand);
-	json_t *value = json_string(url);
-	return value != NULL ? set_member(body, "backend", value) : 0;
+	if (value == NULL)
+		return failure_set(
+			failure, EXIT_CODE_USAGE, "the backend '%s' is not UTF-8", operand);
+	return set_member(body, "backend", value);
 }
 
 static void print_created(const json_t *tunnel)
@@ -188,7 +187,7 @@ int create_run(const struct invocation *invocation, struct failure *failure)
 	if (r != 0)
 		return r;
 	if (invocation->n_operands > 0)
-		r = add_backend(body, invocation->operands[0]);
+		r = add_backend(body, invocation->operands[0], failure);
 	if (r == 0)
 		r = account_open(&account, invocation, failure);
 	if (r == 0)

@@ -179,6 +179,7 @@ def test_where_nobody_answers(tunnel):
     (["create", "--requests", "-1"], "--requests: '-1'"),
     (["create", "--bytes", "1X"], "--bytes: '1X'"),
     (["create", "--bytes", "9999999999999T"], "--bytes"),
+    (["create", "http://caf\udce9:3000"], "is not UTF-8"),
     (["extend", UNKNOWN, "1999-01-01T00:00Z"], "that time is over"),
     (["show", "nonsense"], "neither the id nor the URL"),
     (["ls", "--server", "ftp://x"], "--server: "),
