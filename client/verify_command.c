@@ -12,6 +12,7 @@
 #include "report.h"
 #include "server.h"
 #include "tunnel_ref.h"
+#include "tunnel_text.h"
 #include "verify_inputs.h"
 
 #include <sys/stat.h>
@@ -23,10 +24,7 @@ static int print(const struct verification *v, const struct invocation *invocati
 		return 0;
 	}
 	CLEANUP(json_p) json_t *report = report_json(v);
-	if (report == NULL || json_dumpf(report, stdout, JSON_INDENT(1)) != 0)
-		return -ENOMEM;
-	fputc('\n', stdout);
-	return 0;
+	return report != NULL ? tunnel_print_json(stdout, report, 0) : -ENOMEM;
 }
 
 static int end(const struct verification *v, const struct invocation *invocation)

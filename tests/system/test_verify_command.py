@@ -61,10 +61,11 @@ def test_what_a_server_says_cannot_act_on_a_terminal(run, tmp_path):
     document = instance.document()
     document["instance"]["quote_state"] = "\x1b]0;owned\x07\u202e\x9b31m"
     (tmp_path / "document").write_text(json.dumps(document))
-    status, out, err = run("document", "--root-ca", "root.pem")
-    assert status == NOT_ATTESTED
-    for bad in ("\x1b", "\x07", "\u202e", "\x9b"):
-        assert bad not in out + err
+    for form in ([], ["--json"]):
+        status, out, err = run("document", "--root-ca", "root.pem", *form)
+        assert status == NOT_ATTESTED and "owned" in out
+        for bad in ("\x1b", "\x07", "\u202e", "\x9b"):
+            assert bad not in out + err, form
 
 
 @pytest.mark.parametrize("arguments,said", [
