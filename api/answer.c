@@ -208,20 +208,26 @@ void answer_wrong_field(struct connection *c, enum code code, const char *name, 
 	answer_finding(c, code, &findings);
 }
 
-static void answer_page(struct connection *c, const struct page *page)
+static void answer_page(struct connection *c, struct page *page)
 {
 	char request_id[REQUEST_ID_SIZE];
+	page->to_head = c->to_head;
+	page->abuse = c->set->abuse;
 	int r = page_format(&c->out, page, request_id);
 	finish(c, r, page->code, request_id);
+}
+
+void answer_filled(struct connection *c, const struct page_kind *kind,
+	const struct template_value *values, size_t n)
+{
+	const struct page page = {.to_head = c->to_head, .abuse = c->set->abuse};
+	finish(c, page_fill(&c->out, kind, &page, values, n), CODE_NONE, "");
 }
 
 void answer_refusal(struct connection *c, enum code code, unsigned retry_after, struct span fields)
 {
 	if (c->form == FORM_HTML) {
-		struct page page = {.code = code,
-			.to_head = c->to_head,
-			.retry_after = retry_after,
-			.fields = fields};
+		struct page page = {.code = code, .retry_after = retry_after, .fields = fields};
 		if (c->kind == CONNECTION_PAGE) // from the relay of a tunnel that lives
 			page.tunnel = span_of(c->tunnel);
 		answer_page(c, &page);
@@ -240,7 +246,6 @@ void answer_login(
 	struct span fields = challenged ? challenge : (struct span){NULL, 0};
 	if (c->form == FORM_HTML) {
 		answer_page(c, &(struct page){.code = code,
-				       .to_head = c->to_head,
 				       .retry_after = retry_after,
 				       .fields = fields,
 				       .tunnel = span_of(id),
@@ -252,11 +257,4 @@ void answer_login(
 	if (code == CODE_RATE_LIMITED)
 		problem.detail = SPAN(FAILURES_DETAIL);
 	answer_problem_full(c, &problem);
-}
-
-void answer_front(struct connection *c)
-{
-	answer_page(c, &(struct page){.code = CODE_NONE,
-			       .dashboard = c->facts.use == LISTENER_CONTROL,
-			       .to_head = c->to_head});
 }

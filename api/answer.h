@@ -7,6 +7,7 @@
 
 #include "connection.h"
 #include "findings.h"
+#include "page.h"
 #include "tunnel_json.h"
 #include "web.h"
 
@@ -74,5 +75,6 @@ void answer_refusal(
 void answer_login(struct connection *connection, enum code code, unsigned retry_after,
 	const char *id, struct span to);
 
-// The page of the front door; on the API's own origin the dashboard.
-void answer_front(struct connection *connection);
+// 200 with a page of KIND, whose template gets N VALUES.
+void answer_filled(struct connection *connection, const struct page_kind *kind,
+	const struct template_value *values, size_t n);

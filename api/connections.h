@@ -40,6 +40,7 @@ struct connections {
 	size_t most;     // CONNECTION_SERVED; half of them of scoped tokens and not to be given up
 	int64_t head_ms; // from the beginning to the end of the head
 	int64_t patience_ms; // for a body from then on, and without a byte of an answer taken
+	struct span abuse;   // where pages say to report abuse, as a URL; absent: nowhere
 	struct request_log log;
 	uint64_t requests;       // heads that were read, ever
 	uint64_t refused[CODES]; // requests answered with an error; pages are counted by relays

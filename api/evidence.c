@@ -8,6 +8,7 @@
 static void drop(struct certificate *certificate)
 {
 	free(certificate->document);
+	evidence_view_deinit(&certificate->view);
 	*certificate = (struct certificate){0};
 }
 
@@ -39,6 +40,17 @@ struct certificate *evidence_certificate_of(
 	return NULL;
 }
 
+const struct evidence_view *certificate_look(struct certificate *certificate)
+{
+	if (certificate == NULL)
+		return NULL;
+	struct evidence_view *view = &certificate->view;
+	if (view->instance == NULL &&
+		evidence_view_read(view, certificate_document(certificate)) < 0)
+		return NULL;
+	return view;
+}
+
 // Returns 0 or -ENOMEM.
 static int begin(struct certificate *incoming, const struct wire_value *f)
 {
@@ -67,8 +79,8 @@ static struct certificate *put(struct certificate **place, struct certificate *i
 		certificate_unref(*place);
 		*place = now;
 	}
-	free(now->document);
 	incoming->refs = now->refs;
+	drop(now);
 	*now = *incoming;
 	*incoming = (struct certificate){0};
 	return now;

@@ -8,6 +8,7 @@
 
 #pragma once
 
+#include "evidence_view.h"
 #include "ipc.h"
 #include "request.h"
 #include "secret.h"
@@ -23,6 +24,7 @@ struct certificate {
 	size_t tail; // from here on it is the end of other documents
 	bool quoted;
 	struct secret_hash instance; // SHA-256 of the instance statement
+	struct evidence_view view;   // of the document, made when a page is
 };
 
 struct evidence {
@@ -53,6 +55,9 @@ static inline struct span certificate_tail(const struct certificate *certificate
 	return (struct span){
 		certificate->document + certificate->tail, certificate->size - certificate->tail};
 }
+
+// What CERTIFICATE (may be NULL) says, for pages; NULL: there is none, or no memory.
+const struct evidence_view *certificate_look(struct certificate *certificate);
 
 // Appends the beginning of a document, up to where the certificate's tail goes on.
 int evidence_statement(

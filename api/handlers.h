@@ -48,7 +48,13 @@ void handle_health(struct worker *worker, struct connection *connection, struct 
 void handle_ready(struct worker *worker, struct connection *connection, struct request *request);
 void handle_openapi(struct worker *worker, struct connection *connection, struct request *request);
 void handle_asset(struct worker *worker, struct connection *connection, struct request *request);
+
+// handlers_pages.c
 void handle_front(struct worker *worker, struct connection *connection, struct request *request);
+void handle_about(struct worker *worker, struct connection *connection, struct request *request);
+// What the attestation addresses answer a browser that navigates to them.
+void handle_evidence_page(
+	struct worker *worker, struct connection *connection, struct request *request);
 
 // handlers_evidence.c
 void handle_attestation(
@@ -68,6 +74,10 @@ void handle_metrics(struct worker *worker, struct connection *connection, struct
 // handlers_visitor.c: reads tunnel ID if it lives, or answers the visitor what else it is.
 bool handle_find_live(struct worker *worker, struct connection *connection, struct span id,
 	struct tunnel *tunnel);
+// Writes where tunnel ID begins on the origin that CONNECTION has asked on.
+enum { HANDLE_ROOT_SIZE = sizeof "/t//" + TUNNEL_ID_MAX };
+void handle_format_root(
+	const struct connection *connection, const char *id, char root[HANDLE_ROOT_SIZE]);
 // What was sent to a tunnel's own origin and no relay serves.
 void handle_own(struct worker *worker, struct connection *connection);
 // What is not the API's. Answers any request.

@@ -9,9 +9,17 @@
 #include "access.h"
 #include "answer.h"
 #include "evidence_query.h"
+#include "shown.h"
 #include "worker.h"
 
 // ---- attestation
+
+// A browser that was led here by itself gets a page. What has a query is asked for by somebody who
+// wants the document.
+static bool is_for_a_person(const struct connection *connection, const struct request *request)
+{
+	return connection->form == FORM_HTML && request->query.p == NULL;
+}
 
 // Whether there is evidence; answers if not.
 static bool has_evidence(struct worker *worker, struct connection *connection)
@@ -42,6 +50,10 @@ void handle_attestation(
 	struct worker *worker, struct connection *connection, struct request *request)
 {
 	struct evidence_query query;
+	if (is_for_a_person(connection, request)) {
+		handle_evidence_page(worker, connection, request);
+		return;
+	}
 	if (!has_evidence(worker, connection) || !read_query(connection, request, false, &query))
 		return;
 	if (query.fresh)
@@ -57,6 +69,10 @@ void handle_tunnel_attestation(
 {
 	struct evidence_query query;
 	struct tunnel tunnel;
+	if (is_for_a_person(connection, request)) {
+		handle_about(worker, connection, request);
+		return;
+	}
 	if (!has_evidence(worker, connection) || !read_query(connection, request, true, &query) ||
 		!handle_find_tunnel(worker, connection, NULL, request->id, &tunnel))
 		return;
@@ -69,25 +85,6 @@ void handle_tunnel_attestation(
 }
 
 // ---- receipts
-
-enum { BASIC_MAX = 512 };
-
-// Whether a field of REQUEST shows the secret of TUNNEL, as to the tunnel itself.
-static bool shows_secret(const struct request *request, const struct tunnel *tunnel)
-{
-	static const enum http_name names[] = {HTTP_AUTHORIZATION, HTTP_X_TUNNEL_AUTHORIZATION};
-	char decoded[BASIC_MAX];
-	bool shown = false;
-	for (size_t i = 0; i < ARRAY_SIZE(names) && !shown; i++) {
-		const struct http_field *field = http_head_field(&request->head, names[i]);
-		if (field != NULL)
-			shown = secret_is(&tunnel->secret_hash, secret_of_bearer(field->value)) ||
-				secret_is(&tunnel->secret_hash,
-					secret_of_basic(field->value, decoded, sizeof decoded));
-	}
-	explicit_bzero(decoded, sizeof decoded);
-	return shown;
-}
 
 // Whether REQUEST shows a token that sees TUNNEL.
 static bool shows_token(
@@ -160,7 +157,7 @@ void handle_receipt(struct worker *worker, struct connection *connection, struct
 	struct tunnel tunnel;
 	if (!handle_find_tunnel(worker, connection, NULL, request->id, &tunnel))
 		return;
-	if (!shows_token(worker, request, &tunnel) && !shows_secret(request, &tunnel))
+	if (!shows_token(worker, request, &tunnel) && !shown_secret(request, &tunnel))
 		turn_away(worker, connection, request);
 	else if (!tunnel_state_is_over(tunnel.state))
 		answer_problem(connection, CODE_CONFLICT,

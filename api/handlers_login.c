@@ -20,6 +20,7 @@ enum {
 	SECRET_TEXT_MAX = 256, // one of ours has 52 characters
 	TARGET_MAX = 2048,     // of an address to go to afterwards
 	SLACK_S = 60,          // by which the life of a tunnel may begin after its row
+	COOKIES_SIZE = 2 * (COOKIE_TEXT_SIZE + 256),
 };
 
 static const struct span no_fields = {NULL, 0};
@@ -87,16 +88,6 @@ static bool has_dots(struct span path)
 	return false;
 }
 
-// Where the tunnel that CONNECTION asks for begins on the origin it was asked on.
-enum { ROOT_SIZE = sizeof "/t//" + TUNNEL_ID_MAX };
-static void format_root(const struct connection *connection, const char *id, char root[ROOT_SIZE])
-{
-	if (connection->own[0] != '\0')
-		snprintf(root, ROOT_SIZE, "/");
-	else
-		snprintf(root, ROOT_SIZE, "/t/%s/", id);
-}
-
 // Whether PATH is an address below ROOT that can stand in a Location field as it is. It begins with
 // one slash, has no dot segments and is none of ours: it leads to no other host and to no other
 // tunnel.
@@ -135,12 +126,12 @@ static bool find_target(struct worker *worker, const struct request *request, co
 
 // ---- answers
 
-static void send_to(struct connection *connection, const char *target, const char *cookie)
+static void send_to(struct connection *connection, const char *target, const char *cookies)
 {
-	char fields[TARGET_MAX + COOKIE_TEXT_SIZE + 512];
+	char fields[TARGET_MAX + COOKIES_SIZE + 256];
 	int n = snprintf(fields, sizeof fields,
 		"Location: %s\r\n%sCache-Control: no-store\r\nReferrer-Policy: same-origin\r\n",
-		target, cookie);
+		target, cookies);
 	answer_empty(connection, 303, (struct span){fields, (size_t)n});
 	explicit_bzero(fields, sizeof fields);
 }
@@ -163,22 +154,35 @@ static bool is_https(const struct worker *worker, const struct connection *conne
 	       span_starts(span_of(origins->url[origin]), SPAN("https://"));
 }
 
+// Below the shared origin the page about the tunnel is told as well who has logged in: the cookie
+// for /t/ID/ is not sent to it.
+static void format_cookies(char *fields, size_t size, const struct connection *connection,
+	const char *id, const char *pair, const char *attributes)
+{
+	char root[HANDLE_ROOT_SIZE];
+	handle_format_root(connection, id, root);
+	int n = snprintf(fields, size, "Set-Cookie: %s; Path=%s%s", pair, root, attributes);
+	if (connection->own[0] == '\0')
+		snprintf(fields + n, size - (size_t)n, "Set-Cookie: %s; Path=/_t/%s/%s", pair, id,
+			attributes);
+}
+
 static void let_in(struct worker *worker, struct connection *connection,
 	const struct tunnel *tunnel, const char *target)
 {
-	char pair[COOKIE_TEXT_SIZE], field[COOKIE_TEXT_SIZE + 256], root[ROOT_SIZE];
+	char pair[COOKIE_TEXT_SIZE], attributes[96], fields[COOKIES_SIZE];
 	bool https = is_https(worker, connection);
 	int64_t expiry = cookie_expiry(worker, tunnel), left = expiry - wall_now();
-	format_root(connection, tunnel->id, root);
 	// Browsers take a name that begins with __Host- by https only.
 	cookie_make(pair, tunnel->id, &tunnel->secret_hash, expiry,
 		https && connection->own[0] != '\0');
-	snprintf(field, sizeof field,
-		"Set-Cookie: %s; Path=%s; Max-Age=%" PRId64 "; HttpOnly; SameSite=Lax%s\r\n", pair,
-		root, MAX(left, 1), https ? "; Secure" : "");
-	send_to(connection, target, field);
+	snprintf(attributes, sizeof attributes,
+		"; Max-Age=%" PRId64 "; HttpOnly; SameSite=Lax%s\r\n", MAX(left, 1),
+		https ? "; Secure" : "");
+	format_cookies(fields, sizeof fields, connection, tunnel->id, pair, attributes);
+	send_to(connection, target, fields);
 	explicit_bzero(pair, sizeof pair);
-	explicit_bzero(field, sizeof field);
+	explicit_bzero(fields, sizeof fields);
 }
 
 static void turn_away(struct worker *worker, struct connection *connection, const char *id,
@@ -197,12 +201,12 @@ static void turn_away(struct worker *worker, struct connection *connection, cons
 static bool find_tunnel(struct worker *worker, struct connection *connection,
 	const struct request *request, struct tunnel *tunnel)
 {
-	char root[ROOT_SIZE];
+	char root[HANDLE_ROOT_SIZE];
 	if (!handle_find_live(worker, connection, request->id, tunnel))
 		return false;
 	if (tunnel->auth == AUTH_BEARER)
 		return true;
-	format_root(connection, tunnel->id, root);
+	handle_format_root(connection, tunnel->id, root);
 	send_to(connection, root, ""); // it asks for itself, or nothing
 	return false;
 }
@@ -271,11 +275,11 @@ static enum code judge(const struct request *request, const struct tunnel *tunne
 void handle_login(struct worker *worker, struct connection *connection, struct request *request)
 {
 	struct tunnel tunnel;
-	char target[TARGET_MAX + 1], root[ROOT_SIZE];
+	char target[TARGET_MAX + 1], root[HANDLE_ROOT_SIZE];
 	if (!find_tunnel(worker, connection, request, &tunnel) ||
 		!is_login(worker, connection, request, &tunnel))
 		return;
-	format_root(connection, tunnel.id, root);
+	handle_format_root(connection, tunnel.id, root);
 	bool known = find_target(worker, request, root, target);
 	enum code code = judge(request, &tunnel);
 	if (code == CODE_NONE)

@@ -80,11 +80,3 @@ void handle_asset(struct worker *worker, struct connection *connection, struct r
 	else
 		answer_file(connection, request, file);
 }
-
-void handle_front(struct worker *worker, struct connection *connection, struct request *request)
-{
-	if (connection->form == FORM_HTML)
-		answer_front(connection);
-	else
-		handle_version(worker, connection, request);
-}

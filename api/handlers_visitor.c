@@ -9,6 +9,8 @@
 #include "answer.h"
 #include "worker.h"
 
+#include <stdio.h>
+
 static const struct span no_fields = {NULL, 0};
 
 // The first segment of PATH behind PREFIX.
@@ -48,6 +50,15 @@ static void answer_tunnel(struct worker *worker, struct connection *connection, 
 	struct tunnel tunnel;
 	if (handle_find_live(worker, connection, id, &tunnel))
 		answer_refusal(connection, CODE_DRAINING, 1, no_fields);
+}
+
+void handle_format_root(
+	const struct connection *connection, const char *id, char root[HANDLE_ROOT_SIZE])
+{
+	if (connection->own[0] != '\0')
+		snprintf(root, HANDLE_ROOT_SIZE, "/");
+	else
+		snprintf(root, HANDLE_ROOT_SIZE, "/t/%s/", id);
 }
 
 void handle_own(struct worker *worker, struct connection *connection)

@@ -14,17 +14,14 @@
 
 enum { PAGE_MAX = 64 * 1024, COMMAND_SIZE = 128 };
 
-// A kind of page: its template, and what it may do besides being looked at. Under no-referrer
-// browsers send a form with `Origin: null`, and nothing says where it was sent from.
-struct page_kind {
-	const char *file, *form, *connect, *referrer;
-};
-static const struct page_kind front = {"front.html", "'none'", "", "no-referrer"};
+const struct page_kind page_front = {"front.html", "'none'", "", "no-referrer"};
+const struct page_kind page_tunnel = {"tunnel.html", "'none'", "", "no-referrer"};
+const struct page_kind page_evidence = {"evidence.html", "'none'", "", "no-referrer"};
 static const struct page_kind login = {"login.html", "'self'", "", "same-origin"};
 static const struct page_kind refusal = {"refusal.html", "'none'", "", "no-referrer"};
 // Nobody else's files are on the origin of the API, so its own may be loaded. Text never becomes
 // HTML or a script: no policy for that is allowed to be made.
-static const struct page_kind dashboard = {"dashboard.html", "'none'",
+const struct page_kind page_dashboard = {"dashboard.html", "'none'",
 	"script-src 'self'; style-src 'self'; connect-src 'self'; "
 	"require-trusted-types-for 'script'; trusted-types 'none'; ",
 	"no-referrer"};
@@ -33,19 +30,62 @@ static const struct page_kind waiting = {
 
 static const struct span absent = {NULL, 0};
 
+// ---- the answer
+
+static int add_policy(struct buf *out, const struct page_kind *kind, const char *inside)
+{
+	return buf_printf(out,
+		"Content-Security-Policy: default-src 'none'; %s%sbase-uri 'none'; "
+		"form-action %s; frame-ancestors 'none'\r\n"
+		"Cross-Origin-Opener-Policy: same-origin\r\n"
+		"Cross-Origin-Resource-Policy: same-origin\r\n"
+		"X-Content-Type-Options: nosniff\r\n"
+		"Referrer-Policy: %s\r\n"
+		"Content-Type: text/html; charset=utf-8\r\n",
+		inside, kind->connect, kind->form, kind->referrer);
+}
+
+static int add_head(struct buf *out, const struct page_kind *kind, const struct page *page,
+	const char *inside, size_t length)
+{
+	unsigned status = page->code == CODE_NONE ? 200 : code_info(page->code)->status;
+	int r = buf_printf(out, "HTTP/1.1 %u %s\r\nDate: %s\r\n", status, http_reason(status),
+		http_date_now());
+	if (r == 0)
+		r = page->code == CODE_NONE ? buf_printf(out, "Cache-Control: no-store\r\n")
+					    : problem_fields(out, page->code, page->retry_after);
+	if (r == 0)
+		r = buf_add_span(out, page->fields);
+	if (r == 0)
+		r = add_policy(out, kind, inside);
+	if (r == 0)
+		r = buf_printf(out, "Content-Length: %zu\r\nConnection: close\r\n\r\n", length);
+	return r;
+}
+
+int page_fill(struct buf *out, const struct page_kind *kind, const struct page *page,
+	const struct template_value *values, size_t n)
+{
+	const struct web_file *file = web_file(span_of(kind->file));
+	struct template_value all[PAGE_VALUES_MAX + 1];
+	CLEANUP(buf_reset) struct buf body;
+	assert(file != NULL && n <= PAGE_VALUES_MAX);
+	memcpy(all, values, n * sizeof values[0]);
+	all[n] = (struct template_value){"abuse", page->abuse};
+	buf_init(&body, PAGE_MAX);
+	int r = template_fill(&body, file->plain, all, n + 1);
+	if (r == 0)
+		r = add_head(out, kind, page, file->policy, buf_len(&body));
+	if (r == 0 && !page->to_head)
+		r = buf_add_span(out, buf_span(&body));
+	return r;
+}
+
+// ---- codes and logins
+
 static struct span maybe(const char *text)
 {
 	return text != NULL ? span_of(text) : absent;
-}
-
-// ---- the kinds
-
-static int fill(struct buf *body, const struct page_kind *kind, const struct template_value *values,
-	size_t n)
-{
-	const struct web_file *file = web_file(span_of(kind->file));
-	assert(file != NULL);
-	return template_fill(body, file->plain, values, n);
 }
 
 // Waiting is not always of help.
@@ -54,16 +94,7 @@ static bool may_get_better(const struct code_info *info)
 	return info->status == 429 || info->status >= 500;
 }
 
-static const struct page_kind *kind_of(const struct page *page)
-{
-	if (page->login)
-		return &login;
-	if (page->code == CODE_NONE)
-		return page->dashboard ? &dashboard : &front;
-	return page_text(page->code)->retry > 0 ? &waiting : &refusal;
-}
-
-static int fill_refusal(struct buf *body, const struct page *page, const char *request_id)
+static int add_refusal(struct buf *out, const struct page *page, const char *request_id)
 {
 	const struct code_info *info = code_info(page->code);
 	const struct page_text *text = page_text(page->code);
@@ -88,10 +119,11 @@ static int fill_refusal(struct buf *body, const struct page *page, const char *r
 		{"id", page->tunnel},
 		{"request", span_of(request_id)},
 	};
-	return fill(body, kind_of(page), values, ARRAY_SIZE(values));
+	return page_fill(
+		out, text->retry > 0 ? &waiting : &refusal, page, values, ARRAY_SIZE(values));
 }
 
-static int fill_login(struct buf *body, const struct page *page, const char *request_id)
+static int add_login(struct buf *out, const struct page *page, const char *request_id)
 {
 	struct span wrong = absent;
 	if (page->code == CODE_AUTH_FAILED)
@@ -106,45 +138,7 @@ static int fill_login(struct buf *body, const struct page *page, const char *req
 		{"to", page->to},
 		{"request", span_of(request_id)},
 	};
-	return fill(body, &login, values, ARRAY_SIZE(values));
-}
-
-static int fill_front(struct buf *body, const struct page *page)
-{
-	const struct template_value values[] = {{"title", SPAN("tunneld")}};
-	return fill(body, kind_of(page), values, ARRAY_SIZE(values));
-}
-
-// ---- the answer
-
-static int add_policy(struct buf *out, const struct page_kind *kind)
-{
-	return buf_printf(out,
-		"Content-Security-Policy: default-src 'none'; %s%sbase-uri 'none'; "
-		"form-action %s; frame-ancestors 'none'\r\n"
-		"Cross-Origin-Opener-Policy: same-origin\r\n"
-		"Cross-Origin-Resource-Policy: same-origin\r\n"
-		"X-Content-Type-Options: nosniff\r\n"
-		"Referrer-Policy: %s\r\n"
-		"Content-Type: text/html; charset=utf-8\r\n",
-		web_file(span_of(kind->file))->policy, kind->connect, kind->form, kind->referrer);
-}
-
-static int add_head(struct buf *out, const struct page *page, size_t length)
-{
-	unsigned status = page->code == CODE_NONE ? 200 : code_info(page->code)->status;
-	int r = buf_printf(out, "HTTP/1.1 %u %s\r\nDate: %s\r\n", status, http_reason(status),
-		http_date_now());
-	if (r == 0)
-		r = page->code == CODE_NONE ? buf_printf(out, "Cache-Control: no-store\r\n")
-					    : problem_fields(out, page->code, page->retry_after);
-	if (r == 0)
-		r = buf_add_span(out, page->fields);
-	if (r == 0)
-		r = add_policy(out, kind_of(page));
-	if (r == 0)
-		r = buf_printf(out, "Content-Length: %zu\r\nConnection: close\r\n\r\n", length);
-	return r;
+	return page_fill(out, &login, page, values, ARRAY_SIZE(values));
 }
 
 int page_format(struct buf *out, const struct page *page, char *request_id)
@@ -153,19 +147,5 @@ int page_format(struct buf *out, const struct page *page, char *request_id)
 	if (request_id == NULL)
 		request_id = own_id;
 	request_id_make(request_id);
-
-	CLEANUP(buf_reset) struct buf body;
-	buf_init(&body, PAGE_MAX);
-	int r;
-	if (page->login)
-		r = fill_login(&body, page, request_id);
-	else if (page->code != CODE_NONE)
-		r = fill_refusal(&body, page, request_id);
-	else
-		r = fill_front(&body, page);
-	if (r == 0)
-		r = add_head(out, page, buf_len(&body));
-	if (r == 0 && !page->to_head)
-		r = buf_add_span(out, buf_span(&body));
-	return r;
+	return page->login ? add_login(out, page, request_id) : add_refusal(out, page, request_id);
 }

@@ -17,7 +17,7 @@ static const struct page_text texts[CODES] = {
 	[CODE_TUNNEL_OVER] =
 		{
 			.visitor =
-				"Every tunnel has an end, and what was behind it may still be there.",
+				"Tunnels end when their time is up, or when their owner ends them.",
 			.owner = "A new tunnel to the service on your machine, with a new address:",
 			.command = "tunnel up PORT",
 		},

@@ -32,6 +32,7 @@ static const struct route routes[] = {
 	{HTTP_GET, "/_api/openapi.json", ROUTE_PUBLIC, handle_openapi},
 	{HTTP_GET, "/healthz", ROUTE_PUBLIC, handle_health},
 	{HTTP_GET, "/readyz", ROUTE_PUBLIC, handle_ready},
+	{HTTP_GET, "/_t/{id}/", ROUTE_PUBLIC, handle_about},
 	{HTTP_GET, "/_t/{id}/login", ROUTE_PUBLIC, handle_login_form},
 	{HTTP_POST, "/_t/{id}/login", ROUTE_PUBLIC, handle_login},
 	{HTTP_GET, "/assets/{id}", ROUTE_PUBLIC, handle_asset, .control = true},

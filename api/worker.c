@@ -152,6 +152,7 @@ static void read_settings(struct settings *settings, const struct wire_value *fi
 	settings->agent_rate = fields[18].number;
 	settings->attestation = (enum worker_attestation)fields[19].number;
 	copy_text(settings->control_host, sizeof settings->control_host, fields[20].bytes);
+	copy_text(settings->abuse, sizeof settings->abuse, fields[21].bytes);
 }
 
 static void on_farewell_over(struct loop_timer *timer)
@@ -190,6 +191,8 @@ static int on_setup(struct ipc_channel *channel, struct ipc_message *message)
 	request_log_init(&worker->connections.log, &worker->loop, channel, &worker->batch,
 		(uint32_t)message->fields[12].number);
 	idempotency_init(&worker->idempotency, &worker->loop, worker->settings.idempotency_answers);
+	if (worker->settings.abuse[0] != '\0')
+		worker->connections.abuse = span_of(worker->settings.abuse);
 	worker->connections.most = message->fields[15].number;
 	worker->connections.head_ms = (int64_t)message->fields[16].number;
 	worker->connections.patience_ms = (int64_t)message->fields[17].number;

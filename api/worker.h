@@ -66,6 +66,7 @@ struct settings {
 	struct origins origins;
 	bool control;                            // the API has listeners of its own
 	char control_host[CONTROL_HOST_MAX + 1]; // what they are called; empty: no name
+	char abuse[301];                         // abuse_contact; empty: none
 	enum worker_attestation {
 		WORKER_ATTESTATION_AUTO = 1,
 		WORKER_ATTESTATION_REQUIRE,

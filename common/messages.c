@@ -150,7 +150,7 @@ const struct message_type message_types[] = {
 			U("max_event_streams", 1000), U("idempotency_answers", 1000000),
 			U("max_api_connections", 1000000), U("head_timeout_ms", MS),
 			U("api_timeout_ms", MS), U("agent_rate", 1000000), U("attestation", 3),
-			S("control_host", 0, 255))},
+			S("control_host", 0, 255), S("abuse_contact", 0, 300))},
 	{MSG_SPAWN, "SPAWN",
 		"Starts a tunnel: its settings (CONFIG is made of them), its whole life, and for a tunnel "
 		"that lived before its BOOTTIME deadline (0: none) and counters. Without a backend its agents "

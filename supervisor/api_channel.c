@@ -313,7 +313,9 @@ static int ready(struct child *child)
 		wire_uint(options->max_api_connections),
 		wire_uint((uint64_t)options->head_timeout * 1000),
 		wire_uint((uint64_t)options->api_timeout * 1000), wire_uint(options->agent_rate),
-		wire_uint(options->attestation), wire_str(control_host(options, &control)));
+		wire_uint(options->attestation), wire_str(control_host(options, &control)),
+		wire_str(options->abuse_contact != NULL ? span_of(options->abuse_contact)
+							: SPAN("")));
 	told_reset(&api->told);
 	told_reset(&api->told_former);
 	if (r == IPC_SENT)

@@ -21,6 +21,7 @@ enum {
 	OPTIONS_FILES_MAX = 16,         // paths in a list
 	OPTIONS_FILE_MAX = 64 * 1024,   // bytes
 	OPTIONS_POOL_MAX = 4096,        // ports of port_pool
+	OPTIONS_CONTACT_MAX = 300,      // bytes of abuse_contact
 	OPTIONS_SETTINGS_MAX = 256,     // -o options
 	OPTIONS_ERRORS_MAX = 50,        // reported; the rest is counted
 	OPTIONS_TEXT_MAX = 1024 * 1024, // a cap for buffers of errors and of the effective text
@@ -62,6 +63,7 @@ struct options_rules {
 // Members are named as their keys. Times are in seconds. Texts are the struct's own; after
 // options_parse() none is NULL but those that say so, and api_token when it was not given.
 struct options {
+	char *abuse_contact; // NULL: none
 	uint32_t agent_grace;
 	uint32_t agent_memory; // MiB
 	uint32_t agent_rate;   // a minute, 0: no limit

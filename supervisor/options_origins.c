@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: ISC
 // SPDX-FileCopyrightText: 2026 the tunneld authors
 //
-// Values that say where tunnels have web origins of their own.
+// Values that say where tunnels have web origins of their own, and whom their visitors turn to.
 
 #include "options_values.h"
 
@@ -51,4 +51,27 @@ int option_domain_set(void *member, const struct option_def *def, struct span va
 		return option_invalid(why, "'%s': %s", option_excerpt(value, excerpt), wrong);
 	return option_text_store(
 		member, span_of(url.host + sizeof "t-aaaaaaaaaaaaaaaaaaaaaaaaaa." - 1));
+}
+
+int option_contact_set(void *member, const struct option_def *def, struct span value, char *why)
+{
+	static const struct span mail = SPAN_INIT("mailto:"), web = SPAN_INIT("https://");
+	char excerpt[OPTION_EXCERPT_MAX];
+	const char *wrong = NULL;
+	bool mailed = span_starts(value, mail);
+	struct span rest = {value.p + mail.n, mailed ? value.n - mail.n : 0};
+
+	if (!mailed && (!span_starts(value, web) || value.n == web.n))
+		wrong = "write mailto:ADDRESS or https://HOST/PATH";
+	else if (mailed && (rest.n < 3 || memchr(rest.p + 1, '@', rest.n - 2) == NULL))
+		wrong = "write an address, as mailto:abuse@example.org";
+	else if (value.n > OPTIONS_CONTACT_MAX)
+		wrong = "it is too long";
+	// What has no place in a URL (RFC 3986 section 2) is to be written %xx.
+	for (size_t i = 0; i < value.n && wrong == NULL; i++)
+		if (value.p[i] <= ' ' || value.p[i] > '~' || strchr("\"<>\\^`{|}", value.p[i]))
+			wrong = "a character in it has to be written as % and two digits";
+	if (wrong != NULL)
+		return option_invalid(why, "'%s': %s", option_excerpt(value, excerpt), wrong);
+	return option_text_store(member, value);
 }

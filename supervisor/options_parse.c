@@ -423,6 +423,7 @@ static const struct option_value value_types[] = {
 	[OPTION_POOL] = {option_pool_set, option_ranges_format, option_ranges_clear},
 	[OPTION_POOL_URL] = {option_pool_url_set, text_format, text_clear},
 	[OPTION_DOMAIN] = {option_domain_set, text_format, text_clear},
+	[OPTION_CONTACT] = {option_contact_set, text_format, text_clear},
 	[OPTION_PATHS] = {paths_set, paths_format, paths_clear},
 };
 
@@ -493,6 +494,7 @@ void option_range(const struct option_def *def, char out[OPTION_RANGE_MAX])
 	case OPTION_POOL:
 	case OPTION_POOL_URL:
 	case OPTION_DOMAIN:
+	case OPTION_CONTACT:
 	case OPTION_PATHS: return;
 	}
 }

@@ -57,6 +57,7 @@ static const char *value_word(const struct option_def *def)
 	case OPTION_POOL: return "first-last";
 	case OPTION_POOL_URL: return "url";
 	case OPTION_DOMAIN: return "domain";
+	case OPTION_CONTACT: return "url";
 	case OPTION_PATHS: return "path";
 	}
 	return "";

@@ -14,6 +14,17 @@
 
 const struct option_def option_table[OPTION_KEYS] = {
 	{
+		KEY(abuse_contact),
+		.type = OPTION_CONTACT,
+		.computed = "empty, pages name nobody",
+		.help = "where pages say to report abuse: mailto:ADDRESS or an https URL",
+		.manual = "For example\n"
+			  ".Ql mailto:abuse@example.org .\n"
+			  "Every page that visitors get of\n"
+			  ".Xr tunneld 8\n"
+			  "itself leads there; pages of services behind tunnels are left alone.\n",
+	},
+	{
 		KEY(agent_grace),
 		.type = OPTION_DURATION,
 		.fallback = "10s",

@@ -21,10 +21,11 @@ enum option_type {
 	OPTION_POOL,      // the same, of one at most, which can do without an address
 	OPTION_POOL_URL,  // char *, like OPTION_URL but with {port} in it
 	OPTION_DOMAIN,    // char *
+	OPTION_CONTACT,   // char *, mailto:user@host or https://...
 	OPTION_PATHS,     // struct options_paths
 };
 
-enum { OPTION_KEYS = 60, OPTION_WORDS_MAX = 3, OPTION_NAME_MAX = 31 };
+enum { OPTION_KEYS = 61, OPTION_WORDS_MAX = 3, OPTION_NAME_MAX = 31 };
 
 struct option_def {
 	const char *name;

@@ -46,3 +46,4 @@ int option_pool_set(void *member, const struct option_def *def, struct span valu
 
 int option_pool_url_set(void *member, const struct option_def *def, struct span value, char *why);
 int option_domain_set(void *member, const struct option_def *def, struct span value, char *why);
+int option_contact_set(void *member, const struct option_def *def, struct span value, char *why);

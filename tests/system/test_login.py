@@ -46,9 +46,9 @@ def post(tunnel, secret=None, fields=(), **more):
 
 
 def pair_of(answer):
-    """`name=value` of the one cookie that is set."""
-    [field] = answer.fields.all("Set-Cookie")
-    return field.partition(";")[0]
+    """`name=value` of the cookie that is set, for the tunnel and for the page about it."""
+    [pair] = {field.partition(";")[0] for field in answer.fields.all("Set-Cookie")}
+    return pair
 
 
 def led_to(answer):
@@ -87,7 +87,8 @@ def test_login_and_visit(bearer, backend):
 
 def test_the_cookie_is_as_described(bearer):
     answer = post(bearer, bearer.secret)
-    [field] = answer.fields.all("Set-Cookie")
+    field, about = answer.fields.all("Set-Cookie")
+    assert about == field.replace(f"Path=/t/{bearer.id}/", f"Path=/_t/{bearer.id}/"), (field, about)
     pair, *attributes = field.split("; ")
     expiry = int(re.fullmatch(rf"tunneld_{bearer.id}=(\d+)\.[0-9a-f]{{64}}", pair)[1])
     assert pair == cookie.make(bearer.id, bearer.secret, expiry)
@@ -235,7 +236,8 @@ def test_no_tunnel_or_none_any_more(api, backend, bearer):
     for id_ in ("t-" + 26 * "a", "t-x", "x", "%2e", ""):
         answer = ask(bearer, "POST", f"/_t/{id_}/login", [FORM], b"secret=x")
         assert answer.status == 404, (id_, answer)
-    assert ask(bearer, "GET", f"/_t/{bearer.id}/").status == 404
+        assert ask(bearer, "GET", f"/_t/{id_}/").status == 404, id_
+    assert ask(bearer, "GET", f"/_t/{bearer.id}/").status == 410
 
 
 # ---- how long it lasts

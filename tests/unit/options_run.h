@@ -143,7 +143,8 @@ static inline void expect_effective(struct run *run, const char *line)
 }
 
 // The effective text when nothing is set.
-static const char defaults[] = "agent_grace=10\n"
+static const char defaults[] = "abuse_contact=\n"
+			       "agent_grace=10\n"
 			       "agent_memory=2048\n"
 			       "agent_rate=120\n"
 			       "api_timeout=10\n"

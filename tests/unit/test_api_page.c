@@ -21,18 +21,23 @@
 static char text[64 * 1024];
 static const char *body;
 
+static void take(const struct buf *out)
+{
+	struct span all = buf_span(out);
+	memcpy(text, all.p, all.n);
+	text[all.n] = '\0';
+	body = strstr(text, "\r\n\r\n");
+	assert_non_null(body);
+	body += 4;
+}
+
 static void format(const struct page *page)
 {
 	char id[REQUEST_ID_SIZE] = "";
 	CLEANUP(buf_reset) struct buf out;
 	buf_init(&out, sizeof text - 1);
 	assert_int_equal(page_format(&out, page, id), 0);
-	struct span all = buf_span(&out);
-	memcpy(text, all.p, all.n);
-	text[all.n] = '\0';
-	body = strstr(text, "\r\n\r\n");
-	assert_non_null(body);
-	body += 4;
+	take(&out);
 	assert_int_equal(strlen(id), REQUEST_ID_SIZE - 1);
 	if (page->code != CODE_NONE && !page->to_head)
 		assert_non_null(strstr(body, id));
@@ -183,7 +188,13 @@ static void what_its_owner_can_do(void **state)
 
 static void the_front_door(void **state)
 {
-	format(&(struct page){.code = CODE_NONE});
+	const struct template_value values[] = {{"title", SPAN("tunneld")}};
+	CLEANUP(buf_reset) struct buf out;
+	buf_init(&out, sizeof text - 1);
+	const struct page page = {.abuse = SPAN("mailto:abuse@example.org?subject=\"x\"")};
+	assert_int_equal(page_fill(&out, &page_front, &page, values, ARRAY_SIZE(values)), 0);
+	take(&out);
+	assert_non_null(strstr(body, "<a href=\"mailto:abuse@example.org?subject=&quot;x&quot;\""));
 	assert_int_equal(strncmp(text, "HTTP/1.1 200 OK\r\n", 17), 0);
 	assert_null(strstr(text, "Tunnel-Error"));
 	check_page(false);

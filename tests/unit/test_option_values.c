@@ -326,6 +326,16 @@ static void test_origins_and_proxies(void **state)
 			"t.example.org", "localhost", "localhost", "", "", NULL},
 		(const char *const[]){".example.org", "*.example.org", "example.org:80",
 			"http://example.org", "127.0.0.1", "a b", "example.org/", NULL});
+	check_all("abuse_contact",
+		(const char *const[]){"mailto:a@b", "mailto:a@b",
+			"mailto:abuse@example.org?subject=a%20tunnel",
+			"mailto:abuse@example.org?subject=a%20tunnel",
+			"https://example.org/abuse?a=1&b=2#c",
+			"https://example.org/abuse?a=1&b=2#c", "", "", NULL},
+		(const char *const[]){"abuse@example.org", "mailto:", "mailto:abuse", "mailto:@b",
+			"mailto:a@", "mailto:a b@c", "http://example.org/", "https://",
+			"javascript:alert(1)", "https://example.org/\"x", "https://example.org/<x>",
+			"https://ex\303\244mple.org/", "HTTPS://example.org", NULL});
 	check_all("trusted_proxies",
 		(const char *const[]){"10.0.0.1", "10.0.0.1/32", "10.0.0.0/8, fd00::/8",
 			"10.0.0.0/8,fd00::/8", "", "", NULL},

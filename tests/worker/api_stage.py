@@ -106,7 +106,7 @@ class Stage:
         "create_rate": 0, "retention": 86400, "failure_rate": 0, "max_tokens": 100,
         "request_log": 0, "max_event_streams": 8, "idempotency_answers": 100,
         "max_api_connections": 256, "head_timeout": 10_000, "api_timeout": 10_000,
-        "agent_rate": 0, "attestation": 3, "control_host": ""}  # off: no attestor to wait for
+        "agent_rate": 0, "attestation": 3, "control_host": "", "abuse_contact": ""}  # off: no attestor to wait for
 
     ORIGINS = {"trusted": b"", "path": URL, "port": "", "wildcard": "", "control": False}
 

@@ -44,13 +44,13 @@ class TestStart:
         with Stage("api", max_tunnels=7, max_timeout="50s", default_timeout="40s", retention="30s",
                    max_connections_per_tunnel=8, request_rate=9, create_rate=10, failure_rate=11,
                    max_event_streams=12, max_tokens=13, idempotency_answers=14, agent_rate=15,
-                   public_url="https://tunnels.example.org") as stage:
+                   public_url="https://tunnels.example.org", abuse_contact="mailto:abuse@example.org") as stage:
             worker = stage.worker()
             with open("/proc/sys/kernel/random/boot_id") as file:
                 boot_id = file.read().strip()
             assert worker.origins[1:] == ["https://tunnels.example.org", "", "", False]
             assert worker.told[2:] == [boot_id, 7, 50, 40, 8, 9, 10, 30, 11, 13, 0, 12, 14, 256, 10_000,
-                                       10_000, 15, 3]
+                                       10_000, 15, 3, "", "mailto:abuse@example.org"]
 
     def test_whose_word_is_taken(self):
         with Stage("api", trusted_proxies="10.0.0.0/8,fd00::/8") as stage:
