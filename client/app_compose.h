@@ -5,6 +5,7 @@
 
 #pragma once
 
+#include "json_read.h"
 #include "why.h"
 
 enum { APP_COMPOSE_MAX = 1 << 20, COMPOSE_HASH_SIZE = 32 };
@@ -13,9 +14,8 @@ enum { APP_COMPOSE_MAX = 1 << 20, COMPOSE_HASH_SIZE = 32 };
 bool app_compose_is(struct span text, struct span expected, struct why *why);
 bool app_compose_hash(struct span text, uint8_t out[COMPOSE_HASH_SIZE]);
 
-// Whether the compose file in TEXT gives dstack's guest service to one container at most, so that
-// no other can have quotes made for it. It reads lines and no YAML, and so refuses what it cannot
-// be sure about: the socket named on more than one line or within a list on one, mounts that
-// another container reuses (aliases, extends, volumes_from), a mount of a folder the socket lies
-// in, of what a variable says, or of Docker's own socket, through which any container can be had.
-bool app_compose_socket_alone(struct span text, struct why *why);
+// Whether one container at most, and nothing outside containers but scripts that ACCEPTED lists by
+// their SHA-256 (NULL: none), can ask dstack's guest service for quotes (compose_lines.h).
+bool app_compose_socket_alone(struct span text, const json_t *accepted, struct why *why);
+// Whether each image is named by its digest.
+bool app_compose_images_pinned(struct span text, struct why *why);

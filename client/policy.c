@@ -127,6 +127,7 @@ static const struct {
 	{"app_compose", read_hashes},
 	{"components", read_components},
 	{"source", read_hashes},
+	{"scripts", read_hashes},
 	{"tcb_status", read_statuses},
 	{"td_attributes", read_attributes},
 	{"tls_key_file", read_key_file},

@@ -43,6 +43,7 @@ static const struct {
 	[CHECK_MEASUREMENTS] = {"measurements", "firmware and system are ones the policy accepts"},
 	[CHECK_APP] = {"app", "the application is one the policy accepts"},
 	[CHECK_SOCKET_ALONE] = {"socket_alone", "one container at most can ask for quotes"},
+	[CHECK_IMAGES] = {"images", "every image is named by its digest"},
 	[CHECK_COMPONENTS] = {"components", "the programs are ones the policy accepts"},
 	[CHECK_SOURCE] = {"source", "the source is one the policy accepts"},
 };

@@ -210,13 +210,15 @@ static void check_source(struct verification *v, const struct envelope *envelope
 	set(v, CHECK_SOURCE, good, &why);
 }
 
-static void check_socket(struct verification *v, const struct envelope *envelope)
+static void check_application(struct verification *v, const struct envelope *envelope)
 {
 	struct why why;
-	if (envelope->evidence.app_compose.p == NULL)
+	struct span text = envelope->evidence.app_compose;
+	if (text.p == NULL)
 		return; // compose_hash has failed
-	set(v, CHECK_SOCKET_ALONE, app_compose_socket_alone(envelope->evidence.app_compose, &why),
-		&why);
+	bool alone = app_compose_socket_alone(text, policy_rule(v->policy, "scripts"), &why);
+	set(v, CHECK_SOCKET_ALONE, alone, &why);
+	set(v, CHECK_IMAGES, app_compose_images_pinned(text, &why), &why);
 }
 
 // ---- all of it
@@ -274,5 +276,5 @@ void verify_envelope(struct verification *v, struct envelope *envelope, struct e
 	check_fresh(v, envelope, question);
 	check_components(v, envelope);
 	check_source(v, envelope);
-	check_socket(v, envelope);
+	check_application(v, envelope);
 }

@@ -21,7 +21,7 @@ VENDOR = bytes.fromhex("939a7233f79c4ca9940a0db3957f0607")
 RUNTIME = 0x08000001
 COMPOSE = json.dumps({
     "manifest_version": 2, "name": "tunneld", "runner": "docker-compose",
-    "docker_compose_file": "services:\n  tunneld:\n    image: tunneld@sha256:00\n    volumes:\n"
+    "docker_compose_file": "services:\n  tunneld:\n    image: tunneld@sha256:" + "00" * 32 + "\n    volumes:\n"
                            "      - /var/run/dstack.sock:/var/run/dstack.sock\n"})
 
 

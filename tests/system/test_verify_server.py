@@ -46,7 +46,7 @@ def test_tunnel(instance, verifier):
         found = verify(verifier, server)
         assert outcome(found) == PASSED, found["reasons"]
         assert {"tls_key", "signature", "nonce", "tunnel", "relay", "report_data", "measurements", "app", "components",
-                "source", "socket_alone"} <= {check["name"] for check in found["checks"] if check["state"] == "passed"}
+                "source", "socket_alone", "images"} <= {check["name"] for check in found["checks"] if check["state"] == "passed"}
         verify(verifier, server)
     nonces = [path.partition("nonce=")[2] for path in server.seen]
     assert len(nonces) == 2 and nonces[0] != nonces[1] and all(len(nonce) == 64 for nonce in nonces)
@@ -224,11 +224,31 @@ def test_policy(rule, failed, instance, verifier):
         assert outcome(verify(verifier, server, policy=instance.policy(**rule))) == ("rejected", failed, 6)
 
 
-def test_socket_in_two_containers(instance, verifier):
-    instance.compose = json.dumps({"docker_compose_file": "- /var/run/dstack.sock:/a\n- /var/run/dstack.sock:/b\n"})
+COMPOSE_FILE = json.loads(tdx.COMPOSE)["docker_compose_file"]
+
+
+def of_application(instance, verifier, compose_file, rules=None, **members):
+    """What fails when the machine runs this application, which the policy accepts by its hash."""
+    instance.compose = json.dumps({"docker_compose_file": compose_file, **members})
     instance.log = tdx.boot_log(instance.compose)
     with EvidenceServer(instance) as server:
-        assert outcome(verify(verifier, server)) == ("rejected", ["socket_alone"], 6)
+        return verify(verifier, server, policy=instance.policy(**(rules or {})))["failed_checks"]
+
+
+def test_socket_in_two_containers(instance, verifier):
+    assert of_application(instance, verifier, COMPOSE_FILE + "      - /var/run/dstack.sock:/b\n") == ["socket_alone"]
+
+
+@pytest.mark.parametrize("image", ["tunneld:1.0", "${IMAGE}", "tunneld@sha256:00"])
+def test_image_that_anything_could_be(instance, verifier, image):
+    assert of_application(instance, verifier, COMPOSE_FILE.replace("tunneld@sha256:" + "00" * 32, image)) == ["images"]
+
+
+def test_script_outside_containers(instance, verifier):
+    scripts = {"pre_launch_script": "echo"}
+    assert of_application(instance, verifier, COMPOSE_FILE, **scripts) == ["socket_alone"]
+    accepted = {"scripts": [tdx.sha256(b"echo").hex()]}
+    assert of_application(instance, verifier, COMPOSE_FILE, accepted, **scripts) == []
 
 
 # ---- saved evidence
