@@ -42,7 +42,7 @@ function clean(form) {
 
 // Has the form of dialog ID do WORK, and closes it when that went well.
 function serve(id, work) {
-	const dialog = $(id), form = dialog.querySelector('form'), button = form.querySelector('button');
+	const dialog = $(id), form = dialog.querySelector('form'), button = form.querySelector('button:not([type])');
 	form.addEventListener('submit', async event => {
 		event.preventDefault();
 		if (button.disabled)

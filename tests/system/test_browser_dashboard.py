@@ -44,10 +44,18 @@ def backend():
         yield serving
 
 
+@pytest.fixture(scope="module")
+def opened():
+    with Browser() as browser:
+        yield browser
+
+
 @pytest.fixture
-def browser(daemon):
-    with Browser() as opened:
-        yield opened
+def browser(daemon, opened):
+    """One for all: what a page knows goes with it."""
+    opened.complaints.clear()
+    opened.look(1280, 900, "light")
+    yield opened
     for id_ in daemon.api.ids():
         daemon.api.call("DELETE", f"/_api/tunnels/{id_}")
 
@@ -379,7 +387,7 @@ def test_revoking_is_asked_about(browser, daemon, backend):
         browser.wait(f"!document.querySelector('#revoke').open && document.activeElement === {button}")
     assert tunnel.state() == "active"
     browser.press("Enter")
-    click(browser, "#revoke form button")
+    click(browser, "#revoke .danger")
     browser.wait(f"!{row(tunnel)} && !document.querySelector('#revoke').open")
     assert tunnel.state() == "revoked" and other.state() == "active"
     browser.wait("document.activeElement.id === 'tunnels-title'")
