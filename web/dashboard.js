@@ -120,8 +120,8 @@ function lost(error) {
 	document.body.classList.add('lost');
 	say($('link'), error?.status ? `Not live. ${error.message}`
 		: 'The connection is lost; it is being made again. What is shown may be out of date.');
-	if (!$('loading').hidden && error)
-		load();
+	if (error?.status || !$('loading').hidden)
+		load(); // what can be had without a stream
 }
 
 const words = {expired: 'is over: its time has come', revoked: 'was revoked', exhausted: 'is over: a budget is used up',

@@ -7,7 +7,17 @@
 import {now} from './api.js';
 import {$, amount, copy, left, say, title} from './text.js';
 
-const entries = new Map(); // by id: {tunnel, row, end}
+const entries = new Map(); // by id: {tunnel, row, time, end, seen}
+
+// Which rows are in sight: the others can wait for a second to be counted.
+const sight = new IntersectionObserver(changes => {
+	for (const {target, isIntersecting} of changes) {
+		const entry = entries.get(target.dataset.id);
+		if (entry)
+			entry.seen = isIntersecting;
+	}
+	tick();
+});
 
 export const known = id => entries.get(id)?.tunnel;
 export const first = () => entries.values().next().value?.tunnel;
@@ -34,6 +44,7 @@ function make(tunnel) {
 		link.href = tunnel.url;
 	say(link, tunnel.url);
 	row.querySelector('[data-count=agents]').parentElement.hidden = tunnel.mode !== 'pull';
+	sight.observe(row);
 	return {row, time: row.querySelector('time')};
 }
 
@@ -46,14 +57,12 @@ function fill(entry, tunnel) {
 	say(what, `${tunnel.backend ?? 'by an agent'}, ${auth[tunnel.auth] ?? tunnel.auth}`);
 	entry.time.dateTime = tunnel.expires_at;
 	entry.time.title = new Date(entry.end).toLocaleString();
-	if (tunnel.mode === 'pull' && !entry.counted)
-		entry.row.classList.add('waits');
+	say(entry.time, left(entry.end - now()));
 }
 
 function show() {
 	$('loading').hidden = true;
 	$('empty').hidden = entries.size > 0;
-	tick();
 }
 
 // A new one, at the top, or what it is now.
@@ -92,13 +101,13 @@ export function count({id, counters}) {
 		const name = cell.dataset.count, number = counters[name];
 		say(cell, name.startsWith('bytes') ? amount(number) : number.toLocaleString());
 	}
-	if (entry) {
-		entry.counted = true;
-		entry.row.classList.toggle('waits', entry.tunnel.mode === 'pull' && counters.agents === 0);
-	}
+	entry?.row.classList.toggle('waits', counters.agents === 0);
 }
 
+// To be called every second.
 export function tick() {
-	for (const {time, end} of entries.values())
-		say(time, left(end - now()));
+	const all = Math.round(now() / 1000) % 30 === 0;
+	for (const {time, end, seen} of entries.values())
+		if (seen || all)
+			say(time, left(end - now()));
 }

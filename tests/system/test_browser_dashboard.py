@@ -4,19 +4,20 @@
 # Goal: a person with an API token sees and does in a browser what the API can, without the token
 # being anywhere but in the memory of the page.
 
+import base64
 import json
 import os
 import subprocess
 import tempfile
 
-import base64
 import pytest
 
-from support import proc
+from support import proc, wire
 from support.api import Api
 from support.backend import HttpBackend
 from support.browser import Browser
 from support.daemon import TOKEN, Daemon, free_port
+from support.events import Events
 from support.up import Up
 
 WRONG = "a" * 52
@@ -393,6 +394,22 @@ def test_revoking_is_asked_about(browser, daemon, backend):
     browser.wait("document.activeElement.id === 'tunnels-title'")
 
 
+def test_copying(browser, daemon, backend):
+    tunnel = daemon.api.create(backend)
+    sign_in(browser, daemon)
+    button = f"[data-id={tunnel.id}] [data-act=copy]"
+    said = f"document.querySelector('{button}').textContent"
+    # Without leave it is selected, for the person to do the rest.
+    browser.ask("navigator.clipboard.writeText = () => Promise.reject(new Error('no'))")
+    click(browser, button)
+    browser.wait(f"{said} === 'Press Ctrl+C'")
+    assert browser.ask("getSelection().toString()") == tunnel.url
+    browser.wait(f"{said} === 'Copy address'")
+    browser.ask("navigator.clipboard.writeText = async text => { window.copied = text }")
+    click(browser, button)
+    browser.wait(f"{said} === 'Copied' && window.copied === {json.dumps(tunnel.url)}")
+
+
 def test_the_code_of_an_address(browser, daemon, backend):
     browser.look(1440, 1000, "dark")
     tunnel = daemon.api.create(backend, auth="bearer")
@@ -471,6 +488,33 @@ def made(daemon, backend):
         return daemon.api.create(backend, name="late")
     except (OSError, AssertionError):
         return None
+
+
+def test_a_list_that_cannot_be_read(browser, daemon, backend):
+    tunnel = daemon.api.create(backend)
+    browser.call("Network.setBlockedURLs", urls=["*/_api/tunnels"])
+    door(browser, daemon)
+    enter(browser, TOKEN)
+    browser.wait(f"!{at('failed')}.hidden && {at('failed-why')}.textContent.includes('could not be read')")
+    assert browser.ask(f"{at('loading')}.hidden && {at('empty')}.hidden")
+    browser.call("Network.setBlockedURLs", urls=[])
+    click(browser, "again")
+    browser.wait(f"{at('failed')}.hidden && {listed(tunnel)}")
+
+
+def test_no_place_for_another_stream(browser, backend):
+    """What there is is looked at from time to time, until there is one."""
+    with Controlled(max_event_streams="1") as daemon:
+        with wire.Client(("127.0.0.1", daemon.control)) as other:
+            other.request("GET", "/_api/events", [("Authorization", f"Bearer {TOKEN}")])
+            Events(other)
+            door(browser, daemon)
+            enter(browser, TOKEN)
+            browser.wait(f"{at('link')}.textContent.includes('max_event_streams')")
+            tunnel = daemon.api.create(backend)
+            browser.wait(listed(tunnel))
+        live(browser)
+        count(browser, tunnel, "requests", "0")
 
 
 # The page itself
