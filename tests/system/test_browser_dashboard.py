@@ -12,7 +12,7 @@ import tempfile
 
 import pytest
 
-from support import proc, wire
+from support import axe, proc, wire
 from support.api import Api
 from support.backend import HttpBackend
 from support.browser import Browser
@@ -570,6 +570,8 @@ def test_what_it_looks_like(browser, daemon, backend, width, height):
                 "[...document.querySelectorAll('button, input, select, h2, h3')].filter(e => { const r = e.getBoundingClientRect();"
                 "return r.width && (r.left < 0 || r.right > innerWidth) }).map(e => e.outerHTML)")
             assert outside == [], (name, scheme)
+            if width == 360:  # what it looks for does not depend on the width
+                axe.check(browser, f"{name}, {scheme}")
 
     door(browser, daemon)
     seen("door")
@@ -584,6 +586,8 @@ def test_what_it_looks_like(browser, daemon, backend, width, height):
     for tunnel in tunnels:
         count(browser, tunnel, "requests", "0")
     seen("list")
+    browser.ask("document.body.classList.add('lost')")
+    seen("lost")
     for name in ("new", f"[data-id={tunnels[0].id}] [data-act=extend]", f"[data-id={tunnels[0].id}] [data-act=revoke]",
                  f"[data-id={tunnels[0].id}] [data-act=code]"):
         click(browser, name)
