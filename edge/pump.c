@@ -106,8 +106,6 @@ ssize_t pump_read(struct pump *pump, char *bytes, size_t size)
 	int r = SSL_read_ex(pump->ssl, bytes, size, &n);
 	int why = r == 1 ? SSL_ERROR_NONE : SSL_get_error(pump->ssl, r);
 	pump->received += n;
-	if (tls_io_flush(&pump->io) < 0) // an alert, the answer to a new key
-		return -EPIPE;
 	switch (why) {
 	case SSL_ERROR_NONE: return (ssize_t)n;
 	case SSL_ERROR_WANT_READ: return -EAGAIN;
@@ -142,6 +140,8 @@ static ssize_t gather(struct pump *pump)
 	ssize_t more = 0;
 	while (n < SCRATCH && (more = pump_read(pump, scratch + n, SCRATCH - n)) > 0)
 		n += (size_t)more;
+	if (tls_io_flush(&pump->io) < 0)
+		return -EPIPE;
 	pump->heard |= more == 0 && n < SCRATCH;
 	if (more < 0 && more != -EAGAIN)
 		return more;
@@ -197,7 +197,7 @@ static int answer_end(struct pump *pump)
 		ERR_clear_error();
 		SSL_shutdown(pump->ssl);
 		pump->answered = true;
-		if (tls_io_flush(&pump->io) < 0)
+		if (tls_io_flush_last(&pump->io) < 0)
 			return over(pump);
 	}
 	if (!pump->finished && !tls_io_pending(&pump->io)) {
@@ -261,7 +261,8 @@ static int move_down(struct pump *pump, size_t *moved)
 		ERR_clear_error();
 		if (n > 0 && SSL_write_ex(pump->ssl, scratch, n, &written) != 1)
 			return over(pump);
-		if (tls_io_flush(&pump->io) < 0)
+		// What the end is said behind leaves with it.
+		if (pump->said < 0 && tls_io_flush(&pump->io) < 0)
 			return over(pump);
 		*moved += n;
 	}

@@ -62,8 +62,9 @@ void pump_deinit(struct pump *pump);
 // To be called with what an event of the TCP socket says.
 void pump_note(struct pump *pump, uint32_t events);
 
-// Reads what has come decrypted, at most SIZE bytes. Returns how many, 0 for close_notify, -EAGAIN,
-// or another negative errno: the stream is cut.
+// Reads what has come decrypted, at most SIZE bytes, which may write as well (a session ticket, an
+// alert, the answer to a new key). Returns how many, 0 for close_notify, -EAGAIN, or another
+// negative errno: the stream is cut.
 ssize_t pump_read(struct pump *pump, char *bytes, size_t size);
 
 // To be called after everything that may have written: a new socket has room, so the loop is asked

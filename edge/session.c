@@ -160,6 +160,9 @@ static void go_on(struct session *session)
 	}
 	// Reading does the handshake as well.
 	ssize_t n = tls_io_flush(&pump->io) < 0 ? -EPIPE : pump_read(pump, first, sizeof first);
+	// A session ticket has time until there is an answer; what a handshake waits for has none.
+	if ((n > 0 ? tls_io_hold(&pump->io) : tls_io_flush(&pump->io)) < 0)
+		n = -EPIPE;
 	if (n > 0)
 		offer_first(session, (struct span){first, (size_t)n});
 	else if (n != -EAGAIN)

@@ -29,13 +29,13 @@ void tls_io_deinit(struct tls_io *io)
 // ---- sending
 
 // Returns how many of the bytes the socket took, or a negative errno.
-static ssize_t send_now(struct tls_io *io, const char *bytes, size_t n)
+static ssize_t send_now(struct tls_io *io, const char *bytes, size_t n, int more)
 {
 	ssize_t sent = 0;
 	if (!io->writable)
 		return 0;
 	do
-		sent = send(io->fd, bytes, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+		sent = send(io->fd, bytes, n, MSG_NOSIGNAL | MSG_DONTWAIT | more);
 	while (sent < 0 && errno == EINTR);
 	if (sent < 0 && errno != EAGAIN) {
 		io->broken = true;
@@ -47,28 +47,63 @@ static ssize_t send_now(struct tls_io *io, const char *bytes, size_t n)
 	return sent;
 }
 
-static int flush_pending(struct tls_io *io)
+static int flush_pending(struct tls_io *io, int more)
 {
 	struct span waiting = buf_span(&io->out);
-	ssize_t sent = waiting.n > 0 ? send_now(io, waiting.p, waiting.n) : 0;
+	ssize_t sent = waiting.n > 0 && !io->held ? send_now(io, waiting.p, waiting.n, more) : 0;
 	if (sent > 0)
 		buf_consume(&io->out, (size_t)sent);
 	return (int)MIN(sent, 0);
 }
 
-int tls_io_flush(struct tls_io *io)
+static int keep(struct tls_io *io, const char *bytes, size_t n)
 {
-	int r = flush_pending(io);
+	int r = n > 0 ? buf_add(&io->out, bytes, n) : 0;
+	io->broken |= r < 0;
+	return r;
+}
+
+static int flush(struct tls_io *io, int more)
+{
+	int r = flush_pending(io, more);
 	if (r < 0 || gathering != io || n_gathered == 0)
 		return r;
 	size_t n = n_gathered;
 	n_gathered = 0;
-	ssize_t sent = tls_io_pending(io) ? 0 : send_now(io, gathered, n);
-	if (sent < 0)
-		return (int)sent;
-	r = (size_t)sent < n ? buf_add(&io->out, gathered + sent, n - (size_t)sent) : 0;
-	io->broken |= r < 0;
-	return r;
+	ssize_t sent = tls_io_pending(io) ? 0 : send_now(io, gathered, n, more);
+	return sent < 0 ? (int)sent : keep(io, gathered + sent, n - (size_t)sent);
+}
+
+int tls_io_flush(struct tls_io *io)
+{
+	return flush(io, 0);
+}
+
+int tls_io_flush_last(struct tls_io *io)
+{
+	return flush(io, MSG_MORE);
+}
+
+int tls_io_hold(struct tls_io *io)
+{
+	if (gathering != io || n_gathered == 0)
+		return 0;
+	size_t n = n_gathered;
+	n_gathered = 0;
+	io->held = !tls_io_pending(io);
+	return keep(io, gathered, n);
+}
+
+// What was held goes in front of what is written now.
+static void release(struct tls_io *io)
+{
+	struct span held = buf_span(&io->out);
+	if (!io->held || held.n > sizeof gathered)
+		return;
+	memcpy(gathered, held.p, held.n);
+	n_gathered = held.n;
+	buf_consume(&io->out, held.n);
+	io->held = false;
 }
 
 bool tls_io_delivered(const struct tls_io *io)
@@ -90,6 +125,8 @@ static int on_write(BIO *bio, const char *bytes, int n)
 	BIO_clear_retry_flags(bio);
 	assert(n_gathered == 0 || gathering == io); // each flushes before another has its turn
 	gathering = io;
+	if (n_gathered == 0)
+		release(io);
 	if ((size_t)n > sizeof gathered - n_gathered && tls_io_flush(io) < 0)
 		return -1;
 	if (io->broken || (size_t)n > sizeof gathered)

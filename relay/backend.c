@@ -61,6 +61,21 @@ static void on_ready(struct loop_watch *watch, uint32_t events)
 		backend_free(backend);
 }
 
+static bool has_peer(int fd)
+{
+	struct sockaddr_storage peer;
+	socklen_t n = sizeof peer;
+	return getpeername(fd, (struct sockaddr *)&peer, &n) == 0;
+}
+
+// A connection that is there already need not wake us to say so.
+static enum stream_socket socket_of(const struct backend *backend)
+{
+	if (backend->relay->config.backend.scheme == URL_HTTPS)
+		return STREAM_LOCAL;
+	return backend->connected ? STREAM_TCP : STREAM_CONNECTING;
+}
+
 struct backend *backend_new(struct visitor *visitor, int fd)
 {
 	struct backend *backend = calloc(1, sizeof *backend);
@@ -70,9 +85,9 @@ struct backend *backend_new(struct visitor *visitor, int fd)
 	}
 	backend->relay = visitor->relay;
 	backend->visitor = visitor;
-	bool https = visitor->relay->config.backend.scheme == URL_HTTPS;
-	if (stream_open(&backend->stream, &visitor->relay->loop, fd,
-		    https ? STREAM_LOCAL : STREAM_CONNECTING, on_ready) < 0) {
+	backend->connected = has_peer(fd);
+	if (stream_open(&backend->stream, &visitor->relay->loop, fd, socket_of(backend), on_ready) <
+		0) {
 		free(backend);
 		return NULL;
 	}
@@ -94,16 +109,11 @@ struct backend *backend_free(struct backend *backend)
 
 int backend_check_connected(struct backend *backend)
 {
-	struct sockaddr_storage peer;
-	socklen_t n = sizeof peer;
+	int error = 0;
+	socklen_t n = sizeof error;
+	backend->connected = backend->connected || has_peer(backend->stream.watch.fd);
 	if (backend->connected)
 		return 0;
-	if (getpeername(backend->stream.watch.fd, (struct sockaddr *)&peer, &n) == 0) {
-		backend->connected = true;
-		return 0;
-	}
-	int error = 0;
-	n = sizeof error;
 	if (getsockopt(backend->stream.watch.fd, SOL_SOCKET, SO_ERROR, &error, &n) < 0)
 		return -errno;
 	if (error != 0)

@@ -87,6 +87,10 @@ static enum step exchange_done(struct visitor *visitor)
 	struct backend *backend = visitor->backend;
 	bool keep_backend = x->up_done && x->reusable && buf_len(&backend->stream.in) == 0 &&
 			    !backend->stream.peer_done;
+	bool last = !x->keep_alive || !x->up_done;
+	// First of all: so an edge mostly finds it behind the last bytes, and sends both at once.
+	if (last && visitor->stream.local && stream_flush(&visitor->stream) == 0)
+		(void)stream_finish(&visitor->stream); // is tried again where the visitor is closed
 	if (!keep_backend) {
 		visitor->backend = backend_free(backend);
 	} else if (visitor->relay->config.reuse == REUSE_SHARED) {
@@ -95,7 +99,7 @@ static enum step exchange_done(struct visitor *visitor)
 	} else {
 		backend->used = true;
 	}
-	return x->keep_alive && x->up_done ? visitor_next(visitor) : visitor_finish(visitor);
+	return last ? visitor_finish(visitor) : visitor_next(visitor);
 }
 
 // ---- down: the answer
