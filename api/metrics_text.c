@@ -36,6 +36,21 @@ static const char *wait_label(size_t i)
 	return names[i];
 }
 
+static const char *handshake_label(size_t i)
+{
+	static const char *const names[METRICS_HANDSHAKES] = {
+		[METRICS_COMPLETED] = "completed", [METRICS_FAILED] = "failed"};
+	return names[i];
+}
+
+static const char *by_tls_label(size_t i)
+{
+	static const char *const names[METRICS_BY_TLS] = {[METRICS_IN_HANDSHAKE] = "handshake",
+		[METRICS_OFFERED] = "offered",
+		[METRICS_OPEN] = "open"};
+	return names[i];
+}
+
 static const char *dial_label(size_t i)
 {
 	static const char *const names[DIAL_FAILURES] = {
@@ -79,7 +94,8 @@ static const char *restart_label(size_t i)
 
 static const char *fixed_label(size_t i)
 {
-	return i == ROLE_SUPERVISOR || i == ROLE_GATE || i == ROLE_API ? role_label(i) : NULL;
+	bool counted = i == ROLE_SUPERVISOR || i == ROLE_GATE || i == ROLE_API || i == ROLE_EDGE;
+	return counted ? role_label(i) : NULL;
 }
 
 static const char *kind_label(size_t i)
@@ -146,6 +162,12 @@ static const struct series behind[] = {
 	{"gate_waiting", GAUGE,
 		"Connections that wait at gates: for their head, for a busy receiver, for their end.",
 		AT(supervisor.gate_waiting), .label = "for", .value = wait_label},
+	{"tls_handshakes_total", COUNTER,
+		"TLS connections of visitors, by what came of the handshake.",
+		AT(supervisor.handshakes), .label = "result", .value = handshake_label},
+	{"tls_connections", GAUGE,
+		"Visitors at edges: in a handshake, offered to busy gates, passed on and open.",
+		AT(supervisor.by_tls), .label = "state", .value = by_tls_label},
 	{"dials_total", COUNTER, "Connections to backends that relays asked for.",
 		AT(supervisor.dials)},
 	{"dial_failures_total", COUNTER,
@@ -165,9 +187,9 @@ static const struct series behind[] = {
 	{"protocol_violations_total", COUNTER,
 		"Processes killed for a message that none of ours sends, by role.",
 		AT(supervisor.violations), .label = "role", .value = child_label},
-	{"descriptors", GAUGE, "File descriptors in use (gates: all together).",
+	{"descriptors", GAUGE, "File descriptors in use (gates and edges: all together).",
 		AT(supervisor.descriptors), .label = "role", .value = fixed_label},
-	{"descriptors_max", GAUGE, "File descriptors there may be (gates: all together).",
+	{"descriptors_max", GAUGE, "File descriptors there may be (gates and edges: all together).",
 		AT(supervisor.descriptors_max), .label = "role", .value = fixed_label},
 	{"log_lines_total", COUNTER, "Lines written to the log.", AT(supervisor.log_lines)},
 	{"log_lines_dropped_total", COUNTER,

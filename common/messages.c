@@ -234,6 +234,12 @@ const struct message_type message_types[] = {
 		SUP, EDGE, PHASE_RUN, FD_NEVER,
 		FIELDS(X("current", TICKET_KEY_SIZE, TICKET_KEY_SIZE),
 			X("previous", 0, TICKET_KEY_SIZE))},
+	{MSG_EDGE_COUNTS, "EDGE_COUNTS",
+		"For metrics, at most once a second: handshakes of visitors that were completed and that "
+		"failed since the last one, and who is there now (in a handshake, waiting for a gate, open).",
+		EDGE, SUP, PHASE_RUN, FD_NEVER,
+		FIELDS(U("completed", U32), U("failed", U32), U("handshakes", U32),
+			U("offered", U32), U("open", U32), U("descriptors", U32))},
 	{MSG_EDGE_DIAL, "EDGE_DIAL",
 		"A socket that is connecting to a backend: TLS is to be spoken on it to `host`, whose "
 		"certificate has to be for that name unless it may be any.",

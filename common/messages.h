@@ -85,6 +85,7 @@ enum message {
 	MSG_TICKET_KEYS = 56,
 	MSG_EDGE_DIAL_FAILED = 57,
 	MSG_EDGE_DIAL = 58,
+	MSG_EDGE_COUNTS = 59,
 
 	// supervisor and resolver
 	MSG_RESOLVE = 40,

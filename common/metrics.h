@@ -20,6 +20,9 @@ enum metrics_state {
 
 enum metrics_wait { METRICS_READING, METRICS_PARKED, METRICS_CLOSING, METRICS_WAITS };
 
+enum metrics_handshake { METRICS_COMPLETED, METRICS_FAILED, METRICS_HANDSHAKES };
+enum metrics_by_tls { METRICS_IN_HANDSHAKE, METRICS_OFFERED, METRICS_OPEN, METRICS_BY_TLS };
+
 enum { METRICS_BUCKETS = 11 };
 
 struct metrics {
@@ -38,6 +41,9 @@ struct metrics {
 	uint64_t accepted, cut; // as gates report them
 	uint64_t gate_refusals[CODES];
 	uint64_t gate_waiting[METRICS_WAITS];
+
+	uint64_t handshakes[METRICS_HANDSHAKES]; // as edges report them
+	uint64_t by_tls[METRICS_BY_TLS];
 
 	uint64_t dials, dial_failures[DIAL_FAILURES];
 	uint64_t lookups, lookup_failures, lookups_waiting;

@@ -16,8 +16,16 @@ struct backend {
 	uint64_t request;
 };
 
+static size_t n_backends;
+
+size_t backend_count(void)
+{
+	return n_backends;
+}
+
 static void backend_free(struct backend *backend)
 {
+	n_backends--;
 	loop_timer_clear(backend->pump.loop, &backend->deadline);
 	pump_deinit(&backend->pump);
 	free(backend);
@@ -124,6 +132,7 @@ static int begin(struct ipc_channel *control, uint64_t request, int fd, SSL *ssl
 		return r;
 	}
 	backend->pump.over = on_over;
+	n_backends++;
 	r = loop_timer_set(
 		control->loop, &backend->deadline, instant_add_ms(control->loop->now, ms));
 	if (r < 0)

@@ -13,3 +13,6 @@
 // roots.h. Returns 0, or -EBADMSG when the socket is none that is connecting.
 int backend_begin(
 	struct ipc_channel *control, struct ipc_message *message, int roots_fd) WARN_UNUSED;
+
+// How many there are.
+size_t backend_count(void);

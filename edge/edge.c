@@ -55,6 +55,26 @@ static void on_stopped(struct acceptors *all, int error)
 	log_line(edge, LOG_WARNING, "accepting stops for a moment: %s", strerror(error));
 }
 
+// ---- metrics
+
+// Besides listeners and streams: standard streams, epoll, the two channels, the authorities.
+enum { DESCRIPTORS_ALWAYS = 7 };
+
+static void on_report(struct loop_timer *timer)
+{
+	struct edge *edge = container_of(timer, struct edge, sessions.report);
+	struct sessions *s = &edge->sessions;
+	size_t descriptors = DESCRIPTORS_ALWAYS + edge->acceptors.n + edge->acceptors.n_reserve +
+			     s->n_handshakes + s->n_offered + 2 * (s->n_open + backend_count());
+	int r = ipc_post(&edge->control, MSG_EDGE_COUNTS, -1, wire_uint(s->counts.completed),
+		wire_uint(s->counts.failed), wire_uint(s->n_handshakes), wire_uint(s->n_offered),
+		wire_uint(s->n_open), wire_uint(descriptors));
+	if (r == IPC_SENT)
+		s->counts = (struct session_counts){0};
+	else
+		sessions_counted(s);
+}
+
 // ---- control channel
 
 static struct edge *edge_of(struct ipc_channel *channel)
@@ -68,6 +88,7 @@ static int handle_setup(struct ipc_channel *channel, struct ipc_message *message
 	sessions->handshake_timeout_ms = (int64_t)message->fields[0].number;
 	sessions->max_handshakes = MAX(message->fields[1].number, 1);
 	channel->phase = PHASE_RUN;
+	sessions_counted(sessions); // tells its descriptors
 	return 0;
 }
 
@@ -188,6 +209,7 @@ int edge_init(struct edge *edge, uint32_t epoch, unsigned reached)
 	// Nothing was logged yet.
 	edge->stopped_last = instant_add_ms(edge->loop.now, -STOPPED_LOG_MS);
 	sessions_init(&edge->sessions, &edge->loop, &edge->gates);
+	edge->sessions.report.expired = on_report;
 	r = channels_init(edge, epoch);
 	if (r == 0)
 		r = acceptors_init(&edge->acceptors, &edge->loop);

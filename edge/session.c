@@ -15,27 +15,45 @@ void sessions_init(struct sessions *all, struct loop *loop, struct ipc_channel *
 	TAILQ_INIT(&all->offered);
 }
 
+void sessions_counted(struct sessions *all)
+{
+	struct instant due = instant_add_ms(all->loop->now, SESSIONS_REPORT_MS);
+	if (all->report.place == 0 && loop_timer_set(all->loop, &all->report, due) < 0)
+		return; // out of memory: it is told with what is counted next
+}
+
 // ---- life
 
-static void leave_list(struct session *session)
+static void count_handshake(struct session *session)
+{
+	struct session_counts *counts = &session->all->counts;
+	if (SSL_is_init_finished(session->pump.ssl))
+		counts->completed++;
+	else
+		counts->failed++;
+}
+
+static void leave_state(struct session *session)
 {
 	struct sessions *all = session->all;
+	sessions_counted(all);
 	switch (session->state) {
 	case SESSION_HANDSHAKE:
 		TAILQ_REMOVE(&all->handshakes, session, link);
 		all->n_handshakes--;
+		count_handshake(session);
 		break;
 	case SESSION_OFFERED:
 		TAILQ_REMOVE(&all->offered, session, link);
 		all->n_offered--;
 		break;
-	case SESSION_PUMPING: break;
+	case SESSION_PUMPING: all->n_open--; break;
 	}
 }
 
 static void session_free(struct session *session)
 {
-	leave_list(session);
+	leave_state(session);
 	loop_timer_clear(session->all->loop, &session->deadline);
 	pump_deinit(&session->pump);
 	free(session);
@@ -63,8 +81,9 @@ bool sessions_shed(struct sessions *all)
 
 static void start_pumping(struct session *session, int pair)
 {
-	leave_list(session);
+	leave_state(session);
 	session->state = SESSION_PUMPING;
+	session->all->n_open++;
 	loop_timer_clear(session->all->loop, &session->deadline);
 	buf_wipe(&session->pump.up);
 	if (pump_start(&session->pump, pair) < 0)
@@ -105,7 +124,7 @@ static void offer_first(struct session *session, struct span bytes)
 		return;
 	}
 	ipc_want_writable(all->gates);
-	leave_list(session);
+	leave_state(session);
 	session->state = SESSION_OFFERED;
 	TAILQ_INSERT_TAIL(&all->offered, session, link);
 	all->n_offered++;
@@ -198,6 +217,7 @@ void session_begin(struct sessions *all, int fd, SSL *ssl, const struct facts *f
 	session->pump.over = on_over;
 	TAILQ_INSERT_TAIL(&all->handshakes, session, link);
 	all->n_handshakes++;
+	sessions_counted(all);
 	if (all->n_handshakes > all->max_handshakes)
 		session_free(TAILQ_FIRST(&all->handshakes));
 	struct instant due = instant_add_ms(all->loop->now, all->handshake_timeout_ms);

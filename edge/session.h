@@ -36,16 +36,28 @@ struct session {
 
 TAILQ_HEAD(session_list, session);
 
+// What has become of handshakes since the supervisor was told last.
+struct session_counts {
+	uint32_t completed, failed;
+};
+
+enum { SESSIONS_REPORT_MS = 1000 };
+
 struct sessions {
 	struct loop *loop;
+	struct session_counts counts;
+	struct loop_timer report; // set when there is something to tell
 	struct ipc_channel *gates;
 	int64_t handshake_timeout_ms;
 	size_t max_handshakes;
 	struct session_list handshakes, offered; // the longest waiting first
-	size_t n_handshakes, n_offered;
+	size_t n_handshakes, n_offered, n_open;
 };
 
 void sessions_init(struct sessions *all, struct loop *loop, struct ipc_channel *gates);
+
+// Counts have changed: REPORT expires within SESSIONS_REPORT_MS.
+void sessions_counted(struct sessions *all);
 
 // Half of those in a handshake are cut. Returns whether there were any.
 bool sessions_shed(struct sessions *all);

@@ -154,6 +154,23 @@ void edges_mend_streams(struct edges *edges)
 	edges_kill(edges);
 }
 
+// ---- what it tells
+
+static int on_counts(struct ipc_channel *channel, struct ipc_message *message)
+{
+	struct process *process = container_of(channel, struct process, control);
+	struct edge *edge = edge_of(container_of(process, struct child, process));
+	struct metrics *now = &edge->child.supervisor->tally.now;
+	const struct wire_value *field = message->fields;
+
+	for (size_t i = 0; i < METRICS_HANDSHAKES; i++)
+		now->handshakes[i] += (field++)->number;
+	for (size_t i = 0; i < METRICS_BY_TLS; i++)
+		edge->by_tls[i] = (field++)->number;
+	edge->descriptors = field->number;
+	return 0;
+}
+
 // ---- life
 
 static const struct ipc_handling handling[] = {
@@ -161,6 +178,7 @@ static const struct ipc_handling handling[] = {
 	{MSG_LOG, process_on_log},
 	{MSG_EDGE_DIALED, edge_dials_on_dialed},
 	{MSG_EDGE_DIAL_FAILED, edge_dials_on_failed},
+	{MSG_EDGE_COUNTS, on_counts},
 };
 
 static const struct ipc_handlers handlers = {
@@ -206,7 +224,11 @@ static int ready(struct child *child)
 
 static void gone(struct child *child)
 {
-	edge_dials_fail(&child->supervisor->edges, edge_of(child));
+	struct edge *edge = edge_of(child);
+
+	memset(edge->by_tls, 0, sizeof edge->by_tls);
+	edge->descriptors = 0;
+	edge_dials_fail(&child->supervisor->edges, edge);
 }
 
 static const struct child_kind kind = {.describe = describe, .ready = ready, .gone = gone};

@@ -8,6 +8,7 @@
 
 #include "child.h"
 #include "edge_dials.h"
+#include "metrics.h"
 #include "options.h"
 
 enum {
@@ -18,7 +19,8 @@ enum {
 
 struct edge {
 	struct child child;
-	size_t n_listeners; // that it has been given
+	size_t n_listeners;                           // that it has been given
+	uint64_t by_tls[METRICS_BY_TLS], descriptors; // as it has told last
 };
 
 struct edges {

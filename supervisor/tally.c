@@ -135,8 +135,14 @@ static void add_processes(struct metrics *m, const struct supervisor *supervisor
 		for (size_t j = 0; j < METRICS_WAITS; j++)
 			m->gate_waiting[j] += gate->waiting[j];
 	}
-	for (size_t i = 0; i < edges->n; i++)
-		m->processes[ROLE_EDGE] += process_alive(&edges->items[i].child.process);
+	for (size_t i = 0; i < edges->n; i++) {
+		const struct edge *edge = &edges->items[i];
+		m->processes[ROLE_EDGE] += process_alive(&edge->child.process);
+		m->descriptors[ROLE_EDGE] += edge->descriptors;
+		m->descriptors_max[ROLE_EDGE] += MIN(limit.rlim_max, (rlim_t)SEAL_EDGE_DESCRIPTORS);
+		for (size_t j = 0; j < METRICS_BY_TLS; j++)
+			m->by_tls[j] += edge->by_tls[j];
+	}
 }
 
 // Sums of what relays say: one that takes its words back must not make a counter fall.

@@ -6,13 +6,14 @@
 
 import http.client
 import signal
+import socket
 import time
 
 import pytest
 
-from support import api, metrics, proc, wire
+from support import api, metrics, proc, tls, wire
 from support.backend import HttpBackend, head
-from support.daemon import Daemon, free_port
+from support.daemon import Daemon, TlsDaemon, free_port
 from support.rawagent import RawAgent
 
 SECRET_NAME = "name-nobody-may-read"
@@ -230,6 +231,27 @@ def test_what_gates_refuse_and_who_waits_there(daemon, watch):
         watch.until(1, "gate_waiting", **{"for": "head"})
     watch.until(0, "gate_waiting", **{"for": "head"})
     assert watch.grown("gate_accepted_total") >= 2
+
+
+def test_visitors_by_tls(backend):
+    port = free_port()
+    with TlsDaemon(metrics_listen=f"127.0.0.1:{port}", handshake_timeout="1m") as daemon:
+        daemon.metrics_address = ("127.0.0.1", port)
+        watch = Watch(daemon)
+        tunnel = daemon.api.create(backend)
+        with socket.create_connection(daemon.tls_address), tunnel.connect(tls=tls.trusting_nobody()) as visitor:
+            assert visitor.exchange("GET", tunnel.target("/")).status == 200
+            watch.until(1, "tls_connections", state="open")
+            watch.until(1, "tls_connections", state="handshake")
+            assert watch.grown("tls_handshakes_total", result="completed") == 1
+        watch.until(1, "tls_handshakes_total", result="failed")
+        watch.until(0, "tls_connections", state="open")
+        edges = daemon.children("tunneld-edge")
+        assert metrics.get(scrape(daemon), "processes", role="edge") == len(edges)
+        def told():
+            return metrics.get(scrape(daemon), "descriptors", role="edge")
+        proc.wait_until(lambda: told() == sum(edge.descriptors() for edge in edges), 20, told)
+        assert told() < metrics.get(scrape(daemon), "descriptors_max", role="edge")
 
 
 def test_processes_that_are_replaced(daemon, backend, watch):

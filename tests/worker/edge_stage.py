@@ -47,6 +47,24 @@ class Keygen(Child):
         return self.recv()
 
 
+class Edge(Child):
+    """What it counts comes at any time, so it is no answer: counted() waits for it."""
+
+    def __init__(self, fds):
+        super().__init__("edge", fds)
+        self.counts = []
+
+    def recv(self, seconds=SETTLE):
+        while (message := super().recv(seconds)) is not None and message.type == MSG.EDGE_COUNTS:
+            self.counts.append(message.fields)
+        return message
+
+    def counted(self):
+        """Sums of what has become of handshakes, then what there is now."""
+        self.counts.append(Child.recv(self).fields)
+        return [sum(n) for n in zip(*(fields[:2] for fields in self.counts))] + self.counts[-1][2:]
+
+
 class Taken:
     """The decrypted side of a stream, as a gate receives it."""
 
@@ -76,7 +94,7 @@ class Stage:
     def __init__(self, timeout=10, handshakes=1000, proxy=False):
         sending, receiving = one_way()
         self.gates = Channel(receiving)
-        self.edge = Child("edge", {4: sending})
+        self.edge = Edge({4: sending})
         self.edge.ready()
         self.edge.send(MSG.EDGE_SETUP, round(timeout * 1000), handshakes)
         self.edge.send(MSG.TICKET_KEYS, bytes(80), b"")

@@ -321,6 +321,21 @@ def test_a_bad_certificate_changes_nothing(stage):
     assert stage.still_works()
 
 
+# ---- metrics
+
+
+def test_what_it_counts(stage):
+    visitor, taken = stage.pair()
+    with visitor, taken, socket.create_connection(stage.address), stage.visitor():
+        with socket.create_connection(stage.address) as other:
+            other.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            with pytest.raises(ConnectionResetError):
+                while other.recv(100):
+                    pass
+        proc.wait_until(lambda: stage.edge.counted()[:5] == [1, 1, 2, 0, 1], 20, lambda: stage.edge.counts)
+    proc.wait_until(lambda: stage.edge.counted()[:5] == [2, 2, 0, 0, 0], 20, lambda: stage.edge.counts)
+
+
 # ---- keys
 
 
