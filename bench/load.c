@@ -4,7 +4,7 @@
 // Load for a proxy on the loopback interface, from one process with one epoll loop:
 //
 //     bench-load MODE PORT PATH [-c connections] [-d seconds] [-w seconds of warm-up] [-n bytes]
-//                               [-H field]...
+//                               [-H field]... [-t]
 //
 //     keep    a small GET after the other on each connection
 //     close   a connection for each small GET
@@ -14,13 +14,14 @@
 //     get     one download of -n bytes, dropped in the kernel
 //     put     one upload of -n bytes
 //
+// With -t all of it goes over TLS 1.3, with a full handshake for each connection.
+//
 // After its warm-up it writes a line and waits for one on standard input: the moment to look at the
 // processor time of the proxy. Then comes what is measured, and a line of JSON with the result.
 
-#include "bench.h"
+#include "link.h"
 
 #include <sys/epoll.h>
-#include <sys/sendfile.h>
 
 enum {
 	IN_SIZE = 64 * 1024, // an answer of the close and keep loads fits
@@ -39,7 +40,7 @@ enum mode { MODE_KEEP, MODE_CLOSE, MODE_ASK, MODE_WS, MODE_IDLE, MODE_GET, MODE_
 enum state { STATE_CONNECTING, STATE_HEAD, STATE_BODY, STATE_END, STATE_FRAMES };
 
 struct connection {
-	int fd;
+	struct link link;
 	enum state state;
 	uint32_t events; // watched
 	const char *out;
@@ -58,6 +59,7 @@ static struct {
 	unsigned long connections;
 	unsigned long long bytes;
 	double seconds, warm_up;
+	bool tls;
 } option = {.connections = 64, .bytes = 1ull << 30, .seconds = 4, .warm_up = 1};
 
 static int epoll_fd;
@@ -126,7 +128,8 @@ static void watch(struct connection *c, uint32_t events)
 	if (c->events == events)
 		return;
 	struct epoll_event event = {.events = events, .data.ptr = c};
-	if (epoll_ctl(epoll_fd, c->events != 0 ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, c->fd, &event) < 0)
+	if (epoll_ctl(epoll_fd, c->events != 0 ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, c->link.fd,
+		    &event) < 0)
 		bench_fail("epoll_ctl");
 	c->events = events;
 }
@@ -134,7 +137,7 @@ static void watch(struct connection *c, uint32_t events)
 static bool flush(struct connection *c)
 {
 	while (c->n_out > 0) {
-		ssize_t n = send(c->fd, c->out, c->n_out, MSG_NOSIGNAL);
+		ssize_t n = link_send(&c->link, c->out, c->n_out);
 		if (n < 0 && errno != EAGAIN)
 			return false;
 		if (n < 0)
@@ -142,7 +145,7 @@ static bool flush(struct connection *c)
 		c->out += n;
 		c->n_out -= (size_t)n;
 	}
-	watch(c, c->n_out > 0 ? EPOLLIN | EPOLLOUT : EPOLLIN);
+	watch(c, c->n_out > 0 && !c->link.waits ? EPOLLIN | EPOLLOUT : EPOLLIN);
 	return true;
 }
 
@@ -168,17 +171,17 @@ static bool send_frame(struct connection *c)
 
 static void connect_again(struct connection *c)
 {
-	if (c->fd >= 0)
-		close(c->fd);
+	link_close(&c->link);
 	c->begin = bench_now();
 	c->state = STATE_CONNECTING;
 	c->events = 0;
 	c->n_out = c->n_in = 0;
-	c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (c->fd < 0)
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
 		bench_fail("socket");
-	bench_no_delay(c->fd);
-	if (connect(c->fd, (struct sockaddr *)&option.address, sizeof option.address) < 0 &&
+	bench_no_delay(fd);
+	link_open(&c->link, fd, option.tls);
+	if (connect(fd, (struct sockaddr *)&option.address, sizeof option.address) < 0 &&
 		errno != EINPROGRESS)
 		bench_fail("connect");
 	watch(c, EPOLLOUT);
@@ -264,7 +267,7 @@ static bool on_end(struct connection *c)
 // Returns false when the connection has failed.
 static bool on_readable(struct connection *c)
 {
-	ssize_t n = recv(c->fd, c->in + c->n_in, IN_SIZE - 1 - c->n_in, 0);
+	ssize_t n = link_recv(&c->link, c->in + c->n_in, IN_SIZE - 1 - c->n_in);
 	if (n < 0)
 		return errno == EAGAIN;
 	if (n == 0 || c->state == STATE_END)
@@ -283,8 +286,7 @@ static void on_event(struct connection *c, uint32_t events)
 	if (c->state == STATE_CONNECTING)
 		ok = (events & (EPOLLERR | EPOLLHUP)) == 0 && send_request(c);
 	else
-		ok = ((events & EPOLLOUT) == 0 || flush(c)) &&
-		     ((events & ~EPOLLOUT) == 0 || on_readable(c));
+		ok = (c->n_out == 0 || flush(c)) && ((events & ~EPOLLOUT) == 0 || on_readable(c));
 	if (ok)
 		return;
 	count_failure();
@@ -307,7 +309,7 @@ static void connections_init(void)
 	if (all == NULL)
 		bench_fail("calloc");
 	for (unsigned long i = 0; i < option.connections; i++)
-		all[i].fd = -1;
+		all[i].link.fd = -1;
 }
 
 static void closed_loop(void)
@@ -347,7 +349,7 @@ static void open_idle(void)
 }
 
 // A blocking connection on which the request has been sent.
-static int connect_bulk(void)
+static void connect_bulk(struct link *link)
 {
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
@@ -357,9 +359,9 @@ static int connect_bulk(void)
 		bench_fail("connect");
 	wait_for_go();
 	measured_from = bench_now();
-	if (send(fd, request, request_size, MSG_NOSIGNAL) != (ssize_t)request_size)
+	link_open(link, fd, option.tls);
+	if (link_send(link, request, request_size) != (ssize_t)request_size)
 		bench_fail("send");
-	return fd;
 }
 
 // Reads until the end of the head and keeps in C what of the body came with it.
@@ -367,7 +369,7 @@ static void read_head(struct connection *c)
 {
 	c->state = STATE_HEAD;
 	for (enum parsed parsed = PARSED_PART; parsed == PARSED_PART;) {
-		ssize_t n = recv(c->fd, c->in + c->n_in, IN_SIZE - 1 - c->n_in, 0);
+		ssize_t n = link_recv(&c->link, c->in + c->n_in, IN_SIZE - 1 - c->n_in);
 		if (n <= 0)
 			bench_fail("no answer");
 		c->n_in += (size_t)n;
@@ -377,14 +379,12 @@ static void read_head(struct connection *c)
 	}
 }
 
-static unsigned long long download(int fd)
+static unsigned long long download(struct connection *c)
 {
-	static struct connection c;
-	c.fd = fd;
-	read_head(&c);
-	unsigned long long got = c.n_in;
+	read_head(c);
+	unsigned long long got = c->n_in;
 	while (got < option.bytes) {
-		ssize_t n = recv(fd, NULL, 1 << 20, MSG_TRUNC);
+		ssize_t n = link_drop(&c->link, 1 << 20);
 		if (n <= 0)
 			break;
 		got += (unsigned long long)n;
@@ -393,35 +393,34 @@ static unsigned long long download(int fd)
 }
 
 // The answer is the number of bytes the backend has seen.
-static unsigned long long upload(int fd)
+static unsigned long long upload(struct connection *c)
 {
-	static struct connection c;
 	int pattern = bench_pattern();
 	for (unsigned long long sent = 0; sent < option.bytes;) {
 		off_t offset = (off_t)(sent % PATTERN_SIZE);
-		ssize_t n = sendfile(fd, pattern, &offset,
+		ssize_t n = link_send_pattern(&c->link, pattern, offset,
 			MIN(option.bytes - sent, (unsigned long long)(PATTERN_SIZE - offset)));
 		if (n <= 0)
-			bench_fail("sendfile");
+			bench_fail("send");
 		sent += (unsigned long long)n;
 	}
-	c.fd = fd;
-	read_head(&c);
-	while (c.n_in < c.body) {
-		ssize_t n = recv(fd, c.in + c.n_in, IN_SIZE - 1 - c.n_in, 0);
+	read_head(c);
+	while (c->n_in < c->body) {
+		ssize_t n = link_recv(&c->link, c->in + c->n_in, IN_SIZE - 1 - c->n_in);
 		if (n <= 0)
 			bench_fail("no body");
-		c.n_in += (size_t)n;
+		c->n_in += (size_t)n;
 	}
-	c.in[c.n_in] = '\0';
-	return strtoull(c.in, NULL, 10);
+	c->in[c->n_in] = '\0';
+	return strtoull(c->in, NULL, 10);
 }
 
 static void bulk(void)
 {
-	int fd = connect_bulk();
+	static struct connection c;
+	connect_bulk(&c.link);
 	double cpu = own_cpu();
-	unsigned long long bytes = option.mode == MODE_GET ? download(fd) : upload(fd);
+	unsigned long long bytes = option.mode == MODE_GET ? download(&c) : upload(&c);
 	double seconds = bench_now() - measured_from;
 	if (bytes != option.bytes) {
 		fprintf(stderr, "bench-load: %llu bytes instead of %llu\n", bytes, option.bytes);
@@ -481,7 +480,7 @@ static void frame_make(void)
 __attribute__((noreturn)) static void usage(void)
 {
 	fprintf(stderr, "usage: bench-load keep|close|ws|idle|get|put PORT PATH [-c connections] "
-			"[-d seconds] [-w seconds] [-n bytes] [-H field]...\n");
+			"[-d seconds] [-w seconds] [-n bytes] [-H field]... [-t]\n");
 	exit(2);
 }
 
@@ -493,13 +492,14 @@ static void add_field(const char *field)
 
 static void parse_options(int argc, char **argv)
 {
-	for (int o; (o = getopt(argc, argv, "c:d:w:n:H:")) != -1;)
+	for (int o; (o = getopt(argc, argv, "c:d:w:n:H:t")) != -1;)
 		switch (o) {
 		case 'c': option.connections = strtoul(optarg, NULL, 10); break;
 		case 'd': option.seconds = strtod(optarg, NULL); break;
 		case 'w': option.warm_up = strtod(optarg, NULL); break;
 		case 'n': option.bytes = strtoull(optarg, NULL, 10); break;
 		case 'H': add_field(optarg); break;
+		case 't': option.tls = true; break;
 		default: usage();
 		}
 }

@@ -50,7 +50,7 @@ class Load:
 
     def __init__(self, target, mode, **options):
         words = [word for key, value in options.items() for word in (f"-{key}", str(value))]
-        fields = [word for field in target.fields for word in ("-H", field)]
+        fields = [word for field in target.fields for word in ("-H", field)] + ["-t"] * target.tls
         self.process = subprocess.Popen(
             [daemon.BUILD / "bench/bench-load", mode, str(target.port), target.path, *words, *fields],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

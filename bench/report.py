@@ -9,6 +9,7 @@
 import statistics
 
 HEAD = ("load", "nginx", "haproxy", "tunneld", "ratio", "CPU ratio", "wanted", "verdict")
+TLS_HEAD = ("by TLS 1.3", "nginx", "haproxy", "hitch", "tunneld", "ratio", "CPU ratio", "wanted", "verdict")
 
 
 class Results:
@@ -44,6 +45,8 @@ def met(checks):
 class Rate:
     """Throughput and processor time beside the faster of the rivals."""
 
+    peers = ("nginx", "haproxy")
+
     def __init__(self, load, title, figure, *, rivals, tunneld="tunneld", shown=(), rate, cpu):
         self.load, self.title, self.figure = load, title, figure
         self.rivals, self.tunneld, self.shown = rivals, tunneld, shown
@@ -66,9 +69,22 @@ class Rate:
         cpu = results.ratio(self.load, self.tunneld, best, "cpu")
         of = lambda peer: [name for name in (*self.rivals, *self.shown) if name.startswith(peer)]
         return [
-            self.title, self.cell(results, of("nginx")), self.cell(results, of("haproxy")),
-            self.cell(results, [self.tunneld]), f"{ratio:.2f}", f"{cpu:.2f}",
-            f">= {self.rate:.2f}, CPU <= {self.cpu:.2f}", met([ratio >= self.rate, cpu <= self.cpu])]
+            self.title, *(self.cell(results, of(peer)) for peer in self.peers),
+            self.cell(results, [self.tunneld]), f"{ratio:.2f}", f"{cpu:.2f}", self.wanted(),
+            met([ratio >= (self.rate or 0), cpu <= self.cpu])]
+
+    def wanted(self):
+        return f">= {self.rate:.2f}, CPU <= {self.cpu:.2f}" if self.rate else f"CPU <= {self.cpu:.2f}"
+
+
+class TlsRate(Rate):
+    """Beside nginx; the others are only shown."""
+
+    peers = ("nginx", "haproxy", "hitch")
+
+    def __init__(self, load, title, figure, *, rival="nginx, TLS", tunneld="tunneld, TLS", rate=None, cpu):
+        shown = [f"{peer}, TLS" for peer in self.peers if rival == "nginx, TLS"]
+        super().__init__(load, title, figure, rivals=[rival], tunneld=tunneld, shown=shown, rate=rate, cpu=cpu)
 
 
 class Latency:
@@ -96,19 +112,25 @@ class Latency:
 class Limit:
     """One figure of tunneld's that must not be more than LIMIT; rivals are only shown."""
 
+    names = ("nginx", "haproxy", "tunneld")
+
     def __init__(self, load, title, unit, limit, value):
         self.load, self.title, self.unit, self.limit, self.value = load, title, unit, limit, value
 
     def cells(self, results):
         figures = {}
-        for name in ("nginx", "haproxy", "tunneld"):
+        for name in self.names:
             values = [self.value(values) for values in results.rounds(self.load, name).values()]
             figures[name] = statistics.median(values) if values else None
-        if figures["tunneld"] is None:
+        if figures[self.names[-1]] is None:
             return None
         show = lambda value: "-" if value is None else f"{value:.3g} {self.unit}".strip()
         return [self.title, *map(show, figures.values()), "-", "-", f"<= {show(self.limit)}",
-                met([figures["tunneld"] <= self.limit])]
+                met([figures[self.names[-1]] <= self.limit])]
+
+
+class TlsLimit(Limit):
+    names = ("nginx, TLS", "haproxy, TLS", "hitch, TLS", "tunneld, TLS")
 
 
 def per_100k(rate, cpu):
@@ -142,6 +164,18 @@ ROWS = [
           lambda v: v["relay_us"] / v["empty_us"]),
     Limit("start", "POST to 201, p50", "ms", 5, lambda v: v["post"] * 1e3),
     Limit("many", "5,000 tunnels, PSS of all processes", "MiB", 600, lambda v: v["pss"] / 1024),
+]
+
+
+TLS_ROWS = [
+    TlsRate("tls-close", "full handshake and one GET, 64 at a time", per_100k, rate=1, cpu=1.05),
+    TlsRate("tls-close", "the same, `backend_reuse = shared`", per_100k, tunneld="tunneld, TLS, shared", rate=1, cpu=1.05),
+    TlsRate("tls-close", "the same, default; nginx without upstream keep-alive", per_100k,
+            rival="nginx, TLS, no upstream keep-alive", rate=1, cpu=1.05),
+    TlsRate("tls-keep", "small GET, 64 keep-alive connections", per_100k, rate=0.9, cpu=1.3),
+    TlsRate("tls-download", "1 GiB download", per_gib, rate=1, cpu=1.1),
+    TlsRate("tls-upload", "1 GiB upload", per_gib, cpu=1.4),
+    TlsLimit("tls-idle", "5,000 idle WebSockets, PSS of each", "KiB", 20, lambda v: v["pss"]),
 ]
 
 
@@ -197,14 +231,16 @@ def line(cells):
     return "| " + " | ".join(cells) + " |"
 
 
+def rows_of(results, head, rows):
+    found = [cells for cells in (row.cells(results) for row in rows) if cells]
+    return ["", line(head), "|---|" + "---|" * (len(head) - 1), *map(line, found)] if found else []
+
+
 def table(records):
     results = Results(records)
-    rows = [row.cells(results) for row in ROWS]
-    lines = [line(HEAD), "|---|" + "---|" * (len(HEAD) - 1)]
-    lines += [line(cells) for cells in rows if cells]
-    lines += agent_table(results)
+    lines = rows_of(results, HEAD, ROWS) + rows_of(results, TLS_HEAD, TLS_ROWS) + agent_table(results)
     noise = results.noise()
     if noise:
         lines += ["", f"Other programs used {statistics.median(noise):.2f} cores during the median "
                       f"measurement, {max(noise):.2f} during the worst."]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines).lstrip("\n") + "\n"

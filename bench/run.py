@@ -25,6 +25,7 @@ import targets  # noqa: E402
 
 PROXIES = ["nginx", "haproxy", "tunneld"]
 AGENT = ["tunneld, agent"]
+TLS = [f"{name}, TLS" for name in ("nginx", "haproxy", "hitch", "tunneld")]
 
 # Name, what it does, what it does that to. Those of one load follow each other, so that a change of
 # the machine's speed meets all of them.
@@ -38,10 +39,16 @@ LOADS = {
     "websocket": (loads.closed_loop("ws", 64), PROXIES + AGENT),
     "latency": (loads.closed_loop("keep", 1), ["direct", *PROXIES, *AGENT]),
     "idle": (loads.idle, PROXIES + AGENT),
+    "tls-close": (loads.closed_loop("close", 64),
+                  [*TLS, "tunneld, TLS, shared", "nginx, TLS, no upstream keep-alive"]),
+    "tls-keep": (loads.closed_loop("keep", 64), TLS),
+    "tls-download": (loads.bulk("get"), TLS),
+    "tls-upload": (loads.bulk("put"), TLS),
+    "tls-idle": (loads.idle, TLS),
     "start": (loads.start, ["tunneld"]),
     "many": (loads.many, ["tunneld"]),
 }
-ONCE = {"idle", "many"}  # not in every round: memory hardly differs
+ONCE = {"idle", "tls-idle", "many"}  # not in every round: memory hardly differs
 NOISE_MAX = 0.2  # cores; a measurement that others disturbed more is taken again
 TRIES = 3
 
@@ -103,7 +110,8 @@ def machine():
 def versions():
     nginx = subprocess.run(["nginx", "-v"], capture_output=True, text=True).stderr
     haproxy = subprocess.run(["haproxy", "-v"], capture_output=True, text=True).stdout
-    return f"nginx {nginx.split('/')[-1].strip()}, haproxy {haproxy.split()[2]}"
+    hitch = subprocess.run(["hitch", "--version"], capture_output=True, text=True).stdout
+    return f"nginx {nginx.split('/')[-1].strip()}, haproxy {haproxy.split()[2]}, hitch {hitch.split()[-1]}"
 
 
 def main():
@@ -111,10 +119,12 @@ def main():
     options = arguments()
     options.output.mkdir(parents=True, exist_ok=True)
     backend = targets.Backend()
-    every = targets.make(backend)
+    certificate = targets.Certificate()
+    every = targets.make(backend, certificate)
     used = {name for load in options.loads for name in LOADS[load][1]} | {backend.name}
     records = []
     with contextlib.ExitStack() as stack, open(options.output / "results.jsonl", "w") as raw:
+        stack.callback(certificate.remove)
         for name in every:
             if name in used:
                 stack.callback(every[name].stop)

@@ -30,7 +30,7 @@ http {{
   map $http_upgrade $backend_connection {{ default upgrade; '' '{connection}'; }}
   upstream backend {{ server 127.0.0.1:{backend}; {keepalive} }}
   server {{
-    listen 127.0.0.1:{port} backlog=4096;
+    listen 127.0.0.1:{port} {tls} backlog=4096; {certificate}
     location / {{
       proxy_pass http://backend; proxy_http_version 1.1; proxy_set_header Host $host;
       proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $backend_connection;
@@ -53,11 +53,43 @@ defaults
   http-reuse always
   {options}
 frontend visitors
-  bind 127.0.0.1:{port} backlog 4096
+  bind 127.0.0.1:{port} {tls} backlog 4096
   default_backend all
 backend all
   server one 127.0.0.1:{backend}
 """
+
+
+HITCH = """
+frontend = {{ host = "127.0.0.1" port = "{port}" }}
+backend = "[127.0.0.1]:{backend}"
+pem-file = "{pem}"
+workers = 1
+backlog = 4096
+keepalive = 3600
+tls-protos = TLSv1.3
+daemon = off
+user = "nobody"
+ocsp-dir = ""
+"""
+
+
+class Certificate:
+    """One with a P-256 key, which all that speak TLS have, in a folder of its own."""
+
+    def __init__(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="bench-"))
+        self.chain, self.key, self.both = (self.folder / name for name in ("chain.pem", "key.pem", "both.pem"))
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+             "-subj", "/CN=bench.test", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", self.key, "-out", self.chain],
+            check=True, capture_output=True)
+        self.both.write_bytes(self.chain.read_bytes() + self.key.read_bytes())
+        for secret in (self.key, self.both):
+            secret.chmod(0o600)
+
+    def remove(self):
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def listening(process, port):
@@ -69,7 +101,7 @@ def listening(process, port):
 class Program:
     """A process that listens on a port of its own; stop() ends it."""
 
-    path, fields = "", ()
+    path, fields, tls = "", (), False
 
     def __init__(self, name):
         self.name = name
@@ -131,31 +163,49 @@ class Peer(Program):
 
 
 class Nginx(Peer):
-    def __init__(self, name, backend, *, keepalive=True):
+    def __init__(self, name, backend, *, keepalive=True, certificate=None):
         super().__init__(name, backend)
-        self.keepalive = keepalive
+        self.keepalive, self.certificate, self.tls = keepalive, certificate, certificate is not None
 
     def start(self):
+        certificate = self.tls and (f"ssl_protocols TLSv1.3; ssl_certificate {self.certificate.chain}; "
+                                    f"ssl_certificate_key {self.certificate.key};")
         path = self.configure(
-            NGINX, connection="" if self.keepalive else "close",
+            NGINX, tls="ssl" if self.tls else "", certificate=certificate or "", connection="" if self.keepalive else "close",
             keepalive="keepalive 256; keepalive_requests 1000000000;" if self.keepalive else "")
         self.run("nginx", "-e", self.folder / "log", "-p", self.folder, "-c", path)
 
 
 class Haproxy(Peer):
-    def __init__(self, name, backend, *, splice=False):
+    def __init__(self, name, backend, *, splice=False, certificate=None):
         super().__init__(name, backend)
-        self.splice = splice
+        self.splice, self.certificate, self.tls = splice, certificate, certificate is not None
 
     def start(self):
         # The size of its pipe pool follows from maxconn.
         options = "option splice-request\n  option splice-response" if self.splice else ""
-        path = self.configure(HAPROXY, options=options, connections=1000 if self.splice else 9000)
+        with_tls = f"ssl crt {self.certificate.both} ssl-min-ver TLSv1.3" if self.tls else ""
+        path = self.configure(HAPROXY, tls=with_tls, options=options, connections=1000 if self.splice else 9000)
         self.run("haproxy", "-db", "-f", path)
+
+
+class Hitch(Peer):
+    """Ends TLS and knows nothing of HTTP."""
+
+    tls = True
+
+    def __init__(self, name, backend, certificate):
+        super().__init__(name, backend)
+        self.certificate = certificate
+
+    def start(self):
+        self.run("hitch", f"--config={self.configure(HITCH, pem=self.certificate.both)}")
 
 
 class Tunneld:
     """As root, sealed, with one gate and one tunnel that wants a bearer secret."""
+
+    tls = False
 
     def __init__(self, name, backend, *, tunnels=1, **options):
         self.name, self.backend, self.tunnels, self.options = name, backend, tunnels, options
@@ -198,6 +248,21 @@ class Tunneld:
         return self.daemon.everyone()
 
 
+class Secured(Tunneld):
+    """The same by TLS, with one edge."""
+
+    tls = True
+
+    def __init__(self, name, backend, certificate, **options):
+        self.tls_port = daemon.free_port()
+        super().__init__(name, backend, edges="1", tls_listen=f"127.0.0.1:{self.tls_port}",
+                         tls_cert=str(certificate.chain), tls_key=str(certificate.key), **options)
+
+    def start(self):
+        super().start()
+        self.port = self.tls_port
+
+
 class Served(Tunneld):
     """The same with a pull tunnel, and `tunnel up` beside it as its agent."""
 
@@ -230,7 +295,7 @@ class Served(Tunneld):
         return [proc.Process(self.agent.pid)]
 
 
-def make(backend):
+def make(backend, certificate):
     """All there are, by name."""
     every = [
         backend,
@@ -241,5 +306,11 @@ def make(backend):
         Tunneld("tunneld", backend),
         Tunneld("tunneld, shared", backend, backend_reuse="shared"),
         Served("tunneld, agent", backend),
+        Nginx("nginx, TLS", backend, certificate=certificate),
+        Nginx("nginx, TLS, no upstream keep-alive", backend, keepalive=False, certificate=certificate),
+        Haproxy("haproxy, TLS", backend, certificate=certificate),
+        Hitch("hitch, TLS", backend, certificate),
+        Secured("tunneld, TLS", backend, certificate),
+        Secured("tunneld, TLS, shared", backend, certificate, backend_reuse="shared"),
     ]
     return {target.name: target for target in every}
