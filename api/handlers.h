@@ -63,6 +63,10 @@ void handle_tunnel_attestation(
 	struct worker *worker, struct connection *connection, struct request *request);
 void handle_receipt(struct worker *worker, struct connection *connection, struct request *request);
 
+// handlers_notice.c: what people are shown before they get to a service, and their going on.
+void handle_notice(struct connection *connection);
+void handle_enter(struct worker *worker, struct connection *connection, struct request *request);
+
 // handlers_login.c
 void handle_login(struct worker *worker, struct connection *connection, struct request *request);
 void handle_login_form(

@@ -17,6 +17,7 @@ enum { PAGE_MAX = 64 * 1024, COMMAND_SIZE = 128 };
 const struct page_kind page_front = {"front.html", "'none'", "", "no-referrer"};
 const struct page_kind page_tunnel = {"tunnel.html", "'none'", "", "no-referrer"};
 const struct page_kind page_evidence = {"evidence.html", "'none'", "", "no-referrer"};
+const struct page_kind page_notice = {"notice.html", "'self'", "", "same-origin"};
 static const struct page_kind login = {"login.html", "'self'", "", "same-origin"};
 static const struct page_kind refusal = {"refusal.html", "'none'", "", "no-referrer"};
 // Nobody else's files are on the origin of the API, so its own may be loaded. Text never becomes

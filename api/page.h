@@ -20,7 +20,7 @@ struct page_kind {
 	const char *referrer; // Referrer-Policy. Under no-referrer browsers send a form with
 			      // `Origin: null`, and nothing says where it was sent from
 };
-extern const struct page_kind page_front, page_tunnel, page_evidence, page_dashboard;
+extern const struct page_kind page_front, page_tunnel, page_evidence, page_notice, page_dashboard;
 
 struct page {
 	enum code code;       // CODE_NONE: 200

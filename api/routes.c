@@ -33,6 +33,7 @@ static const struct route routes[] = {
 	{HTTP_GET, "/healthz", ROUTE_PUBLIC, handle_health},
 	{HTTP_GET, "/readyz", ROUTE_PUBLIC, handle_ready},
 	{HTTP_GET, "/_t/{id}/", ROUTE_PUBLIC, handle_about},
+	{HTTP_POST, "/_t/{id}/enter", ROUTE_PUBLIC, handle_enter},
 	{HTTP_GET, "/_t/{id}/login", ROUTE_PUBLIC, handle_login_form},
 	{HTTP_POST, "/_t/{id}/login", ROUTE_PUBLIC, handle_login},
 	{HTTP_GET, "/assets/{id}", ROUTE_PUBLIC, handle_asset, .control = true},

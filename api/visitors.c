@@ -4,6 +4,7 @@
 #include "visitors.h"
 
 #include "answer.h"
+#include "handlers.h"
 #include "worker.h"
 
 #include <stdio.h>
@@ -47,8 +48,7 @@ void visitors_on_page(struct worker *worker, struct ipc_message *message)
 {
 	char id[TUNNEL_ID_MAX + 1] = "";
 	struct span given = message->fields[0].bytes;
-	uint64_t number = message->fields[1].number;
-	enum code code = number == CODE_NONE ? CODE_INTERNAL : (enum code)number;
+	enum code code = (enum code)message->fields[1].number;
 	memcpy(id, given.p, MIN(given.n, sizeof id - 1));
 	int r = ipc_check_stream(message->fd, false);
 	if (r < 0 || r == IPC_STREAM_OVER)
@@ -59,5 +59,8 @@ void visitors_on_page(struct worker *worker, struct ipc_message *message)
 		return;
 	connection->form = FORM_HTML;
 	connection->to_head = message->fields[2].number != 0;
-	answer_page(worker, connection, code, (unsigned)message->fields[3].number);
+	if (code == CODE_NONE)
+		handle_notice(connection);
+	else
+		answer_page(worker, connection, code, (unsigned)message->fields[3].number);
 }

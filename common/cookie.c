@@ -161,3 +161,14 @@ enum cookie_verdict cookie_check(struct span value, const char *id,
 	}
 	return verdict;
 }
+
+bool cookie_seen(struct span value, const char *id)
+{
+	char wanted[sizeof COOKIE_SEEN "=1" + TUNNEL_ID_MAX];
+	struct span piece;
+	snprintf(wanted, sizeof wanted, COOKIE_SEEN "%s=1", id);
+	while (cookie_next(&value, &piece))
+		if (span_eq(trim(piece), span_of(wanted)))
+			return true;
+	return false;
+}

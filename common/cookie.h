@@ -52,6 +52,13 @@ struct cookie_known {
 enum cookie_verdict cookie_check(struct span value, const char *id,
 	const struct secret_hash *secret, int64_t now, struct cookie_known *known);
 
+// Begins the name of the cookie that says that a browser has been shown the notice of a tunnel,
+// whose id follows; its value is 1. It is for the visitor's convenience and proves nothing.
+#define COOKIE_SEEN "tunneld_seen_"
+
+// Whether VALUE of a Cookie field has that cookie of tunnel ID.
+bool cookie_seen(struct span value, const char *id);
+
 // Takes the next piece that is not blank off a Cookie field's value: what stands before the next
 // ';' or the end, blanks around it included. Returns false when there is none left.
 bool cookie_next(struct span *rest, struct span *piece);

@@ -101,13 +101,13 @@ const struct message_type message_types[] = {
 		FD_NEVER, FIELDS(ID)},
 
 	{MSG_RELAY_SETUP, "RELAY_SETUP",
-		"The tunnel's CONFIG, the hash of its visitor secret, the waits, and its end on CLOCK_BOOTTIME; "
-		"the first message.",
+		"The tunnel's CONFIG, the hash of its visitor secret, the waits, its end on CLOCK_BOOTTIME, and "
+		"whether people are shown a notice; the first message.",
 		SUP, RELAY, PHASE_START, FD_NEVER,
 		FIELDS(X("config", 1, 4096), HASH("secret_hash"), U("head_timeout_ms", MS),
 			U("idle_timeout_ms", MS), U("connect_timeout_ms", MS),
 			U("failure_rate", 1000000), U("request_log", 1000000),
-			U("agent_grace_ms", MS), U("deadline_us", INT64_MAX))},
+			U("agent_grace_ms", MS), U("deadline_us", INT64_MAX), B("notice"))},
 	{MSG_DIAL, "DIAL",
 		"Asks for a connection to the backend; attempt 0 is the address that was asked for last.",
 		RELAY, SUP, PHASE_RUN, FD_NEVER, FIELDS(REQUEST, U("attempt", ADDRESSES_MAX))},
@@ -115,8 +115,8 @@ const struct message_type message_types[] = {
 		"A socket that is connecting to the backend, and how many attempts there are to make.",
 		SUP, RELAY, PHASE_RUN, FD_ALWAYS, FIELDS(REQUEST, U("addresses", ADDRESSES_MAX))},
 	{MSG_PAGE_OUT, "PAGE_OUT",
-		"A visitor connection that needs a page: the code, whether it was a HEAD request, seconds "
-		"for Retry-After. With `auth_failed` these say that failures came too fast: a 429.",
+		"A visitor connection that needs a page: the code (0: the notice), whether it was a HEAD request, "
+		"seconds for Retry-After. With `auth_failed` these say that failures came too fast: a 429.",
 		RELAY, SUP, PHASE_RUN, FD_ALWAYS,
 		FIELDS(U("code", CODES - 1), B("to_head"), U("retry_after", SECONDS))},
 	{MSG_DIAL_FAILED, "DIAL_FAILED", "There is no connection; why, as `dial_failure`.", SUP,

@@ -41,6 +41,14 @@ static int answer(struct visitor *visitor, const struct problem *problem)
 	return stream_send(&visitor->stream, &piece, 1);
 }
 
+enum step refuse_for_notice(struct visitor *visitor)
+{
+	visitor->x.status = 200;
+	if (page_out(visitor, CODE_NONE, 0))
+		return visitor_drop(visitor); // only our copy of the descriptor
+	return refuse(visitor, CODE_DRAINING, (struct span){NULL, 0});
+}
+
 enum step refuse(struct visitor *visitor, enum code code, struct span detail)
 {
 	struct exchange *x = &visitor->x;

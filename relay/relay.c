@@ -91,6 +91,7 @@ static int on_setup(struct ipc_channel *channel, struct ipc_message *message)
 		(uint32_t)f[6].number);
 	relay->agent_grace_ms = (uint32_t)MIN(f[7].number, (uint64_t)UINT32_MAX);
 	relay->end = (struct instant){(int64_t)f[8].number};
+	relay->notice = f[9].number != 0;
 	agents_end_known(relay);
 	channel->phase = PHASE_RUN;
 	ipc_resume(&relay->visitors);

@@ -43,6 +43,7 @@ struct relay {
 	} origins[ORIGINS];                     // by enum tunnel_origin
 	char wildcard_url[ORIGIN_TEXT_MAX + 1]; // of struct origins
 	struct span trusted_proxies;            // networks.h; owned, absent: none
+	bool notice;                            // people are shown one, once (notice.h)
 	uint32_t head_timeout_ms, idle_timeout_ms, connect_timeout_ms, agent_grace_ms;
 	struct instant end; // of the tunnel
 

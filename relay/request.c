@@ -9,6 +9,7 @@
 #include "code.h"
 #include "forwarded.h"
 #include "http_date.h"
+#include "notice.h"
 #include "relay.h"
 #include "rewrite.h"
 #include "stray.h"
@@ -320,6 +321,8 @@ static enum step request_route(
 	x->tcp = is_tcp(visitor, head);
 	x->upgrade = head->upgrade && x->up.ended && !x->tcp;
 	struct access_verdict access = admit(visitor, head, &route);
+	if (access.refused == CODE_NONE && notice_is_due(visitor, head))
+		return refuse_for_notice(visitor);
 	struct objection objection = object(visitor, head, &access);
 	if (objection.code != CODE_NONE)
 		return refuse_with_rest(visitor, objection.code, span_of(objection.detail), rest);

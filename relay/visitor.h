@@ -123,6 +123,8 @@ enum step exchange_switch(struct visitor *visitor, struct span lead, struct span
 // refuse.c: answers the request in hand with an error of ours, or, if its answer has begun, cuts
 // it. DETAIL may be absent.
 enum step refuse(struct visitor *visitor, enum code code, struct span detail);
+// In place of an answer of the service, the notice (notice.h).
+enum step refuse_for_notice(struct visitor *visitor);
 // refuse.c: the same without a request that could be understood: the connection ends after it.
 enum step refuse_connection(struct visitor *visitor, enum code code, struct span detail);
 

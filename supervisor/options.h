@@ -30,6 +30,7 @@ enum {
 enum attestation { ATTESTATION_AUTO = 1, ATTESTATION_REQUIRE, ATTESTATION_OFF };
 enum sandbox_mode { SANDBOX_REQUIRE = 1, SANDBOX_BEST_EFFORT };
 enum request_log_mode { REQUEST_LOG_NO = 1, REQUEST_LOG_YES, REQUEST_LOG_ADDRESSES };
+enum interstitial { INTERSTITIAL_NO = 1, INTERSTITIAL_YES };
 enum tls_insecure { TLS_INSECURE_NO = 1, TLS_INSECURE_YES };
 enum log_format { LOG_FORMAT_TEXT = 1, LOG_FORMAT_LOGFMT, LOG_FORMAT_JSON };
 
@@ -89,6 +90,7 @@ struct options {
 	uint32_t head_timeout;
 	uint32_t idempotency_answers;
 	uint32_t idle_timeout;
+	enum interstitial interstitial;
 	struct options_addresses listen; // at least one
 	enum log_format log_format;
 	uint32_t lookup_timeout;

@@ -338,6 +338,19 @@ const struct option_def option_table[OPTION_KEYS] = {
 			  "are never idle in this sense.\n",
 	},
 	{
+		KEY(interstitial),
+		.type = OPTION_WORD,
+		.fallback = "no",
+		.words = {{"no", INTERSTITIAL_NO}, {"yes", INTERSTITIAL_YES}},
+		.help = "whether people are told once that a tunnel is a tunnel",
+		.manual =
+			"If so, who opens a tunnel in a window of a browser gets a page first that says\n"
+			"what it is, and goes on with one click; once for each browser and tunnel.\n"
+			"It is for servers where strangers may make tunnels: what is behind them can\n"
+			"look like anything.\n"
+			"Programs, scripts and frames do not get it.\n",
+	},
+	{
 		KEY(listen),
 		.type = OPTION_ADDRESSES,
 		.fallback = "127.0.0.1:8080",

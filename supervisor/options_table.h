@@ -25,7 +25,7 @@ enum option_type {
 	OPTION_PATHS,     // struct options_paths
 };
 
-enum { OPTION_KEYS = 61, OPTION_WORDS_MAX = 3, OPTION_NAME_MAX = 31 };
+enum { OPTION_KEYS = 62, OPTION_WORDS_MAX = 3, OPTION_NAME_MAX = 31 };
 
 struct option_def {
 	const char *name;

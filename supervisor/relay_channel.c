@@ -224,12 +224,13 @@ static int on_page_out(struct ipc_channel *channel, struct ipc_message *message)
 {
 	struct tunnel *tunnel = tunnel_of_channel(channel);
 	const struct wire_value *fields = message->fields;
+	bool noticed = tunnel->supervisor->options->interstitial == INTERSTITIAL_YES;
 
 	expiry_run(&tunnel->supervisor->expiry);
 	if (tunnel->state != TUNNEL_LIVE)
 		return 0;
 	int r = ipc_check_stream(message->fd, false);
-	if (r < 0 || fields[0].number == CODE_NONE)
+	if (r < 0 || (fields[0].number == CODE_NONE && !noticed))
 		return -EBADMSG;
 	if (r == IPC_STREAM_OVER)
 		return 0;

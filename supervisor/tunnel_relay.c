@@ -268,7 +268,8 @@ static int set_up(struct tunnel *tunnel, struct instant end)
 		wire_uint((uint64_t)options->idle_timeout * 1000),
 		wire_uint((uint64_t)options->connect_timeout * 1000),
 		wire_uint(options->failure_rate), wire_uint(request_lines_rate(options)),
-		wire_uint((uint64_t)options->agent_grace * 1000), wire_uint((uint64_t)end.us));
+		wire_uint((uint64_t)options->agent_grace * 1000), wire_uint((uint64_t)end.us),
+		wire_bool(options->interstitial == INTERSTITIAL_YES));
 	return r == IPC_SENT && tunnel->pull ? agent_memory_tell(tunnel) : r;
 }
 

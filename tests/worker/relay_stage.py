@@ -66,12 +66,12 @@ class Relay(Child):
             self.setup(**settings)
 
     def setup(self, head_ms=10_000, idle_ms=75_000, connect_ms=5_000, failure_rate=0, request_log=0,
-              grace_ms=10_000, life_s=3600, trusted=b"", urls=("http://tunnels.test:8080", "", ""),
+              grace_ms=10_000, life_s=3600, notice=False, trusted=b"", urls=("http://tunnels.test:8080", "", ""),
               **settings):
         self.send(MSG.ORIGINS, trusted, *urls, False)
         self.send(MSG.RELAY_SETUP, config(**settings), hashlib.sha256(SECRET.encode()).digest(),
                   head_ms, idle_ms, connect_ms, failure_rate, request_log,
-                  grace_ms, end_after(life_s))
+                  grace_ms, end_after(life_s), notice)
 
     def close(self):
         self.gates.close()
