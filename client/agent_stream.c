@@ -79,6 +79,7 @@ static int write_pending(struct agent_stream *stream)
 		if (n < 0)
 			return (int)n;
 		buf_consume(&stream->pending, (size_t)n);
+		buf_trim(&stream->pending);
 		mux_taken(&stream->mux, (size_t)n);
 	}
 	if (stream->fin && buf_len(&stream->pending) == 0)

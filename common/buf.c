@@ -6,7 +6,10 @@
 #include <assert.h>
 #include <stdio.h>
 
-enum { BUF_LEAST = 256 }; // smallest allocation
+enum {
+	BUF_LEAST = 256,         // smallest allocation
+	BUF_TRIMMED = 16 * 1024, // not worth a copy below it
+};
 
 void buf_init(struct buf *buf, uint32_t cap)
 {
@@ -112,4 +115,20 @@ void buf_consume(struct buf *buf, size_t n)
 	buf->start += (uint32_t)n;
 	if (buf->start == buf->end)
 		buf_reset(buf);
+}
+
+void buf_trim(struct buf *buf)
+{
+	size_t len = buf_len(buf);
+	if (buf->size <= BUF_TRIMMED || len > buf->size / 3)
+		return;
+	char *base = malloc(2 * len);
+	if (base == NULL)
+		return; // it stays as it is
+	memcpy(base, buf->base + buf->start, len);
+	free(buf->base);
+	buf->base = base;
+	buf->size = (uint32_t)(2 * len);
+	buf->start = 0;
+	buf->end = (uint32_t)len;
 }

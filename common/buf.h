@@ -50,3 +50,7 @@ void buf_added(struct buf *buf, size_t n);
 
 // Drops N bytes from the front. An emptied buffer gives its memory back.
 void buf_consume(struct buf *buf, size_t n);
+
+// Gives back what is more than twice what is needed, once that is a third: for buffers that many
+// may have and that empty slowly. What is waiting may move.
+void buf_trim(struct buf *buf);

@@ -7,8 +7,8 @@
 #include "relay.h"
 #include "visitor.h"
 
-// Of RLIMIT_DATA, 512 MiB; buffers may be twice as large.
-enum { STORE_MOST = 192 * 1024 * 1024 };
+// Of RLIMIT_DATA, 512 MiB; buffers may be three times as large.
+enum { STORE_MOST = 128 * 1024 * 1024 };
 
 // Seconds before the tunnel's end at which agents are told.
 static const int32_t warnings[] = {300, 60};

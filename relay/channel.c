@@ -124,15 +124,27 @@ void channel_retire(struct mux_stream *stream)
 
 static void return_lent(struct channel *channel)
 {
-	if (channel->lent > 0)
-		buf_consume(&channel->received, channel->lent);
+	if (channel->lent == 0)
+		return;
+	buf_consume(&channel->received, channel->lent);
+	buf_trim(&channel->received);
 	channel->lent = 0;
+}
+
+// Whoever comes for more has passed on what it took last (flow.c): only now has that been taken, as
+// far as credit and memory go.
+static void settle(struct channel *channel)
+{
+	return_lent(channel);
+	if (channel->passing > 0)
+		mux_taken(&channel->mux, channel->passing);
+	channel->passing = 0;
 }
 
 static bool channel_empty(struct stream *stream)
 {
 	struct channel *channel = channel_of_stream(stream);
-	return_lent(channel);
+	settle(channel);
 	stream->readable = channel->piece.n > 0 || buf_len(&channel->received) > 0 ||
 			   channel->fin || stream->broken;
 	return !stream->readable;
@@ -157,7 +169,7 @@ static ssize_t channel_take(struct stream *stream, char *scratch, size_t size, c
 		channel->lent = n;
 	else
 		channel->piece = (struct span){from.p + n, from.n - n};
-	mux_taken(&channel->mux, n);
+	channel->passing = n;
 	return (ssize_t)n;
 }
 

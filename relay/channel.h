@@ -19,6 +19,7 @@ struct channel {
 	struct span piece;   // bytes being delivered right now, not taken yet
 	struct buf received; // bytes of earlier deliveries, not taken yet
 	size_t lent;         // of them, given out by the last take
+	size_t passing;      // given out by the last take, and not known to have left us
 	uint64_t start; // of what its request was sent behind, in bytes of the agent's connection
 	bool unsent;    // the connection ended before the request was written to it
 	bool fin;       // the agent's end sends no more

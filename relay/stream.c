@@ -175,6 +175,7 @@ static int socket_flush(struct stream *stream)
 		if (sent < 0)
 			return (int)sent;
 		buf_consume(&stream->out, (size_t)sent);
+		buf_trim(&stream->out);
 	}
 	return 0;
 }

@@ -44,7 +44,7 @@ const struct option_def option_table[OPTION_KEYS] = {
 		.help = "memory of all pull tunnels for what their visitors do not read",
 		.manual =
 			"Each pull tunnel that is there gets a share of it: half, a quarter, an eighth\n"
-			"and so on, 192 MiB at most.\n"
+			"and so on, 128 MiB at most.\n"
 			"When a quarter of a share is full its agents may send less at a time; when\n"
 			"it is all full the visitor that most is kept for is cut off.\n",
 	},

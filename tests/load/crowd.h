@@ -41,4 +41,6 @@ void crowd_format_times(char *text, size_t size, uint32_t *us, size_t n);
 int crowd_backend(void);
 int crowd_sockets(int port, size_t count, size_t echoing, int seconds, char **paths, size_t n);
 int crowd_readers(int port, size_t count, uint64_t size, const char *path);
+int crowd_paced(int port, size_t count, uint64_t slowest, uint64_t fastest, int milliseconds,
+	const char *path);
 int crowd_gets(int port, int milliseconds, const char *path);

@@ -13,6 +13,7 @@ import pytest
 from support import proc
 from support.crowd import Backend, Player
 from support.daemon import Daemon
+from support.up import Up
 
 FULL = os.environ.get("TUNNELD_LOAD") == "full"
 
@@ -179,3 +180,30 @@ def test_slow_readers_cost_little_and_disturb_nobody(crowd_backend, report):
                f"on another tunnel {milliseconds(best[apart])}")
         assert highest < 32 << 10
         assert ratio < 2, f"{ratio:.2f} x: {times}"
+
+
+def test_many_slow_visitors_of_one_agent(crowd_backend, report):
+    """
+    What they do not read is bounded, in the relay and in the agent, and others are served meanwhile. When it
+    is too many, those go of whom most is kept.
+    """
+    visitors, seconds = sized(10000) - 10, 6
+    with Daemon(max_connections_per_tunnel="10000") as daemon:
+        with Up(f"http://127.0.0.1:{daemon.port}", crowd_backend.port, "-q", "--auth", "none") as up:
+            prefix = "/t/" + up.url().split("/t/")[1].rstrip("/")
+            (relay,) = daemon.relays()
+            with proc.MemoryWatch(lambda: [relay]) as watch, \
+                    Player("paced", daemon.port, visitors, 1000, 3000, 1000 * seconds, prefix) as slow:
+                assert slow.next(100) == {"reading": visitors}
+                with Player("gets", daemon.port, 2000, prefix) as beside:
+                    beside.next()
+                    beside.go()
+                    times = beside.next(60)
+                kept, agent = slow.next(90), up.rss()
+            highest = watch.highest[relay]
+            report(f"{visitors} slow visitors of one agent: {kept['cut']} were cut; the relay's memory was {highest} KiB at "
+                   f"most, the agent has {agent} KiB; beside them {milliseconds(times)}")
+            assert kept["behind"] == 0, kept
+            assert kept["cut"] == 0 or FULL, kept
+            assert highest < 3 * (128 << 10)
+            assert agent < 64 << 10

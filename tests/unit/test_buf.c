@@ -129,6 +129,24 @@ static void random_consume(struct buf *buf, char *model, size_t *n, unsigned *se
 	memmove(model, model + less, *n);
 }
 
+static void test_trim_gives_memory_back(void **state)
+{
+	static const char bytes[100000] = "x";
+	struct buf buf;
+	buf_init(&buf, sizeof bytes);
+	buf_trim(&buf);
+	assert_int_equal(buf_add(&buf, bytes, sizeof bytes), 0);
+	uint32_t size = buf.size;
+	buf_consume(&buf, sizeof bytes - size / 2);
+	buf_trim(&buf); // half of it is needed
+	assert_int_equal(buf.size, size);
+	buf_consume(&buf, buf_len(&buf) - 20000);
+	buf_trim(&buf);
+	assert_int_equal(buf.size, 40000);
+	assert_int_equal(buf_len(&buf), 20000);
+	buf_reset(&buf);
+}
+
 static void test_random_operations(void **state)
 {
 	unsigned seed = 1;
@@ -141,6 +159,8 @@ static void test_random_operations(void **state)
 			random_add(&buf, model, &n, &seed);
 		else
 			random_consume(&buf, model, &n, &seed);
+		if (rand_r(&seed) % 4 == 0)
+			buf_trim(&buf);
 		assert_int_equal(buf_len(&buf), n);
 		if (n > 0)
 			assert_memory_equal(buf_span(&buf).p, model, n);
@@ -159,6 +179,7 @@ int main(void)
 		cmocka_unit_test(test_printf_keeps_to_the_cap),
 		cmocka_unit_test(test_room_is_written_in_place),
 		cmocka_unit_test(test_wipe_is_a_reset),
+		cmocka_unit_test(test_trim_gives_memory_back),
 		cmocka_unit_test(test_random_operations),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
