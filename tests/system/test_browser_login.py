@@ -4,7 +4,9 @@
 # Goal: a person opens a share link in a real browser and is there; or is asked for the secret, in a
 # page that works without a script, at any width, in light and dark, and read aloud.
 
+import json
 import os
+import threading
 
 import pytest
 
@@ -47,8 +49,8 @@ def browser():
 
 
 def arrive(browser, url):
-    browser.wait("document.title === 'there'")
-    assert browser.ask("location.href") == url
+    # Both at once: the page before may have the same title.
+    browser.wait(f"document.title === 'there' && location.href === {json.dumps(url)}")
     assert browser.ask("document.getElementById('hello').innerText") == "hello"
 
 
@@ -145,6 +147,28 @@ def test_one_tunnel_after_the_other(browser, daemon, backend, tunnel):
     form(browser)
 
 
+def test_from_a_tunnel_with_many_connections_to_another(browser, daemon, backend, tunnel):
+    """A browser takes those that it has kept, one after the other, and shows what the second one says."""
+    count = 6  # as many as it makes to one host
+    all_there = threading.Barrier(count)
+
+    def together(received, request, stream):
+        all_there.wait(20)
+        stream.send(head(200, [("Content-Length", 0)]))
+        return True
+
+    backend.route("/together", together)
+    public = daemon.api.create(backend)
+    for link in (tunnel.document["share_url"], tunnel.url):
+        browser.open(public.url)
+        arrive(browser, public.url)
+        browser.ask(f"Promise.all(Array.from(Array({count}), (_, n) => fetch('together?' + n, {{cache: 'no-store'}})))"
+                    ".then(() => window.kept = true)")
+        browser.wait("window.kept")
+        browser.open(link)
+        arrive(browser, tunnel.url)
+
+
 def test_a_password_goes_to_its_tunnel_only(browser, daemon, backend):
     """Browsers send it to whoever of the same origin asks in the same words."""
     tunnel, another = (daemon.api.create(backend, auth="basic") for _ in range(2))
@@ -163,7 +187,8 @@ def test_a_password_goes_to_its_tunnel_only(browser, daemon, backend):
         words.append(known)
         before = len(backend.received)  # icons are asked for too
         browser.open(hostile.url + "ask")
-        proc.wait_until(lambda: "/ask" in [got.path for got in backend.received[before:]], 10, lambda: backend.received)
+        proc.wait_until(lambda: "/ask" in [got.path for got in backend.received[before:]], 20, lambda: backend.received)
+        browser.wait("document.title !== 'there'")  # nobody is there to be asked: the answer's page is shown
         browser.open(tunnel.url)
         arrive(browser, tunnel.url)
     assert asked == [], "another tunnel got the password"

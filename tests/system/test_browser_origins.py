@@ -38,7 +38,7 @@ def cookies_got(server):
 
 def visit(browser, tunnel, name):
     browser.open(tunnel.document["share_url"])
-    browser.wait(f"document.title === '{name}'")
+    browser.wait(f"document.title === '{name}' && location.href.startsWith('{tunnel.url}')")
 
 
 def know_nothing_of_each_other(browser, tunnels, servers):
