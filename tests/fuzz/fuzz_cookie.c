@@ -8,6 +8,8 @@
 #include "check.h"
 #include "cookie.h"
 #include "rewrite.h"
+#include "stray.h"
+#include "tunnel_config.h"
 
 #define ID "t-abcdefghijklmnopqrstuvwxyz"
 
@@ -55,6 +57,10 @@ static void check_left(const char *value, size_t n)
 	if (http_request_parse(&head, request, (size_t)size, NULL) != HTTP_OK)
 		return;
 	struct span seen = http_head_field(&head, HTTP_COOKIE)->value;
+	struct stray_route route = stray_by_cookie(&head);
+	CHECK(route.id.n == 0 || (tunnel_id_ok(route.id) && route.id.p >= seen.p));
+	CHECK(route.pass.n == 0 || (route.pass.p == route.id.p + route.id.n + 1 &&
+					   route.pass.p + route.pass.n <= seen.p + seen.n));
 	size_t written = rewrite_request(&(struct rewrite_request){.head = &head,
 						 .path = SPAN("/"),
 						 .authority = SPAN("a"),

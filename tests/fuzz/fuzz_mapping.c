@@ -3,9 +3,11 @@
 //
 // Fields of answers with any value, for a visitor below the prefix. What comes out is one line; no
 // cookie has a Domain, or a Path that is absolute and not below the prefix; no scope leads out of
-// it; and what was mapped is not mapped again.
+// it; and what was mapped is not mapped again. On a port what no script reads has a name that is
+// the tunnel's own, and gets its own back.
 
 #include "check.h"
+#include "cookie.h"
 #include "mapping.h"
 
 #include <string.h>
@@ -16,6 +18,14 @@ static const struct mapping mapping = {
 	.backend = SPAN_INIT("app:81"),
 	.backend_scheme = SPAN_INIT("http"),
 	.own = SPAN_INIT("own.example"),
+};
+
+static const struct mapping on_port = {
+	.backend = SPAN_INIT("app:81"),
+	.backend_scheme = SPAN_INIT("http"),
+	.own = SPAN_INIT("own.example:9000"),
+	.jar = true,
+	.id = SPAN_INIT("x"),
 };
 
 static size_t map(const char *name, const char *value, size_t n, char *text, size_t size)
@@ -56,6 +66,49 @@ static void check_cookie(const char *text, size_t n)
 	}
 }
 
+// Of COOKIE, name and value.
+static struct span pair_of(const char *cookie, size_t n)
+{
+	const char *end = memchr(cookie, ';', n);
+	struct span pair = {cookie, end != NULL ? (size_t)(end - cookie) : n};
+	while (pair.n > 0 && (*pair.p == ' ' || *pair.p == '\t'))
+		pair.p++, pair.n--;
+	while (pair.n > 0 && (pair.p[pair.n - 1] == ' ' || pair.p[pair.n - 1] == '\t'))
+		pair.n--;
+	return pair;
+}
+
+static void check_on_port(const char *value, size_t n)
+{
+	static char text[65536], back[4096];
+	static const char field_lead[] = "Set-Cookie: ", own[] = "tunneld_x_", host[] = "__Host-";
+	struct head_out out = {.p = text, .end = text + sizeof text};
+	const struct http_field field = {.name = SPAN("Set-Cookie"), .value = {value, n}};
+	if (cookie_is_ours(field.value))
+		return; // dropped before (rewrite.c)
+	CHECK(mapping_response(&out, &on_port, &field) && !out.full);
+	size_t lines = 0, lead = sizeof field_lead - 1;
+	bool hidden = false;
+	for (char *p = text, *end; p < out.p; p = end + 2, lines++) {
+		end = memmem(p, (size_t)(out.p - p), "\r\n", 2);
+		CHECK(end != NULL && (size_t)(end - p) >= lead && memcmp(p, field_lead, lead) == 0);
+		struct span pair = pair_of(p + lead, (size_t)(end - p) - lead);
+		struct span name = pair;
+		if (span_starts(name, SPAN("__Host-")))
+			name = (struct span){name.p + sizeof host - 1, name.n - (sizeof host - 1)};
+		if (!span_starts(name, span_of(own)) || !mapping_is_own(&on_port, pair))
+			continue;
+		struct head_out to = {.p = back, .end = back + sizeof back};
+		mapping_cookie(&to, &on_port, pair);
+		struct span given = pair_of(value, n);
+		size_t size = (size_t)(to.p - back);
+		hidden |= lines == 0;
+		CHECK(size <= given.n && memcmp(back, given.p, size) == 0);
+		CHECK(lines > 0 || size == given.n);
+	}
+	CHECK(lines == 1 || (lines == 2 && !hidden));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	static const char *const names[] = {"Location", "Refresh", "Link", "Set-Cookie",
@@ -65,6 +118,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		memchr(data, '\r', n) != NULL)
 		return 0; // one field of a head
 	const char *name = names[data[0] % ARRAY_SIZE(names)];
+	if (strcmp(name, "Set-Cookie") == 0)
+		check_on_port((const char *)data + 1, n - 1);
 	size_t first = map(name, (const char *)data + 1, n - 1, once, sizeof once);
 	if (strcmp(name, "Set-Cookie") == 0)
 		check_cookie(once, first);
