@@ -54,16 +54,20 @@ class App:
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", port)) == 0
 
+    @staticmethod
+    def _signal(process, number):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
         for process in reversed(self._processes):
-            process.terminate()  # so that it cleans up
+            self._signal(process, signal.SIGTERM)  # so that it cleans up
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(5)
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            self._signal(process, signal.SIGKILL)
             process.wait(10)
         self._log.close()
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -113,16 +117,18 @@ class Vite(App):
 class Jupyter(App):
     """`jupyter notebook`; TOKEN is what it asks for, "" that it asks for nothing."""
 
-    def __init__(self, token="", base="/"):
+    base = "/"  # its path
+
+    def __init__(self, token=""):
         need(pathlib.Path("/usr/lib/python3/dist-packages/notebook").exists()
              and pathlib.Path("/usr/lib/python3/dist-packages/ipykernel").exists(), "Jupyter")
         super().__init__("jupyter")
-        self.token, self._base = token, base
+        self.token = token
 
     def __enter__(self):
         self.run("/usr/bin/python3", "-m", "notebook", "--no-browser", "--ip=127.0.0.1", f"--port={self.port}",
                  "--port-retries=0", f"--NotebookApp.token={self.token}", "--NotebookApp.password=",
-                 f"--NotebookApp.base_url={self._base}", "--allow-root", f"--notebook-dir={self.folder}")
+                 f"--NotebookApp.base_url={self.base}", "--allow-root", f"--notebook-dir={self.folder}")
         return self
 
 

@@ -114,6 +114,25 @@ def test_jupyter_runs_a_cell(open_jupyter, share, browser):
     run_a_cell(browser, share(open_jupyter))
 
 
+TOKEN = "token-of-the-notebook"
+
+
+@pytest.mark.parametrize("way", ["port"], indirect=True)
+def test_jupyter_asks_for_its_token(share, browser):
+    with Jupyter(TOKEN) as jupyter:
+        run_a_cell(browser, share(jupyter), f"?token={TOKEN}")
+
+
+@pytest.mark.parametrize("way", ["agent"], indirect=True)
+def test_jupyter_is_told_its_path(share, browser):
+    """As `tunnel up` advises: below a path its WebSockets would come without its login else."""
+    jupyter = Jupyter(TOKEN)
+    tunnel = share(jupyter, prefix="keep")
+    jupyter.base = tunnel.prefix
+    with jupyter:
+        run_a_cell(browser, tunnel, f"?token={TOKEN}")
+
+
 # noVNC
 
 

@@ -12,9 +12,10 @@ from support.daemon import TlsDaemon
 from test_origins import served
 
 THERE = b"<!DOCTYPE html><title>there</title><p>hello"
-ECHO = """{const socket = new WebSocket(new URL('ws/echo', location.href.replace('http', 'ws')));
+ECHO = """for (const path of ['ws/echo', '/ws/echo']) {
+    const socket = new WebSocket(new URL(path, location.href.replace('http', 'ws')));
     socket.onopen = () => socket.send('hello');
-    socket.onmessage = message => window.said = message.data;}"""
+    socket.onmessage = message => window.said = (window.said ?? '') + message.data;}"""
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,9 @@ def test_the_share_link(daemon, backend, origin):
             "path": (f"tunneld_{tunnel.id}", f"/t/{tunnel.id}/"),
             "port": (f"__Host-tunneld_{tunnel.id}", "/")}[origin], kept
         browser.ask(ECHO)
-        assert browser.wait("window.said") == "hello"
+        assert browser.wait("window.said?.length === 10 && window.said") == "hellohello"
+        for entry in browser.cookies(tunnel.url):
+            assert (entry["httpOnly"], entry["secure"]) == (True, True), entry
         for received in backend.received:
             assert tunnel.secret.encode() not in received.raw and b"tunneld_" not in received.raw
 
