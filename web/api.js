@@ -32,7 +32,8 @@ export class Offline extends Error {
 	}
 }
 
-// The response, if it is a good one. Throws Refused, Offline, or what ended OPTIONS.signal.
+// The response, if it is a good one. Throws Refused, Offline, or what ended OPTIONS.signal. What was
+// asked for with a token that is gone by now is not answered.
 export async function ask(path, options = {}) {
 	const mine = token;
 	let response, problem = {};
@@ -44,6 +45,8 @@ export async function ask(path, options = {}) {
 	} catch (error) {
 		throw options.signal?.aborted ? error : new Offline();
 	}
+	if (mine !== token)
+		throw new Offline();
 	const date = Date.parse(response.headers.get('Date'));
 	if (date)
 		skew = date - Date.now();
@@ -59,12 +62,12 @@ export async function ask(path, options = {}) {
 
 // The document that METHOD on PATH answers with.
 export async function call(method, path, body, headers) {
+	const mine = token;
 	const response = await ask(path, {method, headers, body: body && JSON.stringify(body)});
-	try {
-		return await response.json();
-	} catch {
+	const document = await response.json().catch(() => undefined);
+	if (!document || mine !== token)
 		throw new Offline();
-	}
+	return document;
 }
 
 // All pages of a list.

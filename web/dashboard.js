@@ -112,7 +112,7 @@ async function load() {
 function opened(fresh) {
 	document.body.classList.remove('lost');
 	say($('link'), 'Live');
-	if (fresh)
+	if (fresh || !$('failed').hidden)
 		load();
 }
 

@@ -26,8 +26,7 @@ function complain(form, error) {
 	}
 	form.querySelector('[role=alert]').textContent =
 		form.querySelector('.field') ? rest.join(' ') : error.message;
-	const wrong = form.querySelector('[aria-invalid]');
-	wrong?.focus();
+	form.querySelector('[aria-invalid]')?.focus();
 }
 
 function clean(form) {
@@ -90,9 +89,14 @@ async function create() {
 	const body = wanted(), text = JSON.stringify(body);
 	if (key?.text !== text)
 		key = {text, value: newKey()};
-	const tunnel = await call('POST', '/_api/tunnels', body, {'Idempotency-Key': key.value});
-	key = undefined;
-	announce(tunnel);
+	try {
+		announce(await call('POST', '/_api/tunnels', body, {'Idempotency-Key': key.value}));
+		key = undefined;
+	} catch (error) {
+		if (error.code === 'idempotency_expired')
+			key = undefined;
+		throw error;
+	}
 }
 
 // A line to be copied, under what it is.
@@ -115,7 +119,7 @@ function announce(tunnel) {
 			line('To serve it, run where the service is (3000: its port)',
 				`tunnel up 3000 --attach ${tunnel.id} --server ${location.origin}`),
 			make('p', {className: 'soft', textContent:
-				'It asks for your API token, unless you have given it by tunnel login or TUNNEL_TOKEN.'}),
+				'It needs your API token: by tunnel login, --token-file or TUNNEL_TOKEN.'}),
 			make('details', {}, make('summary', {textContent: 'For an agent of your own'}),
 				line('Agents connect to', tunnel.agent.url), line('with this token', tunnel.agent.token)));
 	}

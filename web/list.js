@@ -22,14 +22,14 @@ const sight = new IntersectionObserver(changes => {
 export const known = id => entries.get(id)?.tunnel;
 export const first = () => entries.values().next().value?.tunnel;
 
-// Calls ACT(name, tunnel, button) for the buttons of rows.
+// Calls ACT(name, tunnel) for the buttons of rows.
 export function watch(act) {
 	$('list').addEventListener('click', ({target}) => {
 		const tunnel = known(target.closest('li')?.dataset.id);
 		if (target.dataset.act === 'copy')
 			copy(target, tunnel.url, target.closest('li').querySelector('a'));
 		else if (target.dataset.act)
-			act(target.dataset.act, tunnel, target);
+			act(target.dataset.act, tunnel);
 	});
 }
 
@@ -65,13 +65,19 @@ function show() {
 	$('empty').hidden = entries.size > 0;
 }
 
-// A new one, at the top, or what it is now.
-export function put(tunnel) {
+// The row of TUNNEL as it is now.
+function keep(tunnel) {
 	const entry = entries.get(tunnel.id) ?? make(tunnel);
 	fill(entry, tunnel);
 	entries.set(tunnel.id, entry);
-	if (!entry.row.isConnected)
-		$('list').prepend(entry.row);
+	return entry.row;
+}
+
+// A new one, at the top, or one that has changed.
+export function put(tunnel) {
+	const row = keep(tunnel);
+	if (!row.isConnected)
+		$('list').prepend(row);
 	show();
 }
 
@@ -90,8 +96,11 @@ export function replace(tunnels) {
 	const ids = new Set(tunnels.map(tunnel => tunnel.id));
 	for (const id of [...entries.keys()])
 		ids.has(id) || remove(id);
-	for (const tunnel of [...tunnels].reverse())
-		put(tunnel);
+	tunnels.forEach((tunnel, i) => {
+		const row = keep(tunnel), there = $('list').children[i];
+		if (row !== there)
+			$('list').insertBefore(row, there ?? null);
+	});
 	show();
 }
 

@@ -14,11 +14,11 @@ const WHY = {
 	pending: 'it is still waiting for one',
 	unavailable: 'there is no guest service: it does not run in a dstack machine, or has no access to its socket',
 	slow: 'the guest service did not answer in time',
-	cut_off: 'the answer of the guest service was cut off',
-	too_large: 'the answer of the guest service was too large',
-	malformed: 'the answer of the guest service could not be read',
+	cut_off: 'the answer was cut off',
+	too_large: 'the answer was too large',
+	malformed: 'the answer could not be read',
 	error: 'the guest service says that it failed',
-	mismatch: 'the guest service gave a quote about something else',
+	mismatch: 'it got a quote about something else',
 };
 
 const decode = text => JSON.parse(new TextDecoder().decode(

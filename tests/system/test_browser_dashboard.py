@@ -336,6 +336,41 @@ def test_what_is_wrong_is_said_where_it_is(browser, daemon):
     assert daemon.api.ids() == set()
 
 
+def after_posts(browser, what):
+    """Has the page do WHAT when a POST has been answered, before it is told."""
+    browser.ask("window.fetched ??= window.fetch; window.fetch = async (path, options) => {"
+                "const answer = await window.fetched(path, options);"
+                f"if (options.method === 'POST') {{ {what} }} return answer }}, true")
+
+
+def test_an_answer_that_is_lost(browser, daemon, backend):
+    """Asking again leads to the same tunnel."""
+    sign_in(browser, daemon)
+    after_posts(browser, "if (!window.lost) { window.lost = true; throw new TypeError() }")
+    click(browser, "new")
+    fill(browser, "backend", backend.url())
+    click(browser, "#create form button")
+    browser.wait("document.querySelector('#create .wrong').textContent.includes('cannot be reached')")
+    click(browser, "#create form button")
+    daemon.api.secrets.append(created(browser)["Secret"])
+    assert len(daemon.api.ids()) == 1
+
+
+def test_an_answer_that_comes_too_late(browser, daemon, backend):
+    """Who has signed out is told no secret."""
+    sign_in(browser, daemon)
+    after_posts(browser, "await new Promise(go => window.go = go)")
+    click(browser, "new")
+    fill(browser, "backend", backend.url())
+    click(browser, "#create form button")
+    browser.wait("window.go !== undefined")
+    click(browser, "out")
+    browser.ask("setTimeout(() => window.over = true, 100), go(), true")
+    browser.wait("window.over")
+    assert browser.ask(f"!{at('door')}.hidden && document.querySelector('dialog[open]') === null")
+    assert browser.ask(f"{at('made-body')}.childElementCount") == 0
+
+
 def test_pull_with_the_command_that_is_shown(browser, daemon, backend):
     sign_in(browser, daemon)
     click(browser, "new")
