@@ -133,13 +133,17 @@ static bool flush_up(struct pump *pump, const char *bytes, size_t n)
 	return gone == n;
 }
 
-// Fills scratch from the peer. Returns how many bytes there are, 0 at its end, or as pump_read().
-static ssize_t gather(struct pump *pump)
+// Fills scratch from the peer. Returns how many bytes there are, 0 at its end, or as pump_read(),
+// and adds to *MOVED.
+static ssize_t gather(struct pump *pump, size_t *moved)
 {
 	size_t n = 0;
 	ssize_t more = 0;
-	while (n < SCRATCH && (more = pump_read(pump, scratch + n, SCRATCH - n)) > 0)
+	while (n < SCRATCH && *moved < PUMP_ROUND &&
+		(more = pump_read(pump, scratch + n, SCRATCH - n)) > 0) {
 		n += (size_t)more;
+		*moved += MAX((size_t)more, (size_t)PUMP_RECORD);
+	}
 	if (tls_io_flush(&pump->io) < 0)
 		return -EPIPE;
 	pump->heard |= more == 0 && n < SCRATCH;
@@ -171,13 +175,12 @@ static int move_up(struct pump *pump, size_t *moved)
 		return GO_ON;
 	while (!pump->heard && pump->drained < PUMP_DRAIN_MAX && *moved < PUMP_ROUND &&
 		(pump->io.readable || SSL_has_pending(pump->ssl))) {
-		ssize_t n = gather(pump);
+		ssize_t n = gather(pump, moved);
 		if (n == -EAGAIN)
 			return GO_ON;
 		if (n < 0) // cut; or gone without a word after it has our end, as many do
 			return pump->answered && tls_io_delivered(&pump->io) ? over_in_order(pump)
 									     : over(pump);
-		*moved += (size_t)n;
 		if (drains(pump))
 			pump->drained += (size_t)n;
 		else if (n > 0 && !flush_up(pump, scratch, (size_t)n))

@@ -19,6 +19,7 @@
 
 enum {
 	PUMP_ROUND = 1024 * 1024,   // bytes before other connections get their turn
+	PUMP_RECORD = 1024,         // that a shorter record of the peer counts as: it costs as much
 	PUMP_NEW_KEYS = 32,         // a peer may have, and one more for each MiB
 	PUMP_TICK_MS = 250,         // while an end is being delivered
 	PUMP_STALLED_MS = 20000,    // without a byte taken of what its writer has left behind
