@@ -253,8 +253,10 @@ void relay_log(struct relay *relay, unsigned level, const char *format, ...)
 void relay_check_budget(struct relay *relay)
 {
 	const char *which = budget_used_up(&relay->budget);
-	if (which != NULL)
-		(void)ipc_post(&relay->control, MSG_USED_UP, -1, wire_str(span_of(which)));
+	if (which == NULL)
+		return;
+	visitors_leave(relay);
+	(void)ipc_post(&relay->control, MSG_USED_UP, -1, wire_str(span_of(which)));
 }
 
 size_t relay_bytes_left(const struct relay *relay, size_t size)

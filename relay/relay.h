@@ -19,6 +19,8 @@
 #include "secret.h"
 #include "tunnel_config.h"
 
+#include <sys/queue.h>
+
 enum {
 	RELAY_SCRATCH = 64 * 1024,  // what one read may bring
 	RELAY_HEAD_OUT = 64 * 1024, // a rebuilt head: at most HTTP_HEAD_MAX and what we add
@@ -58,6 +60,8 @@ struct relay {
 	struct pipes pipes;
 	struct backend *idle; // backend connections nobody uses (backend_reuse = shared)
 	unsigned n_idle;
+	// With limits.requests: by TLS, and answered. An edge may still be delivering that.
+	LIST_HEAD(, visitor) leaving;
 	unsigned n_admitted; // visitors that have passed access control once: the limit is theirs
 	unsigned n_descriptors; // sockets held, for the headroom below
 	unsigned most_descriptors;

@@ -207,6 +207,11 @@ int stream_finish(struct stream *stream)
 	return stream->finished ? 0 : say_end(stream, &stream->finished, ENDING_WHOLE);
 }
 
+int stream_leave(struct stream *stream)
+{
+	return say_end(stream, &stream->finished, ENDING_LEFT);
+}
+
 static bool socket_delivered(const struct stream *stream)
 {
 	enum { FIRST_WINDOW = 10 * 1460 }; // RFC 6928: sent without waiting for any acknowledgement

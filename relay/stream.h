@@ -140,6 +140,9 @@ static inline int stream_shut(struct stream *stream)
 // The same, and we want nothing more from the peer.
 int stream_finish(struct stream *stream);
 
+// The same on a local stream, of which all is delivered though we may end before it is.
+int stream_leave(struct stream *stream);
+
 // Whether so little is left unacknowledged that the kernel has already sent it: closing in an
 // orderly way now leaves nothing behind that could be delivered later. Of a local one: whether the
 // edge has taken it.

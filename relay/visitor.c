@@ -74,6 +74,8 @@ enum step visitor_drop(struct visitor *visitor)
 	stream_close(&visitor->stream);
 	visitor->backend = backend_free(visitor->backend);
 	exchange_deinit(visitor);
+	if (visitor->link.le_prev != NULL)
+		LIST_REMOVE(visitor, link);
 	counter_add(&relay->counters->open, UINT64_MAX); // minus one
 	relay->n_admitted -= visitor->admitted;
 	relay_descriptor_closed(relay);
@@ -119,10 +121,20 @@ static enum step delivering_step(struct visitor *visitor)
 			return visitor_drop(visitor);
 		if (r == STREAM_PENDING || !stream_delivered(&visitor->stream))
 			return visitor_deadline(visitor, TICK_MS, STEP_WAIT);
+		if (visitor->stream.local && visitor->link.le_prev == NULL)
+			LIST_INSERT_HEAD(&relay->leaving, visitor, link);
 	}
 	exchange_deinit(visitor);
 	visitor->state = VISITOR_HEAD;
 	return visitor_deadline(visitor, relay->idle_timeout_ms, STEP_AGAIN);
+}
+
+void visitors_leave(struct relay *relay)
+{
+	struct visitor *visitor;
+	LIST_FOREACH(visitor, &relay->leaving, link)
+	if (visitor->state == VISITOR_HEAD)
+		(void)stream_leave(&visitor->stream);
 }
 
 // ---- the end

@@ -20,6 +20,8 @@
 #include "mapping.h"
 #include "problem.h"
 
+#include <sys/queue.h>
+
 enum visitor_state {
 	VISITOR_HEAD,       // waiting for a request, or in the middle of its head
 	VISITOR_DIALING,    // a request waits for a connection to the backend
@@ -67,9 +69,10 @@ struct visitor {
 		timer; // of HEAD (head or idle deadline), DIALING, a body, the two last states
 	struct loop_task task; // goes on after a yield
 	struct exchange x;
-	size_t scanned;      // by http_head_find(), of the head in hand: a request's or an answer's
-	size_t drained;      // bytes thrown away while CLOSING
-	uint8_t ticks;       // of the timer, while CLOSING
+	size_t scanned; // by http_head_find(), of the head in hand: a request's or an answer's
+	size_t drained; // bytes thrown away while CLOSING
+	uint8_t ticks;  // of the timer, while CLOSING
+	LIST_ENTRY(visitor) link; // in relay->leaving; without le_prev it is not
 	bool admitted;       // has passed access control once: counts against limits.connections
 	bool unread;         // more bytes may come: to be drained at the end
 	struct facts facts;  // of the connection
@@ -96,6 +99,10 @@ int visitor_on_message(struct ipc_channel *channel, struct ipc_message *message)
 
 // Goes on as far as it can go. The visitor may be freed.
 void visitor_step(struct visitor *visitor);
+
+// To be called before the end of the tunnel that its last request brings: edges have the answers of
+// those who could go on asking, and deliver them whatever becomes of us.
+void visitors_leave(struct relay *relay);
 
 // Answers to its dial; FD is consumed.
 void visitor_dialed(struct visitor *visitor, int fd);

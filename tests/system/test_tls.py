@@ -334,6 +334,19 @@ def test_bad_certificates_at_start(tmp_path):
 # ---- ends and cuts
 
 
+def test_the_end_of_a_budget_cuts_no_answer(own_daemon, backend):
+    """One who has his answer still on the way, and could ask again, while another uses the last request."""
+    tunnel = own_daemon.api.create(backend, limits={"requests": 2})
+    with wire.Client(own_daemon.tls_address, tls=ANYBODY, receive_buffer=4096) as slow, tunnel.connect(tls=ANYBODY) as last:
+        slow.request("GET", tunnel.target("/big/100000"))
+        proc.wait_until(lambda: tunnel.show()["counters"]["bytes_out"] == 100_000, 20, tunnel.show)
+        time.sleep(0.6)  # the relay sees in this time that all has left it, and waits for a request
+        assert last.exchange("GET", tunnel.target("/echo")).status == 200 and last.rest() == b""
+        proc.wait_until(lambda: tunnel.state() == "exhausted", 20, tunnel.show)
+        answer = slow.answer()
+        assert len(answer.body) == 100_000 and slow.rest() == b""
+
+
 class Pouring:
     """A backend that answers without an end."""
 
