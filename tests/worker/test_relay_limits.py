@@ -241,13 +241,13 @@ def test_request_body_that_stops_arriving():
 
 
 def test_backend_that_does_not_read_is_no_stalled_visitor():
-    with Relay(idle_ms=1000) as relay:
-        size = 30_000_000
+    with Relay(idle_ms=2000) as relay:
+        size = 15_000_000  # more than the sockets on the way hold
         visitor = relay.visit(get("/", f"Content-Length: {size}\r\n", "POST"))
         backend = relay.accept()
         sender = Sender(visitor, False, bytes(size))
         lines, got = read_head(backend)
-        time.sleep(2.5)  # longer than the deadline, and nobody reads
+        time.sleep(4)  # longer than the deadline, and nobody reads
         read_exactly(backend, size, got)
         sender.join()
         backend.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
