@@ -65,8 +65,10 @@ static X509 *shown(struct contexts *contexts, const char *name, const char *alpn
 	SSL_set_bio(visitor, here, here);
 	SSL_set_bio(edge, there, there);
 	SSL_set_connect_state(visitor);
+	char asked[64]; // OpenSSL's macro wants what is not const
+	snprintf(asked, sizeof asked, "%s", name != NULL ? name : "");
 	if (name != NULL)
-		SSL_set_tlsext_host_name(visitor, name);
+		SSL_set_tlsext_host_name(visitor, asked);
 	if (alpn != NULL)
 		SSL_set_alpn_protos(visitor, (const uint8_t *)alpn, (unsigned)strlen(alpn));
 	for (int i = 0; i < 4; i++) {
