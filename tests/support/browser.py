@@ -125,9 +125,26 @@ class Browser:
         self.call("Input.insertText", text=text)
 
     def press_enter(self):
-        key = {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13, "text": "\r"}
+        self._press(key="Enter", code="Enter", windowsVirtualKeyCode=13, text="\r")
+
+    def press_tab(self):
+        self._press(key="Tab", code="Tab", windowsVirtualKeyCode=9)
+
+    def _press(self, **key):
         self.call("Input.dispatchKeyEvent", type="keyDown", **key)
-        self.call("Input.dispatchKeyEvent", type="keyUp", key="Enter", code="Enter")
+        self.call("Input.dispatchKeyEvent", type="keyUp", key=key["key"], code=key["code"])
+
+    def edit(self, command):
+        """Copies what is selected, or pastes, as by the keyboard."""
+        self.call("Input.dispatchKeyEvent", type="rawKeyDown", key=command[0], modifiers=2, commands=[command])
+        self.call("Input.dispatchKeyEvent", type="keyUp", key=command[0])
+
+    def click(self, selector):
+        """With the mouse, in the middle of the first element that SELECTOR names."""
+        x, y = self.ask(f"(r => [r.x + r.width / 2, r.y + r.height / 2])("
+                        f"document.querySelector({json.dumps(selector)}).getBoundingClientRect())")
+        for type_ in ("mousePressed", "mouseReleased"):
+            self.call("Input.dispatchMouseEvent", type=type_, x=x, y=y, button="left", clickCount=1)
 
     def press(self, key, *, shift=False):
         """Tab, Escape, Enter or Space, on whatever has the focus."""
@@ -167,12 +184,14 @@ class Browser:
     def without_script(self):
         self.call("Emulation.setScriptExecutionDisabled", value=True)
 
-    def look(self, width, height, scheme, path=None):
-        """Makes it so wide and light or dark; takes a picture if asked to."""
+    def look(self, width, height, scheme, path=None, **media):
+        """Makes it so wide and light or dark, with other features of MEDIA; takes a picture if asked to."""
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height,
                   deviceScaleFactor=1, mobile=False)
         self.call("Emulation.setEmulatedMedia",
-                  features=[{"name": "prefers-color-scheme", "value": scheme}])
+                  features=[{"name": name.replace("_", "-"), "value": value}
+                            for name, value in {"prefers_color_scheme": scheme, "forced_colors": "none",
+                                                "prefers_reduced_motion": "no-preference", **media}.items()])
         if path:
             picture = self.call("Page.captureScreenshot", format="png")["data"]
             with open(path, "wb") as file:

@@ -6,11 +6,14 @@
 # it promises without a script where that is possible.
 
 import os
+import re
 import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from support import agents, axe
+from support import agents, axe, wire
 from support.backend import HttpBackend, head
 from support.browser import Browser
 from support.daemon import Daemon
@@ -59,11 +62,6 @@ def full():
             client.close()
 
 
-def pull(api, **members):
-    """A pull tunnel that has no agent."""
-    return api.call("POST", "/_api/tunnels", members or {"auth": "none"}).json()
-
-
 def open_and_wait(browser, url, title):
     browser.open("about:blank")
     browser.wait("location.href === 'about:blank'")
@@ -92,7 +90,7 @@ class Pages:
         browser.wait("document.activeElement?.getAttribute('aria-invalid') === 'true'")
 
     def offline(self, browser):
-        open_and_wait(browser, pull(self.api)["url"], "The developer\\'s machine is offline")
+        open_and_wait(browser, self.api.pull().url, "The developer\\'s machine is offline")
 
     def backend_down(self, browser):
         open_and_wait(browser, self.api.create("http://127.0.0.1:1").url, "The service does not answer")
@@ -156,6 +154,157 @@ def test_every_page(browser, pages, kind):
             assert browser.ask("document.documentElement.scrollWidth") <= width, (kind, width)
             axe.check(browser, f"{kind}, {width} wide, {scheme}")
             backgrounds.add(browser.ask("getComputedStyle(document.body).backgroundColor"))
+    browser.look(320, 640, "light")
+    assert browser.ask("document.documentElement.scrollWidth") <= 320, kind
     assert len(backgrounds) == 2, backgrounds
     complaints = [text for text in browser.complaints[before:] if "Failed to load resource" not in text]
     assert not complaints, complaints
+
+
+def test_in_forced_colours_and_without_motion(pages):
+    with Browser() as browser:  # one that is used to them paints others' backgrounds wrongly
+        for kind in ("login_wrong", "offline", "about"):
+            getattr(pages, kind)(browser)
+            browser.look(320, 640, "dark", PICTURES and f"{PICTURES}/{kind}-forced.png", forced_colors="active",
+                         prefers_reduced_motion="reduce")
+            assert browser.ask("matchMedia('(forced-colors: active)').matches")
+            assert browser.ask("document.documentElement.scrollWidth") <= 320, kind
+            [border] = browser.ask("[...document.querySelectorAll('button, .button')].slice(0, 1).map("
+                                   "e => getComputedStyle(e).borderTopColor + getComputedStyle(e).borderTopStyle)")
+            assert "rgba(0, 0, 0, 0)" not in border and "none" not in border, border
+
+
+# ---- what they do
+
+def test_a_page_opens_the_tunnel_when_its_agent_is_back(browser, daemon, backend):
+    tunnel = daemon.api.pull()
+    open_and_wait(browser, tunnel.url, "The developer\\'s machine is offline")
+    assert f"tunnel up PORT --attach {tunnel.id}" in browser.ask("document.querySelector('pre').innerText")
+    assert browser.wait("document.getElementById('retry').innerText.startsWith('Not back yet.')")
+    before = len(backend.received)
+    agents.serve(tunnel, backend.url())
+    try:
+        browser.wait("document.title === 'there'")
+    finally:
+        agents.stop(tunnel)
+    methods = [received.method for received in backend.received[before:] if received.path == "/"]
+    assert methods == ["HEAD", "GET"], methods
+
+
+def test_a_page_asks_more_slowly_each_time(browser, daemon):
+    open_and_wait(browser, daemon.api.create("http://127.0.0.1:1").url, "The service does not answer")
+    assert browser.wait("document.getElementById('retry').innerText.includes('in 4 seconds')")
+    assert browser.wait("document.getElementById('retry').innerText.includes('in 8 seconds')")
+
+
+def test_how_long_it_lives(browser, daemon, backend):
+    tunnel = daemon.api.create(backend, timeout=4000)
+    open_and_wait(browser, f"http://127.0.0.1:{daemon.port}/_t/{tunnel.id}/", "About this tunnel")
+    said = browser.ask("document.getElementById('left').innerText")
+    assert re.fullmatch(r"\(1 hour \d+ minutes? left\)", said), said
+    assert browser.ask("document.getElementById('ends').dateTime") == tunnel.show()["expires_at"]
+
+
+def focused(browser):
+    """Whatever the keyboard leads to, one after the other, until it leaves the page; and whether it is seen."""
+    found = []
+    for _ in range(20):
+        browser.press_tab()
+        name = browser.ask("(e => e === document.body ? null : (e.id || e.innerText.trim()))(document.activeElement)")
+        if name is None or name in found:
+            return found
+        assert browser.ask("getComputedStyle(document.activeElement).outlineStyle") != "none", name
+        found.append(name)
+    raise AssertionError(found)
+
+
+def test_by_keyboard(browser, pages):
+    pages.login(browser)
+    browser.wait("document.activeElement.id === 'secret'")
+    assert focused(browser) == ["Open the tunnel", "About this tunnel"]
+    pages.offline(browser)
+    assert focused(browser) == ["Try again", "About this tunnel"]
+    pages.about(browser)
+    assert focused(browser) == ["Open the tunnel", "Programs and their SHA-256"]
+
+
+def test_without_a_script(daemon, backend):
+    tunnel = daemon.api.create(backend)
+    with Browser() as browser:
+        browser.without_script()
+        open_and_wait(browser, f"http://127.0.0.1:{daemon.port}/_t/{tunnel.id}/", "About this tunnel")
+        assert browser.ask("document.getElementById('ends').innerText") == tunnel.show()["expires_at"]
+        browser.click("a.button")
+        browser.wait("document.title === 'there'")
+        late = daemon.api.pull()
+        open_and_wait(browser, late.url, "The developer\\'s machine is offline")
+        assert browser.ask("document.getElementById('retry').innerText") == ""
+        agents.serve(late, backend.url())
+        try:
+            browser.click("a.button")
+            browser.wait("document.title === 'there'")
+        finally:
+            agents.stop(late)
+
+
+# ---- what they do not do
+
+INJECTED = b"""<script>window.injected = 'inline'</script>
+<script src="/_t/x.js"></script><script src="data:text/javascript,window.injected='data'"></script>
+<img src=x onerror="window.injected = 'handler'"><style>main { display: none }</style>
+<iframe srcdoc="<script>parent.injected = 'frame'</script>"></iframe><base href="http://elsewhere.example/">
+<form id=evil action="http://elsewhere.example/"><button></button></form>"""
+
+
+class Meddler(ThreadingHTTPServer):
+    """Passes GET requests on to ADDRESS and puts into the pages what an attacker would."""
+
+    daemon_threads = True
+
+    def __init__(self, address):
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                if self.path.endswith(".js"):
+                    body, fields = b"window.injected = 'file'", [("Content-Type", "text/javascript")]
+                    status = 200
+                else:
+                    with wire.Client(address) as visitor:
+                        answer = visitor.exchange("GET", self.path, [("Accept", "text/html")])
+                    body, status = answer.body.replace(b"<main", INJECTED + b"<main"), answer.status
+                    fields = [pair for pair in answer.fields if pair[0] not in ("Content-Length", "Connection", "Date")]
+                self.send_response(status)
+                for name, value in [*fields, ("Content-Length", str(len(body)))]:
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        super().__init__(("127.0.0.1", 0), Handler)
+
+    def __enter__(self):
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def __exit__(self, *_):
+        self.shutdown()
+        self.server_close()
+
+
+@pytest.mark.parametrize("target", ["/", "/t/{bearer}/", "/t/{pull}/", "/_t/{bearer}/", "/_api/attestation", "/nothing"])
+def test_what_is_put_into_a_page_does_nothing(browser, daemon, backend, target):
+    path = target.format(bearer=daemon.api.create(backend, auth="bearer").id, pull=daemon.api.pull().id)
+    with Meddler(("127.0.0.1", daemon.port)) as origin:
+        browser.open("about:blank")
+        browser.wait("location.href === 'about:blank'")
+        before = len(browser.complaints)
+        browser.open(origin + path)
+        browser.wait("document.getElementById('evil') !== null")
+        assert browser.ask("window.injected") is None
+        assert browser.ask("getComputedStyle(document.querySelector('main')).display") != "none"
+        assert browser.ask("document.baseURI").startswith(origin)
+        browser.ask("document.getElementById('evil').submit()")
+        assert browser.ask("location.href").startswith(origin)
+        refused = [text for text in browser.complaints[before:] if "Content Security Policy" in text]
+        assert len(refused) >= 6, browser.complaints[before:]

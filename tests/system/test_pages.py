@@ -5,13 +5,20 @@
 # a stranger no more than the public evidence says. Addresses for programs have pages for people, too.
 
 import base64
+import hashlib
+import http.client
 import json
 import re
+import ssl
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from support import wire
-from support.daemon import Daemon
+from support import proc, wire
+from support.daemon import Daemon, free_port
+from support.guest import Guest
+from test_attestation_tls import write_certificate
 from test_origins import served
 
 PERSON = [("Accept", "text/html,application/xhtml+xml"), ("Sec-Fetch-Mode", "navigate")]
@@ -176,3 +183,49 @@ def test_on_origins_of_their_own(backend):
             with wire.Client(address) as visitor:
                 answer = visitor.exchange("GET", f"/_t/{two.id}/", [*PERSON, ("Host", host)])
             assert answer.status == 404, answer
+
+
+# ---- with TLS, and with hardware (a stand-in for its guest service)
+
+ANY = ssl.create_default_context()
+ANY.check_hostname, ANY.verify_mode = False, ssl.CERT_NONE
+
+
+def secured(port, target):
+    """The page at TARGET by TLS, and the fingerprint of the key it came by, as browsers show it."""
+    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=15, context=ANY)
+    connection.request("GET", target, headers=dict(PERSON))
+    shown = x509.load_der_x509_certificate(connection.sock.getpeercert(binary_form=True)).public_key()
+    answer = connection.getresponse()
+    text = answer.read().decode()
+    connection.close()
+    digest = hashlib.sha256(shown.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest().upper()
+    return text, ":".join(digest[i:i + 2] for i in range(0, 64, 2))
+
+
+def test_the_key_to_compare(tmp_path, backend):
+    port = free_port()
+    with Guest(tmp_path / "dstack.sock") as guest, \
+            Daemon(tls_listen=f"127.0.0.1:{port}", dstack_socket=guest.path) as daemon:
+        proc.wait_until(lambda: daemon.api.expect(200, "GET", "/_api/attestation", token="").json()["tee"] == "tdx", 20,
+                        daemon.log)
+        tunnel = daemon.api.create(backend)
+        for target in ("/_api/attestation", f"/_t/{tunnel.id}/"):
+            text, fingerprint = secured(port, target)
+            assert f"<li><code>{fingerprint}</code></li>" in text, text
+            assert "read from a file of the operator" not in text and "come here without TLS" not in text
+            assert "This server shows a quote" in text and "Nothing vouches" not in text
+            for heading in ("What the command checks, and who vouches for it", "What it does not prove"):
+                assert f"<h2>{heading}</h2>" in text, heading
+            assert ("This tunnel.</strong>" in text) == target.startswith("/_t/")
+            plain = page(ask(("127.0.0.1", daemon.port), target, PERSON),
+                         "About this tunnel" if target.startswith("/_t/") else "What runs here")
+            assert fingerprint in plain and "You have come here without TLS" in plain
+
+
+def test_a_key_from_a_file(tmp_path):
+    write_certificate(tmp_path)
+    port = free_port()
+    with Daemon(tls_listen=f"127.0.0.1:{port}", tls_cert=str(tmp_path / "cert.pem"), tls_key=str(tmp_path / "key.pem")):
+        text, fingerprint = secured(port, "/_api/attestation")
+        assert fingerprint in text and "This key was read from a file of the operator." in text
