@@ -5,8 +5,10 @@
 # being anywhere but in the memory of the page.
 
 import base64
+import contextlib
 import json
 import os
+import socket
 import subprocess
 import tempfile
 
@@ -14,10 +16,11 @@ import pytest
 
 from support import axe, proc, wire
 from support.api import Api
-from support.backend import HttpBackend
+from support.backend import HttpBackend, TcpBackend
 from support.browser import Browser
 from support.daemon import TOKEN, Daemon, free_port
 from support.events import Events
+from support.guest import Guest
 from support.up import Up
 
 WRONG = "a" * 52
@@ -483,6 +486,16 @@ def test_what_runs_here(browser, daemon):
     browser.wait(f"{at('verify')}.textContent === 'tunnel verify {tunnel.url}'")
 
 
+def test_with_a_quote(browser, tmp_path):
+    with Guest(tmp_path / "dstack.sock", "current", 0), Controlled(dstack_socket=str(tmp_path / "dstack.sock")) as daemon:
+        proc.wait_until(lambda: daemon.api.call("GET", "/_api/attestation", token="").json()["tee"], 20, "there is no quote")
+        sign_in(browser, daemon)
+        browser.wait(f"{at('vouch')}.textContent.startsWith('This server shows a quote')")
+        assert text(browser, "facts").startswith("Statequoted")
+        for word in ("verified", "trusted", "secure"):
+            assert word not in browser.ask("document.body.innerText"), "that is not for a page to say"
+
+
 def test_without_evidence(browser):
     with Controlled(attestation="off") as daemon:
         sign_in(browser, daemon)
@@ -491,6 +504,55 @@ def test_without_evidence(browser):
 
 
 # When the server is not there
+
+class Line(TcpBackend):
+    """What is between browser and daemon. `heads` has what was asked, a connection each."""
+
+    def __init__(self, port):
+        self._port, self._up, self._ends, self.heads = port, True, [], []
+        super().__init__(self._carry)
+
+    def _carry(self, stream):
+        self.heads.append(head := stream.sock.recv(1 << 16))
+        if not self._up:
+            return
+        with socket.create_connection(("127.0.0.1", self._port)) as end:
+            self._ends.append(end)
+            end.sendall(head)
+            while piece := end.recv(1 << 16):
+                stream.sock.sendall(piece)
+
+    def cut(self):
+        self._up = False
+        for end in self._ends:
+            with contextlib.suppress(OSError):  # it is over
+                end.shutdown(socket.SHUT_RDWR)
+
+    def mend(self):
+        self._up = True
+
+
+def test_cut_and_mended(browser, daemon, backend):
+    """It goes on where it was: nothing is missed, and nothing read again."""
+    with Line(daemon.control) as line:
+        browser.open(line.url() + "/")
+        browser.wait(f"!{at('door')}.hidden")
+        enter(browser, TOKEN)
+        live(browser)
+        first = daemon.api.create(backend, name="first")
+        browser.wait(listed(first))
+        line.cut()
+        browser.wait(f"{at('link')}.textContent.includes('connection is lost')")
+        second = daemon.api.create(backend, name="second")
+        first.revoke()
+        line.mend()
+        live(browser)
+        browser.wait(f"{listed(second)} && !{row(first)}")
+        count(browser, second, "requests", "0")
+        [*_, last] = [head for head in line.heads if b"GET /_api/events" in head]
+        assert b"\r\nlast-event-id: " in last.lower(), last
+        assert len([head for head in line.heads if b"GET /_api/tunnels " in head]) == 1
+
 
 def test_lost_and_back(browser, backend):
     with Controlled() as daemon:
