@@ -69,7 +69,7 @@ static void on_writable(struct ipc_channel *channel)
 static void certify(struct attestor *attestor)
 {
 	int r = certificate_make(&attestor->certificate, buf_span(&attestor->statement),
-		&attestor->signer, &attestor->quoter, attestor->collateral);
+		&attestor->signer, &attestor->quoter, &attestor->collateral);
 	if (r < 0) {
 		log_line(attestor, LOG_WARNING, "the evidence cannot be put together: %s",
 			strerror(-r));
@@ -176,6 +176,23 @@ static void on_fresh(struct quoter *quoter, const struct fresh_request *request,
 	answer_fresh(attestor, request, CODE_DRAINING, 0, detail, SPAN(""));
 }
 
+// ---- what comes of collateral
+
+static void on_collateral_connect(struct collateral *collateral)
+{
+	struct attestor *attestor = container_of(collateral, struct attestor, collateral);
+	(void)ipc_send(&attestor->control, MSG_COLLATERAL_WANTED, -1, NULL, 0);
+}
+
+static void on_collateral_changed(struct collateral *collateral)
+{
+	struct attestor *attestor = container_of(collateral, struct attestor, collateral);
+	log_line(attestor, collateral->state == GUEST_OK ? LOG_INFO : LOG_WARNING, "collateral: %s",
+		collateral_state(collateral));
+	if (buf_len(&attestor->statement) > 0)
+		certify(attestor);
+}
+
 // ---- messages of the supervisor
 
 static int handle_setup(struct ipc_channel *channel, struct ipc_message *message)
@@ -190,6 +207,25 @@ static int handle_setup(struct ipc_channel *channel, struct ipc_message *message
 	attestor->quoter.tls_key = on_tls_key;
 	attestor->quoter.fresh = on_fresh;
 	channel->phase = PHASE_RUN;
+	attestor->collateral.connect = on_collateral_connect;
+	attestor->collateral.changed = on_collateral_changed;
+	if (message->fields[8].number)
+		collateral_start(&attestor->collateral, &attestor->loop);
+	return 0;
+}
+
+static int handle_collateral(struct ipc_channel *channel, struct ipc_message *message)
+{
+	if (ipc_check_stream(message->fd, true) < 0)
+		return -EBADMSG;
+	collateral_connected(&attestor_of(channel)->collateral, take_fd(&message->fd),
+		message->fields[0].bytes, message->fields[1].bytes);
+	return 0;
+}
+
+static int handle_collateral_failed(struct ipc_channel *channel, struct ipc_message *message)
+{
+	collateral_unavailable(&attestor_of(channel)->collateral);
 	return 0;
 }
 
@@ -279,6 +315,8 @@ static int handle_fresh(struct ipc_channel *channel, struct ipc_message *message
 static const struct ipc_handling control_table[] = {
 	{MSG_ATTEST_SETUP, handle_setup},
 	{MSG_TLS_KEYS, handle_tls_keys},
+	{MSG_COLLATERAL, handle_collateral},
+	{MSG_COLLATERAL_FAILED, handle_collateral_failed},
 	{MSG_GUEST, handle_guest},
 	{MSG_GUEST_FAILED, handle_guest_failed},
 	{MSG_STATE, handle_state},
@@ -324,20 +362,13 @@ static int read_collateral(struct attestor *attestor)
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	size_t n = (size_t)st.st_size;
-	CLEANUP(free_p) char *text = malloc(n + 1);
+	char *text = malloc(n + 1);
 	if (text == NULL)
 		return -ENOMEM;
-	if (pread(fd, text, n, 0) != (ssize_t)n)
-		return -EIO;
+	ssize_t got = pread(fd, text, n, 0);
+	(void)collateral_set(&attestor->collateral, text, got > 0 ? (size_t)got : 0);
 	close(fd);
-	json_t *object = n > 0 ? json_loadb(text, n, JSON_REJECT_DUPLICATES, NULL) : NULL;
-	if (json_is_object(object)) {
-		// As it is: signatures in it are over its very bytes.
-		attestor->collateral = (struct span){text, n};
-		text = NULL;
-	}
-	json_decref(object);
-	return 0;
+	return got == (ssize_t)n ? 0 : -EIO;
 }
 
 int attestor_prepare(struct attestor *attestor)

@@ -33,7 +33,7 @@ struct attestor {
 	struct quoter quoter;
 	struct buf statement; // the instance's
 	struct certificate certificate;
-	struct span collateral;  // JSON text, for good
+	struct collateral collateral;
 	size_t told;             // bytes of the certificate that the supervisor has
 	struct loop_timer again; // puts the certificate together, once there was no memory for it
 };

@@ -18,8 +18,8 @@ static int add_member(struct buf *out, const char *name, const char *text, bool 
 	return raw ? buf_add_span(out, span_of(text)) : problem_string(out, span_of(text));
 }
 
-static int add_instance(
-	struct buf *out, struct span statement, const struct quoter *quoter, struct span collateral)
+static int add_instance(struct buf *out, struct span statement, const struct quoter *quoter,
+	const struct collateral *collateral)
 {
 	const struct {
 		const char *name, *text;
@@ -32,6 +32,7 @@ static int add_instance(
 		{"app_compose", quoter->app_compose, false},
 		{"vm_config", quoter->quote.vm_config, false},
 		{"guest_version", quoter->version, false},
+		{"collateral_state", collateral_state(collateral), false},
 	};
 	int r = buf_printf(out, "\"instance\":{\"statement\":");
 	if (r == 0)
@@ -41,7 +42,7 @@ static int add_instance(
 	if (r == 0)
 		r = buf_printf(out, ",\"collateral\":");
 	if (r == 0)
-		r = buf_add_span(out, collateral.n > 0 ? collateral : SPAN("null"));
+		r = buf_add_span(out, collateral->text.n > 0 ? collateral->text : SPAN("null"));
 	if (r == 0)
 		r = buf_printf(
 			out, "},\"tee\":%s}", quoter->quote.hex != NULL ? "\"tdx\"" : "null");
@@ -64,7 +65,8 @@ static int add_statement(struct buf *out, struct span statement, const struct si
 }
 
 int certificate_make(struct certificate *certificate, struct span statement,
-	const struct signer *signer, const struct quoter *quoter, struct span collateral)
+	const struct signer *signer, const struct quoter *quoter,
+	const struct collateral *collateral)
 {
 	struct buf document;
 	buf_init(&document, CERTIFICATE_MAX);

@@ -5,12 +5,14 @@
 //
 //     {"statement":BASE64,"signature":HEX,"instance":{"statement":BASE64,"quote":HEX|null,
 //      "quote_state":TEXT,"event_log":[...],"app_compose":TEXT|null,"vm_config":TEXT|null,
-//      "collateral":{...}|null,"guest_version":TEXT|null},"tee":"tdx"|null}
+//      "guest_version":TEXT|null,"collateral_state":TEXT|null,"collateral":{...}|null},
+//      "tee":"tdx"|null}
 //
 // From its member `instance` on it is the end of every other document too.
 
 #pragma once
 
+#include "collateral.h"
 #include "quoter.h"
 #include "signer.h"
 
@@ -19,11 +21,11 @@ struct certificate {
 	size_t tail; // where `"instance":` begins
 };
 
-// Makes it anew, of the instance STATEMENT, what QUOTER knows, and COLLATERAL (JSON text; absent:
-// null). Returns 0 or a negative errno; CERTIFICATE is as it was then.
+// Makes it anew, of the instance STATEMENT, what QUOTER knows, and COLLATERAL. Returns 0 or a
+// negative errno; CERTIFICATE is as it was then.
 int certificate_make(struct certificate *certificate, struct span statement,
 	const struct signer *signer, const struct quoter *quoter,
-	struct span collateral) WARN_UNUSED;
+	const struct collateral *collateral) WARN_UNUSED;
 void certificate_deinit(struct certificate *certificate);
 
 // Appends what a visitor's nonce brought: {"nonce":HEX,"quote":HEX,"event_log":[...]}. Returns 0 or

@@ -173,23 +173,45 @@ void guest_call_init(struct guest_call *call, struct loop *loop,
 	buf_init(&call->body, GUEST_ANSWER_MAX);
 }
 
-int guest_call_start(struct guest_call *call, int fd, const char *path, struct span body)
+// Makes it ready for an answer to what goes to `out` now.
+static void renew(struct guest_call *call)
 {
 	guest_call_stop(call);
 	call->has_head = false;
 	call->scanned = 0;
 	call->chunk = (struct http_chunk){0};
+}
+
+// Sends what is in `out` over FD, if R is 0.
+static int begin(struct guest_call *call, int fd, int r)
+{
+	if (r == 0)
+		r = loop_watch(call->loop, &call->watch, fd, EPOLLIN | EPOLLOUT);
+	if (r < 0)
+		close(fd);
+	return r;
+}
+
+int guest_call_get(struct guest_call *call, int fd, struct span host, struct span path)
+{
+	renew(call);
+	return begin(call, fd,
+		buf_printf(&call->out,
+			"GET %.*s HTTP/1.1\r\nHost: %.*s\r\nAccept: application/json\r\n"
+			"Connection: close\r\n\r\n",
+			(int)path.n, path.p, (int)host.n, host.p));
+}
+
+int guest_call_start(struct guest_call *call, int fd, const char *path, struct span body)
+{
+	renew(call);
 	int r = buf_printf(&call->out,
 		"POST %s HTTP/1.1\r\nHost: dstack\r\nContent-Type: application/json\r\n"
 		"Content-Length: %zu\r\nConnection: close\r\n\r\n",
 		path, body.n);
 	if (r == 0)
 		r = buf_add_span(&call->out, body);
-	if (r == 0)
-		r = loop_watch(call->loop, &call->watch, fd, EPOLLIN | EPOLLOUT);
-	if (r < 0)
-		close(fd);
-	return r;
+	return begin(call, fd, r);
 }
 
 void guest_call_stop(struct guest_call *call)

@@ -54,5 +54,9 @@ void guest_call_init(struct guest_call *call, struct loop *loop,
 int guest_call_start(
 	struct guest_call *call, int fd, const char *path, struct span body) WARN_UNUSED;
 
+// The same as a GET of PATH from HOST, for what the operator has elsewhere (collateral.h); FD may
+// still be connecting.
+int guest_call_get(struct guest_call *call, int fd, struct span host, struct span path) WARN_UNUSED;
+
 // Gives up; `done` is not called. Harmless when none is under way.
 void guest_call_stop(struct guest_call *call);

@@ -2,9 +2,9 @@
 // SPDX-FileCopyrightText: 2026 the tunneld authors
 //
 // What the attestor may do: speak with the supervisor, and over the connections it is handed with
-// the guest service. It has no call that makes a socket or connects one, opens a file, or starts or
-// signals a process. Its key is made before it seals itself, from getrandom(); signing needs memory
-// and nothing else.
+// the guest service and with the server of `collateral`. It has no call that makes a socket or
+// connects one, opens a file, or starts or signals a process. Its key is made before it seals
+// itself, from getrandom(); signing needs memory and nothing else.
 //
 // Compiled twice: with SANDBOX_TABLE for sandbox_compile, and into the role with what that made.
 
@@ -35,7 +35,8 @@ static const struct seal_limit limits[] = {
 	{RLIMIT_CORE, 0, "the key stays out of core files"},
 	{RLIMIT_NPROC, 0, "no second process"},
 	{RLIMIT_MEMLOCK, 0, "no locked memory"},
-	{RLIMIT_NOFILE, 32, "standard streams, epoll, channel, a connection to the guest service"},
+	{RLIMIT_NOFILE, 32,
+		"standard streams, epoll, channel, a connection to the guest service and one for collateral"},
 #if !SANDBOX_SANITIZERS // their shadow memory counts as data, their reports may go to a file
 	{RLIMIT_FSIZE, 0, "no file grows"},
 	{RLIMIT_DATA, 256ul << 20, "no answer of the guest service can take the machine's memory"},

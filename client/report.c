@@ -56,10 +56,24 @@ static void print_advisories(FILE *out, const struct tcb *tcb)
 			out);
 }
 
+// What it has come to, in a few words.
+static const char *outcome(const struct verification *v)
+{
+	if (verdict_rejected(&v->verdict))
+		return "not accepted";
+	if (!v->verdict.has_tcb)
+		return "not accepted: without collateral nobody can tell whether the platform is sound";
+	if (!verification_accepted(v))
+		return "not accepted by the policy on TCB status";
+	if (v->verdict.checks[CHECK_MEASUREMENTS].state == CHECK_LEFT_OUT ||
+		v->verdict.checks[CHECK_APP].state == CHECK_LEFT_OUT)
+		return "accepted as a platform; no policy was asked about what runs on it";
+	return "accepted";
+}
+
 void report_print(FILE *out, const struct verification *v)
 {
 	char at[RFC3339_SIZE];
-	bool accepted = verification_accepted(v);
 	print_checks(out, &v->verdict);
 	print_facts(out, v);
 	if (v->verdict.has_tcb)
@@ -69,12 +83,7 @@ void report_print(FILE *out, const struct verification *v)
 		      "Intel's hardware\n",
 			out);
 	rfc3339_format(v->at, at);
-	fprintf(out, "%s at %s: %s\n", verdict_word(&v->verdict), at,
-		accepted                        ? "accepted"
-		: verdict_rejected(&v->verdict) ? "not accepted"
-		: v->verdict.has_tcb            ? "not accepted by the policy on TCB status"
-				     : "not accepted: without collateral nobody can tell "
-				       "whether the platform is sound");
+	fprintf(out, "%s at %s: %s\n", verdict_word(&v->verdict), at, outcome(v));
 }
 
 // ---- JSON

@@ -272,12 +272,13 @@ const struct message_type message_types[] = {
 		PHASE_RUN, FD_NEVER, FIELDS(S("why", 1, 256))},
 
 	{MSG_ATTEST_SETUP, "ATTEST_SETUP",
-		"What the attestor is to state about this instance; the first message it gets.",
+		"What the attestor is to state about this instance, and whether it has to fetch "
+		"`collateral`; the first message it gets.",
 		SUP, ATT, PHASE_START, FD_NEVER,
 		FIELDS(S("version", 1, 64), S("commit", 1, 80), S("tree_sha256", 64, 64),
 			DIGEST("config_sha256"), U("started_at", INT64_MAX),
 			U("started_us", INT64_MAX), U("fresh_rate", 1000000),
-			X("components", 1, 16384))},
+			X("components", 1, 16384), B("collateral"))},
 	{MSG_TLS_KEYS, "TLS_KEYS",
 		"The TLS keys of this instance, all of them: with the first of these, and each that "
 		"changes something, there is an instance statement anew. `own`: the SubjectPublicKeyInfo "
@@ -322,6 +323,15 @@ const struct message_type message_types[] = {
 		"certificate is made again and carries them.",
 		ATT, SUP, PHASE_RUN, FD_NEVER,
 		FIELDS(X("quote", 1, RATLS_QUOTE_MAX), X("event_log", 0, RATLS_LOG_MAX))},
+
+	{MSG_COLLATERAL_WANTED, "COLLATERAL_WANTED",
+		"Asks for a connection to where the operator's collateral is.", ATT, SUP, PHASE_RUN,
+		FD_NEVER, NO_FIELDS},
+	{MSG_COLLATERAL, "COLLATERAL",
+		"A connection, or one being made, to `host`, which is to be asked for `path` by HTTP.",
+		SUP, ATT, PHASE_RUN, FD_ALWAYS, FIELDS(S("host", 1, 300), S("path", 1, 1024))},
+	{MSG_COLLATERAL_FAILED, "COLLATERAL_FAILED", "There is none.", SUP, ATT, PHASE_RUN,
+		FD_NEVER, NO_FIELDS},
 
 	{MSG_STATEMENT_GET, "STATEMENT_GET", "Asks for a statement about a tunnel that lives.", API,
 		SUP, PHASE_RUN, FD_NEVER, FIELDS(REQUEST, ID, X("nonce", NONCE_MIN, NONCE_MAX))},

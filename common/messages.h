@@ -107,6 +107,9 @@ enum message {
 	MSG_STATE = 108,
 	MSG_FRESH = 110,
 	MSG_RATLS = 113,
+	MSG_COLLATERAL_WANTED = 115,
+	MSG_COLLATERAL = 120,
+	MSG_COLLATERAL_FAILED = 122,
 
 	// supervisor and API worker, about evidence
 	MSG_STATEMENT_GET = 109,

@@ -14,6 +14,8 @@ enum {
 	BEHIND = 64 * 1024, // bytes waiting for it with which no more is asked on behalf of others
 	GUESTS_A_SECOND = 20,
 	GUESTS_BURST = 50,
+	COLLATERAL_A_SECOND = 1, // each may be a look-up
+	COLLATERAL_BURST = 5,
 	QUOTES_A_SECOND = 1,
 	QUOTES_BURST = 5,
 };
@@ -183,6 +185,21 @@ static int on_guest_wanted(struct ipc_channel *channel, struct ipc_message *mess
 	return 0;
 }
 
+static int on_collateral_wanted(struct ipc_channel *channel, struct ipc_message *message)
+{
+	struct attest *attest = attest_of(channel);
+	uint64_t dropped;
+
+	if (attest->child.supervisor->collateral_url.path == NULL)
+		return -EBADMSG;
+	if (log_limit_pass_rate(&attest->collateral, instant_now(), COLLATERAL_A_SECOND,
+		    COLLATERAL_BURST, &dropped))
+		collateral_url_connect(&attest->child.supervisor->collateral_url);
+	else
+		ipc_send(channel, MSG_COLLATERAL_FAILED, -1, NULL, 0);
+	return 0;
+}
+
 // ---- life
 
 static const struct ipc_handling handling[] = {
@@ -192,6 +209,7 @@ static const struct ipc_handling handling[] = {
 	{MSG_QUOTED, on_quoted},
 	{MSG_CERTIFIED, on_certified},
 	{MSG_GUEST_WANTED, on_guest_wanted},
+	{MSG_COLLATERAL_WANTED, on_collateral_wanted},
 	{MSG_RATLS, on_ratls},
 };
 
@@ -264,7 +282,8 @@ static int tell_facts(struct child *child)
 		wire_bin(supervisor->config_sha256, sizeof supervisor->config_sha256),
 		wire_uint((uint64_t)supervisor->started_at),
 		wire_uint((uint64_t)supervisor->started_on.us),
-		wire_uint(supervisor->options->fresh_rate), wire_bin(components, n));
+		wire_uint(supervisor->options->fresh_rate), wire_bin(components, n),
+		wire_bool(supervisor->collateral_url.path != NULL));
 
 	return r != IPC_SENT ? r : tell_tls_keys(child);
 }
@@ -284,7 +303,10 @@ static int ready(struct child *child)
 
 static void gone(struct child *child)
 {
-	certificate_drop(&container_of(child, struct attest, child)->incoming);
+	struct attest *attest = container_of(child, struct attest, child);
+
+	certificate_drop(&attest->incoming);
+	collateral_url_cancel(&child->supervisor->collateral_url);
 }
 
 static const struct child_kind kind = {.describe = describe, .ready = ready, .gone = gone};

@@ -27,6 +27,7 @@ struct attest {
 	struct tunnels_cursor signing; // the next tunnel that needs a receipt
 	struct log_limit guests;       // connections to the guest service
 	struct log_limit quotes;       // for the certificate of our own
+	struct log_limit collateral;   // connections to where that is
 };
 
 void attest_init(struct attest *attest, struct supervisor *supervisor);

@@ -168,11 +168,20 @@ const struct option_def option_table[OPTION_KEYS] = {
 		KEY(collateral),
 		.type = OPTION_PATH,
 		.computed = "empty, there is none",
-		.help = "file with Intel's collateral, to be passed on with the evidence",
-		.manual = "A JSON object of TCB info, QE identity and revocation lists with their\n"
-			  "chains, at most 512 KiB, in the form that verifiers read.\n"
-			  "It is passed on as it is, and read once, at the start.\n"
-			  "Without it verifiers get it elsewhere.\n",
+		.help = "Intel's collateral, to be passed on: a file, or an http:// URL",
+		.manual =
+			"A JSON object of TCB info, QE identity and revocation lists with their\n"
+			"chains, at most 512 KiB, in the form that verifiers read.\n"
+			"It is passed on as it is.\n"
+			"A file is read once, at the start.\n"
+			"A URL is fetched at the start and every day, and again after 1 s to an hour\n"
+			"when that fails; what there is stays meanwhile.\n"
+			"It has to begin with\n"
+			".Ql http:// :\n"
+			"all of it is signed by Intel, and verifiers see when it has been spoilt or\n"
+			"is too old.\n"
+			"The address policy judges it like a backend of the owner's.\n"
+			"Without it verifiers get it elsewhere.\n",
 	},
 	{
 		KEY(connect_timeout),

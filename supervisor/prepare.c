@@ -221,11 +221,18 @@ static int hash_settings(struct preparation *p)
 	return 0;
 }
 
-// A copy, so that the attestor opens no file and each of them gets the same.
+// A copy, so that the attestor opens no file and each of them gets the same; empty when it is
+// fetched.
 static int load_collateral(struct preparation *p)
 {
-	const char *path = p->options->collateral;
-	int r = collateral_load(path);
+	const char *path = p->options->collateral, *why;
+	bool is_url = collateral_is_url(path);
+
+	if (is_url && collateral_url_read(&p->supervisor->collateral_url, path, &why) != 0) {
+		log_error("collateral %s: %s", path, why);
+		return STEP_EXPLAINED;
+	}
+	int r = collateral_load(is_url ? "" : path);
 
 	if (r < 0) {
 		log_error("collateral %s cannot be read: %s", path, strerror(-r));

@@ -207,6 +207,7 @@ int supervisor_init(
 		.expiry = {.watch = {.fd = -1}},
 		.api = {.visitors_in = -1, .visitors_out = -1},
 		.edges = {.streams_in = -1, .streams_out = -1},
+		.collateral_url = {.supervisor = supervisor},
 	};
 	tls_keys_init(&supervisor->tls_keys, supervisor);
 	tally_init(&supervisor->tally);

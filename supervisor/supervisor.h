@@ -9,6 +9,7 @@
 #include "agent_memory.h"
 #include "api_channel.h"
 #include "attest_channel.h"
+#include "collateral_url.h"
 #include "components.h"
 #include "edge_channel.h"
 #include "expiry.h"
@@ -73,6 +74,7 @@ struct supervisor {
 	unsigned n_agents; // whose connections wait for a relay
 	struct agent_memory agent_memory;
 	struct attest attest;
+	struct collateral_url collateral_url;
 	struct tally tally;
 };
 

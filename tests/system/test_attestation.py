@@ -19,6 +19,7 @@ import pytest
 
 from support import proc, wire
 from support.backend import HttpBackend
+from support.collateral_source import Source
 from support.daemon import SANITIZED, Daemon, free_port, program
 from support.evidence import Evidence
 from support.guest import COMPOSE, Guest, event_log
@@ -318,6 +319,23 @@ def test_collateral(tmp_path):
     file.write_text('{"tcb_info": "...", "level": 1}')
     with Daemon(collateral=str(file)) as daemon:
         assert quoted(daemon.api, "unavailable").certificate["collateral"] == {"tcb_info": "...", "level": 1}
+
+
+def test_collateral_is_fetched():
+    with Source() as source, Daemon(collateral=source.url) as daemon:
+        def fetched():
+            made = evidence(daemon.api, INSTANCE).certificate
+            return made if made["collateral_state"] == "fetched" else None
+        assert proc.wait_until(fetched, 20, daemon.log)["collateral"] == source.object
+
+
+@pytest.mark.parametrize("url, why", [("https://a.test/b", "write http://"), ("http://a.test", "write the path"),
+                                      ("http://a.test/b#c", "%XX"), ("ftp://a.test/b", "collateral ftp")])
+def test_collateral_that_is_nowhere(tmp_path, url, why):
+    answer = subprocess.run([program(), "-o", f"state_dir={tmp_path}/state", "-o", f"listen=127.0.0.1:{free_port()}",
+                             "-o", f"collateral={url}"], capture_output=True, text=True, timeout=20,
+                            env={"PATH": "/usr/bin:/bin", "TUNNELD_API_TOKEN": "x" * 20})
+    assert answer.returncode == 1 and why in answer.stderr, answer
 
 
 @pytest.mark.parametrize("content", [None, b"x" * (512 * 1024 + 1)])

@@ -15,6 +15,7 @@ import pytest
 
 from child import MSG, SETTLE, Child
 from support import guest as guests
+from support.collateral_source import Source
 from support.evidence import Evidence, Wrong, check_signature
 
 RELAY, FILTER = hashlib.sha256(b"relay").digest(), hashlib.sha256(b"filter").digest()
@@ -42,15 +43,16 @@ def collateral(content=b""):
 class Attestor(Child):
     """An attestor whose guest service is at SERVICE (a Guest; None: there is none)."""
 
-    def __init__(self, service=None, *, given=b"", fresh_rate=600, old=False, tls=None):
+    def __init__(self, service=None, *, given=b"", fresh_rate=600, old=False, tls=None, source=None):
         super().__init__("attest", {4: collateral(given)})
-        self.service, self.old = service, old
+        self.service, self.old, self.source = service, old, source
         self.wanted, self.documents, self.answers = 0, [], []
         self._pieces = b""
         self.ready()
         components = ["tunneld", b"\1" * 32, b"", "tunneld-relay", RELAY, FILTER, "libc.so.6", b"\2" * 32, b""]
         self.send(MSG.ATTEST_SETUP, "1.2.3", "unknown", TREE, CONFIG_HASH, STARTED,
-                  time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000, fresh_rate, msgpack.packb(components))
+                  time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000, fresh_rate, msgpack.packb(components),
+                  source is not None)
         self.tls(tls or [])
 
     def tls(self, keys, own=b""):
@@ -67,6 +69,8 @@ class Attestor(Child):
         elif message.type == MSG.GUEST_WANTED:
             self.wanted += 1
             self.connect()
+        elif message.type == MSG.COLLATERAL_WANTED:
+            self.connect_source()
         elif message.type == MSG.CERTIFIED:
             self._piece(*message.fields)
         else:
@@ -80,6 +84,19 @@ class Attestor(Child):
                 self.send(MSG.GUEST, self.old, fd=sock)
             except (AttributeError, OSError):
                 self.send(MSG.GUEST_FAILED)
+
+    def connect_source(self):
+        try:
+            with socket.create_connection(self.source.address) as sock:
+                sock.setblocking(False)
+                self.send(MSG.COLLATERAL, "collateral.test:80", "/a?b", fd=sock)
+        except OSError:
+            self.send(MSG.COLLATERAL_FAILED)
+
+    def collateral(self, state):
+        """The certificate, once its collateral_state is that."""
+        return self.until(lambda: next((e.certificate for e in self.documents[-1:]
+                                        if e.certificate["collateral_state"] == state), None))
 
     def _piece(self, offset, size, tail, quoted, instance, piece):
         assert offset == (len(self._pieces) if offset else 0)
@@ -234,6 +251,44 @@ def test_collateral_is_passed_on_as_it_is():
 def test_what_is_no_collateral_is_left_out(given):
     with Attestor(given=given) as attestor:
         assert attestor.certificate("unavailable").certificate["collateral"] is None
+
+
+def test_collateral_is_fetched():
+    with Source() as source, Attestor(source=source) as attestor:
+        assert attestor.collateral("fetched")["collateral"] == source.object
+        assert source.content in attestor._pieces  # as it is
+        assert source.asked == [("/a?b", "collateral.test:80")]
+        assert attestor.certificate("unavailable").certificate["collateral"] == source.object
+
+
+COLLATERAL_WRONG = {"error": "error", "huge": "too_large", "no object": "malformed", "garbage": "malformed", "cut off": "cut_off"}
+
+
+@pytest.mark.parametrize("how", COLLATERAL_WRONG)
+def test_collateral_that_cannot_be_fetched(how):
+    with Source(how) as source, Attestor(source=source) as attestor:
+        assert attestor.collateral(COLLATERAL_WRONG[how])["collateral"] is None
+        assert attestor.stated().said["nonce"] == NONCE.hex()
+        source.how = "good"
+        assert attestor.collateral("fetched")["collateral"] == source.object
+
+
+def test_collateral_that_comes_late():
+    with Source() as source:
+        pass
+    with Attestor(source=source) as attestor:
+        assert attestor.collateral("unavailable")["collateral"] is None
+        with Source() as attestor.source:
+            assert attestor.collateral("fetched")["collateral"] == source.object
+
+
+def test_collateral_from_a_file_is_not_fetched():
+    with Attestor(given=b'{"a": 1}') as attestor:
+        assert attestor.certificate("unavailable").certificate["collateral_state"] is None
+        with Source() as attestor.source:
+            attestor.connect_source()  # nobody has asked for it
+            assert attestor.stated().certificate["collateral"] == {"a": 1}
+            assert attestor.source.asked == []
 
 
 # The guest service as it should not be: each has its name, none is waited for.
@@ -446,7 +501,7 @@ BAD = {
     "tls keys of another form": lambda a: a.tls(["a", b"short", False]),
     "a key without its listener": lambda a: a.tls([b"\1" * 32, False]),
     "a key without its origin": lambda a: a.tls(["a", b"\1" * 32, 1]),
-    "set up twice": lambda a: a.send(MSG.ATTEST_SETUP, "1", "1", TREE, CONFIG_HASH, 1, 1, 1, b"\x90"),
+    "set up twice": lambda a: a.send(MSG.ATTEST_SETUP, "1", "1", TREE, CONFIG_HASH, 1, 1, 1, b"\x90", False),
     "a short nonce": lambda a: a.send(MSG.FRESH, 1, 1, b"x" * 15),
     "a descriptor that is no socket": lambda a: a.send(MSG.GUEST, False, fd=os.open(os.devnull, os.O_RDWR)),
     "garbage": lambda a: a.raw(b"\xc1"),

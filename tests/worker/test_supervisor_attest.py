@@ -16,6 +16,7 @@ from child import MSG, SETTLE
 from supervisor_stage import EXHAUSTED, EXPIRED, FAILED, REVOKED, CODE, Stage
 from support import proc, tls
 from support.backend import HttpBackend
+from support.collateral_source import Source
 from support.daemon import free_port
 from support.evidence import Evidence
 
@@ -295,7 +296,8 @@ def certify(attestor, document=b'{"statement":"","signature":"","instance":{},"t
 
 def test_what_the_attestor_is_told(liar):
     import hashlib
-    version, commit, tree, config, started_at, started_us, rate, components = an_attestor(liar).setup
+    version, commit, tree, config, started_at, started_us, rate, components, fetches = an_attestor(liar).setup
+    assert fetches is False
     assert abs(started_at - time.time()) < 60 and len(tree) == 64 and len(config) == 32 and rate == 10
     values = msgpack.unpackb(components)
     found = {values[i]: values[i + 1: i + 3] for i in range(0, len(values), 3)}
@@ -461,6 +463,34 @@ def test_connections_are_limited(liar):
         attestor.send(MSG.GUEST_WANTED)
     answers = [attestor.recv().type for _ in range(200)]
     assert set(answers) == {MSG.GUEST_FAILED}  # there is none on this machine
+
+
+def test_a_connection_to_where_collateral_is():
+    with Source() as source, Stage("api", "attest", attestation="auto", collateral=source.url) as stage:
+        attestor = an_attestor(stage)
+        assert attestor.setup[-1] is True
+        for n in range(1, 3):
+            attestor.send(MSG.COLLATERAL_WANTED)
+            message = attestor.expect(MSG.COLLATERAL)
+            assert message.fields == ["127.0.0.1:%d" % source.address[1], "/intel/collateral.json?fmspc=00"]
+            with message.take_socket() as sock:
+                sock.setblocking(True)
+                sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert sock.recv(8) == b"HTTP/1.1" and len(source.asked) == n
+
+
+def test_no_connection_to_collateral_that_the_policy_refuses():
+    url = "http://169.254.169.254/collateral"
+    with Stage("api", "attest", attestation="auto", collateral=url) as stage:
+        attestor = an_attestor(stage)
+        attestor.send(MSG.COLLATERAL_WANTED)
+        attestor.expect(MSG.COLLATERAL_FAILED)
+
+
+def test_no_connection_to_collateral_that_is_nowhere(liar):
+    attestor = an_attestor(liar)
+    attestor.send(MSG.COLLATERAL_WANTED)
+    assert attestor.killed()
 
 
 # What it has the certificate carry.
