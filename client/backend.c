@@ -322,7 +322,7 @@ int backend_shut(struct backend *backend)
 {
 	if (backend->shut)
 		return 0;
-	backend->shut = true;
 	int r = transport_shutdown(backend->transport);
-	return r == -EAGAIN ? 0 : r;
+	backend->shut = r != -EAGAIN;
+	return backend->shut ? r : 0;
 }

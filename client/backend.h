@@ -55,7 +55,7 @@ struct backend {
 	bool peer_done; // the kernel has seen its end (bytes may be left to read)
 	bool urgent;    // it has sent urgent bytes: reads stop short at them
 	bool ended;     // backend_read() has returned 0
-	bool shut;      // backend_shut() was called
+	bool shut;      // backend_shut() has said so
 	bool broken;    // reset or another error
 };
 
@@ -74,5 +74,6 @@ ssize_t backend_read(struct backend *backend, void *bytes, size_t size);
 // Returns the bytes written, 0 when there is no room now, or a negative errno.
 ssize_t backend_write(struct backend *backend, struct span bytes);
 
-// Says that nothing more will be written. Returns 0 or a negative errno.
+// Says that nothing more will be written. Returns 0 or a negative errno. Where TLS has no room for
+// that now ->shut stays false: to be called again after the next event.
 int backend_shut(struct backend *backend);

@@ -110,10 +110,10 @@ static int move(struct end *from, struct end *to)
 	if (buf_len(&to->out) == 0)
 		buf_reset(&to->out); // an idle passage holds no memory for bytes
 	if (r == 0 && from->ended && !to->shut && buf_len(&to->out) == 0) {
-		to->shut = true;
 		r = transport_shutdown(to->transport);
+		to->shut = r == 0;
 	}
-	return r == -EAGAIN ? 0 : r;
+	return r == -EAGAIN ? 0 : r; // the next event tries again
 }
 
 static void go_on(struct passage *passage)

@@ -3,35 +3,14 @@
 //
 // Whom a client trusts by key, and what a session may be resumed for.
 
-#include "tls.h"
+#include "tls_server.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <sys/socket.h>
-
-#include <cmocka.h>
 
 struct pair {
 	SSL *client, *server;
 	int fds[2];
 };
-
-static SSL_CTX *server_new(uint8_t spki[TLS_SPKI_SIZE])
-{
-	SSL_CTX *context = SSL_CTX_new(TLS_server_method());
-	EVP_PKEY *key = EVP_EC_gen("P-256");
-	X509 *certificate = X509_new();
-	X509_set_version(certificate, X509_VERSION_3);
-	X509_gmtime_adj(X509_getm_notBefore(certificate), -60);
-	X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
-	assert_true(X509_set_pubkey(certificate, key) == 1);
-	assert_true(X509_sign(certificate, key, EVP_sha256()) > 0);
-	assert_true(SSL_CTX_use_cert_and_key(context, certificate, key, NULL, 1) == 1);
-	assert_int_equal(tls_spki(certificate, spki), 0);
-	X509_free(certificate);
-	EVP_PKEY_free(key);
-	return context;
-}
 
 // Shakes hands over a pair of sockets. Returns whether the client is content; what the server sent
 // behind that is not read yet.
@@ -74,7 +53,7 @@ static void test_keys(void **state)
 	struct tls_trust *trust;
 	struct failure failure;
 	struct pair pair;
-	SSL_CTX *server = server_new(keys[0]);
+	SSL_CTX *server = tls_server_new(keys[0]);
 	assert_int_equal(tls_trust_new(&trust, TLS_CHECK_KEYS, NULL, &failure), 0);
 	assert_false(meet(&pair, trust, server));
 	part(&pair);
@@ -99,7 +78,7 @@ static void test_late_ticket(void **state)
 	struct tls_trust *trust;
 	struct failure failure;
 	struct pair before, after;
-	SSL_CTX *server = server_new(keys[0]);
+	SSL_CTX *server = tls_server_new(keys[0]);
 	assert_int_equal(tls_trust_new(&trust, TLS_CHECK_KEYS, NULL, &failure), 0);
 	assert_int_equal(tls_trust_set_keys(trust, keys, 1), 0);
 	assert_true(meet(&before, trust, server));
