@@ -314,12 +314,11 @@ static void tell_end(struct up *up, int r, const struct failure *failure)
 	journal_closed(&up->journal, why, r < 0 ? EXIT_CODE_OTHER : r);
 }
 
-// A tunnel of ours that does not pass is not left behind.
-static int verify_tunnel(struct up *up, struct failure *failure)
+// A tunnel of ours that does not pass, or cannot be served, is not left behind. Returns R.
+static int give_up(struct up *up, int r)
 {
 	struct failure ignored;
-	int r = verify(up, failure);
-	if (r != 0 && !up->attached)
+	if (!up->attached)
 		(void)!revoke_tunnel(up, &ignored);
 	return r;
 }
@@ -337,14 +336,14 @@ static int run(struct up *up, struct failure *failure)
 	if (r == 0)
 		r = option_given(up->invocation, OPTION_ATTACH) ? attach(up, failure)
 								: create(up, failure);
-	if (r == 0)
-		r = verify_tunnel(up, failure);
 	if (r != 0)
 		return r;
+	r = verify(up, failure);
+	if (r != 0)
+		return give_up(up, r);
 	r = serve(up, renew_ms, failure);
 	signals_forget(&up->signals); // who is in a hurry presses Ctrl-C again
-	if (r == 0)
-		r = settle(up, failure);
+	r = r == 0 ? settle(up, failure) : give_up(up, r);
 	tell_end(up, r, failure);
 	return r;
 }
