@@ -83,8 +83,9 @@ int inquiry_make(struct inquiry *inquiry, const struct route *route, struct span
 	struct route any = *route;
 	struct tls_trust *trust = NULL;
 	*inquiry = (struct inquiry){.question.fresh = fresh};
-	if (tunnel.n >= sizeof inquiry->tunnel)
-		return failure_set(failure, EXIT_CODE_USAGE, "the tunnel's id is too long");
+	if (tunnel.p != NULL && !tunnel_id_ok(tunnel)) // it goes into the path
+		return failure_set(failure, EXIT_CODE_USAGE, "'%.*s' is no tunnel's id",
+			(int)MIN(tunnel.n, (size_t)TUNNEL_ID_MAX), tunnel.p);
 	int r = make_nonce(inquiry);
 	if (r == 0 && route->server->scheme == URL_HTTPS)
 		r = tls_trust_new(&trust, TLS_CHECK_NONE, NULL, failure);

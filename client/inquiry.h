@@ -7,6 +7,7 @@
 #pragma once
 
 #include "http.h"
+#include "tunnel_ref.h"
 #include "verify_envelope.h"
 
 enum { NONCE_SIZE = 32 };
@@ -18,7 +19,7 @@ struct inquiry {
 	struct span document;
 	// Private.
 	char nonce[2 * NONCE_SIZE + 1];
-	char tunnel[65];
+	char tunnel[TUNNEL_ID_SIZE];
 };
 
 // Asks the server of ROUTE (its trust is not used) about TUNNEL, or about the instance when that is

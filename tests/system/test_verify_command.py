@@ -76,6 +76,7 @@ def test_what_a_server_says_cannot_act_on_a_terminal(run, tmp_path):
     (["--quote", "quote", "--at", "2026-02-30T00:00:00Z"], "2026-01-31"),
     ([*GOOD, "--report-data", "00"], "64 bytes"), ([*GOOD, "--report-data", "00" * 64, "--spki", "root.pem"], "one of them"),
     ([*GOOD, "--spki", "collateral"], "neither"), (["https://127.0.0.1:1/", "--offline"], "--save"),
+    (["https://127.0.0.1:1/", "--tunnel", "x HTTP/1.1"], "no tunnel's id"),
     (["tcp://127.0.0.1:1/"], "https://"), (["quote", "--save", "x"], "--save"),
 ], ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else None)
 def test_usage(arguments, said, run):
