@@ -110,7 +110,9 @@ int sync_on_live_done(struct ipc_channel *channel, struct ipc_message *message)
 		if (r < 0)
 			worker_log_store(worker, "looking for tunnels to restore", r);
 	}
-	store_live_clear(worker->store);
+	int r = store_live_clear(worker->store);
+	if (r < 0)
+		worker_log_store(worker, "forgetting what lives", r);
 	if (first) {
 		revocations_watch(worker);
 		worker_serve(worker);
