@@ -10,20 +10,11 @@
 
 enum { FIELDS_MAX = 1024 };
 
-// The first field called NAME of REQUEST, one that the parser has no id for.
-static struct span field_named(const struct request *request, struct span name)
-{
-	for (size_t i = 0; i < request->head.n_fields; i++)
-		if (span_eq_nocase(request->head.fields[i].name, name))
-			return request->head.fields[i].value;
-	return (struct span){NULL, 0};
-}
-
 // Whether the client has the bytes with this TAG (RFC 9110 section 13.1.2). It may call the tag
 // weak, by `W/` ahead of it, as we do.
 static bool has_already(const struct request *request, struct span tag)
 {
-	struct span list = field_named(request, SPAN("if-none-match")), element;
+	struct span list = http_head_named(&request->head, SPAN("if-none-match")), element;
 	while (http_list_next(&list, &element)) {
 		if (span_starts(element, SPAN("W/")))
 			element = (struct span){element.p + 2, element.n - 2};
@@ -49,7 +40,7 @@ static bool is_gzip(struct span element)
 
 static bool takes_gzip(const struct request *request)
 {
-	struct span list = field_named(request, SPAN("accept-encoding")), element;
+	struct span list = http_head_named(&request->head, SPAN("accept-encoding")), element;
 	while (http_list_next(&list, &element))
 		if (is_gzip(element))
 			return true;

@@ -240,10 +240,11 @@ static void send_request(struct agent_link *link)
 static bool is_ours(const struct agent_link *link)
 {
 	const struct answer *answer = &link->answer;
-	return span_eq_nocase(answer_field(answer, SPAN("Upgrade")), SPAN("websocket")) &&
-	       span_eq(answer_field(answer, SPAN("Sec-WebSocket-Accept")),
+	return span_eq_nocase(http_head_named(&answer->head, SPAN("Upgrade")), SPAN("websocket")) &&
+	       span_eq(http_head_named(&answer->head, SPAN("Sec-WebSocket-Accept")),
 		       (struct span){link->accept, sizeof link->accept}) &&
-	       span_eq(answer_field(answer, SPAN("Sec-WebSocket-Protocol")), SPAN("tunneld.v1"));
+	       span_eq(http_head_named(&answer->head, SPAN("Sec-WebSocket-Protocol")),
+		       SPAN("tunneld.v1"));
 }
 
 static void greet(struct agent_link *link)

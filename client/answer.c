@@ -132,11 +132,3 @@ enum answer_event answer_eof(struct answer *answer)
 		return ANSWER_END;
 	return answer->state == BROKEN ? ANSWER_BAD : broken(answer, "it ends too early");
 }
-
-struct span answer_field(const struct answer *answer, struct span name)
-{
-	for (size_t i = 0; i < answer->head.n_fields; i++)
-		if (span_eq_nocase(answer->head.fields[i].name, name))
-			return answer->head.fields[i].value;
-	return (struct span){0};
-}

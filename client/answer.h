@@ -45,6 +45,3 @@ enum answer_event answer_next(struct answer *answer, struct span *in, struct spa
 // The connection has ended in an orderly way: ANSWER_END if the answer is complete by that, else
 // ANSWER_BAD.
 enum answer_event answer_eof(struct answer *answer);
-
-// The value of the first field NAME, or the absent span. For names without an id in http_head.h.
-struct span answer_field(const struct answer *answer, struct span name);

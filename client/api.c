@@ -99,7 +99,7 @@ int api_refusal(
 // server ends the list.
 static void next_page(const struct answer *answer, char next[LINK_MAX])
 {
-	struct span link = answer_field(answer, SPAN("Link"));
+	struct span link = http_head_named(&answer->head, SPAN("Link"));
 	const char *end = link.n > 0 ? memchr(link.p, '>', link.n) : NULL;
 
 	next[0] = '\0';

@@ -219,7 +219,7 @@ static int ask(struct doctor *doctor, const struct http_request *request, struct
 
 static void check_clock(struct doctor *doctor, const struct http *http)
 {
-	struct span date = answer_field(&http->answer, SPAN("Date"));
+	struct span date = http_head_named(&http->answer.head, SPAN("Date"));
 	char text[96], words[WHEN_WORDS_SIZE];
 	struct tm tm = {0};
 	int64_t off;
@@ -343,7 +343,7 @@ static int check_upgrade(struct doctor *doctor)
 	json_t *document;
 	int r = ask(doctor, &request, &http, &document, &failure);
 	bool arrived = r == 0 && document == NULL &&
-		       answer_field(&http.answer, SPAN("Tunnel-Error")).n > 0;
+		       http_head_named(&http.answer.head, SPAN("Tunnel-Error")).n > 0;
 
 	if (r < 0)
 		return r;

@@ -96,14 +96,6 @@ static int answer_websocket(struct demo *demo, struct span key)
 
 // ---- requests
 
-static struct span field_named(const struct http_head *head, struct span name)
-{
-	for (size_t i = 0; i < head->n_fields; i++)
-		if (span_eq_nocase(head->fields[i].name, name))
-			return head->fields[i].value;
-	return (struct span){NULL, 0};
-}
-
 static struct span without_query(struct span path)
 {
 	const char *query = path.n > 0 ? memchr(path.p, '?', path.n) : NULL;
@@ -114,7 +106,7 @@ static int route(struct demo *demo, const struct http_head *head, struct span te
 {
 	struct span path = without_query(head->path);
 	if (head->upgrade && http_list_has(head->upgrade_protocols, SPAN("websocket")))
-		return answer_websocket(demo, field_named(head, SPAN("Sec-WebSocket-Key")));
+		return answer_websocket(demo, http_head_named(head, SPAN("Sec-WebSocket-Key")));
 	if (span_eq(path, SPAN("/")) && head->body == HTTP_BODY_NONE)
 		return answer(demo, "200 OK", "text/html", SPAN(DEMO_PAGE));
 	if (!span_eq(path, SPAN("/echo")))

@@ -34,7 +34,7 @@ static bool is(const struct framework *framework, const struct answer *answer, s
 	if (framework->body != NULL)
 		return body.n > 0 &&
 		       memmem(body.p, body.n, framework->body, strlen(framework->body)) != NULL;
-	struct span value = answer_field(answer, span_of(framework->field));
+	struct span value = http_head_named(&answer->head, span_of(framework->field));
 	return value.p != NULL &&
 	       (framework->value == NULL || span_starts(value, span_of(framework->value)));
 }

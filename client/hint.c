@@ -62,7 +62,7 @@ static int ask(struct hint *hint);
 // Where the answer sends browsers, when that is a path of the target's.
 static bool follow(struct hint *hint)
 {
-	struct span to = answer_field(&hint->answer, SPAN("Location"));
+	struct span to = http_head_named(&hint->answer.head, SPAN("Location"));
 	bool elsewhere = to.n > 1 && (to.p[1] == '/' || to.p[1] == '\\');
 	if (hint->answer.head.status / 100 != 3 || to.n == 0 || to.p[0] != '/' || elsewhere ||
 		to.n >= sizeof hint->path || ++hint->redirects > REDIRECTS_MAX)

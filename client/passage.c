@@ -147,7 +147,7 @@ static void send_request(struct passage *passage)
 
 static bool is_ours(const struct passage *passage)
 {
-	return span_eq_nocase(answer_field(&passage->answer, SPAN("Upgrade")), SPAN("tcp"));
+	return span_eq_nocase(http_head_named(&passage->answer.head, SPAN("Upgrade")), SPAN("tcp"));
 }
 
 static void start_opening(struct passage *passage);
@@ -156,7 +156,7 @@ static void start_opening(struct passage *passage);
 static bool ask_again(struct passage *passage)
 {
 	struct passages *passages = passage->passages;
-	struct span challenge = answer_field(&passage->answer, SPAN("WWW-Authenticate"));
+	struct span challenge = http_head_named(&passage->answer.head, SPAN("WWW-Authenticate"));
 	if (passage->basic || passages->basic.p == NULL || challenge.n < 5 ||
 		!span_eq_nocase((struct span){challenge.p, 5}, SPAN("Basic")))
 		return false;

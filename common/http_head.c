@@ -308,6 +308,14 @@ const struct http_field *http_head_field(const struct http_head *head, enum http
 	return NULL;
 }
 
+struct span http_head_named(const struct http_head *head, struct span name)
+{
+	for (size_t i = 0; i < head->n_fields; i++)
+		if (span_eq_nocase(head->fields[i].name, name))
+			return head->fields[i].value;
+	return (struct span){NULL, 0};
+}
+
 bool http_method_is_safe(enum http_method method)
 {
 	return method == HTTP_GET || method == HTTP_HEAD || method == HTTP_OPTIONS ||

@@ -135,7 +135,8 @@ struct http_head {
 // limit. Leading empty lines (at most 4) before a request line are tolerated (RFC 9112 section 2.2)
 // when REQUEST. Returns HTTP_OK and *SIZE (bytes up to and including the empty line), HTTP_MORE,
 // HTTP_BAD or HTTP_TOO_LARGE: always the same one for the same bytes, however they were split.
-int http_head_find(const char *bytes, size_t n, bool request, size_t *scanned, size_t *size);
+int http_head_find(
+	const char *bytes, size_t n, bool request, size_t *scanned, size_t *size) WARN_UNUSED;
 
 // Parses a complete request head of SIZE bytes (from http_head_find). Returns HTTP_OK, HTTP_BAD,
 // HTTP_TOO_LARGE or HTTP_VERSION; on anything but HTTP_OK *HEAD is undefined except that *WHY
@@ -149,17 +150,22 @@ int http_head_find(const char *bytes, size_t n, bool request, size_t *scanned, s
 // target, an unknown expectation, a second Host, Authorization, X-Tunnel-Authorization, Expect or
 // Upgrade field, a Connection field that names a known field which is not hop-by-hop (Host,
 // Content-Length, Authorization, Cookie ...) or Transfer-Encoding.
-int http_request_parse(struct http_head *head, const char *bytes, size_t size, const char **why);
+int http_request_parse(
+	struct http_head *head, const char *bytes, size_t size, const char **why) WARN_UNUSED;
 
 // The same for a response head. TO_HEAD: it answers a HEAD request, so it has no body whatever its
 // fields say. A 1xx, 204 or 304 has none either; a 1xx or 204 that announces one all the same loses
 // keep_alive. Without framing fields the body ends with the connection (HTTP_BODY_CLOSE). A 101 is
 // parsed like any 1xx; whether it was asked for is the caller's to know.
-int http_response_parse(
-	struct http_head *head, const char *bytes, size_t size, bool to_head, const char **why);
+int http_response_parse(struct http_head *head, const char *bytes, size_t size, bool to_head,
+	const char **why) WARN_UNUSED;
 
 // The first field with this id, or NULL.
 const struct http_field *http_head_field(const struct http_head *head, enum http_name id);
+
+// The value of the first field called NAME (ASCII case-insensitive), or the absent span. For names
+// without an id.
+struct span http_head_named(const struct http_head *head, struct span name);
 
 // Takes the next element that is not empty off a comma-separated list (RFC 9110 section 5.6.1.2).
 bool http_list_next(struct span *list, struct span *element);
