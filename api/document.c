@@ -3,6 +3,8 @@
 
 #include "document.h"
 
+#include "utf8.h"
+
 #include <stdio.h>
 
 #define NUMBER_MAX 9007199254740991.0 // 2^53 - 1: what every JSON reader can hold (RFC 7493)
@@ -31,24 +33,11 @@ bool document_number(struct document *document, const char *prefix, const char *
 	return false;
 }
 
-// C0, DEL and C1 (U+0080 to U+009F); TEXT is valid UTF-8.
-static bool has_controls(struct span text)
-{
-	for (size_t i = 0; i < text.n; i++) {
-		unsigned char c = (unsigned char)text.p[i];
-		if (c < 0x20 || c == 0x7f)
-			return true;
-		if (c == 0xc2 && i + 1 < text.n && (unsigned char)text.p[i + 1] < 0xa0)
-			return true;
-	}
-	return false;
-}
-
 void document_name(struct document *document, const char *name, const json_t *value,
 	char out[TUNNEL_NAME_MAX + 1])
 {
 	struct span text = document_text(value);
-	if (text.p == NULL || text.n > TUNNEL_NAME_MAX || has_controls(text)) {
+	if (text.p == NULL || text.n > TUNNEL_NAME_MAX || !utf8_plain(text)) {
 		finding_member(&document->findings, "", span_of(name),
 			"Must be a text of at most 128 bytes without control characters.");
 		return;

@@ -92,24 +92,14 @@ static bool is_login(struct worker *worker, struct connection *connection,
 	return false;
 }
 
-// Blanks around a secret come from copying it.
-static struct span trim(const char *text)
-{
-	static const char blanks[] = " \t\r\n";
-	text += strspn(text, blanks);
-	size_t n = strlen(text);
-	while (n > 0 && strchr(blanks, text[n - 1]) != NULL)
-		n--;
-	return (struct span){text, n};
-}
-
 // What the post shows: CODE_NONE when it is the secret of TUNNEL.
 static enum code judge(const struct request *request, const struct tunnel *tunnel)
 {
 	char text[SECRET_TEXT_MAX];
 	struct secret_hash hash;
 	int r = form_get(buf_span(&request->body), SPAN("secret"), text, sizeof text);
-	struct span secret = trim(text);
+	// Blanks around a secret come from copying it.
+	struct span secret = span_trim(span_of(text), " \t\r\n");
 	enum code code = CODE_AUTH_FAILED;
 	secret_hash_make(&hash, secret);
 	if (r == FORM_ABSENT || (r == 0 && secret.n == 0))

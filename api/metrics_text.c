@@ -69,16 +69,7 @@ static const char *dial_label(size_t i)
 
 static const char *role_label(size_t i)
 {
-	static const char *const names[ROLES] = {
-		[ROLE_SUPERVISOR] = "supervisor",
-		[ROLE_GATE] = "gate",
-		[ROLE_API] = "api",
-		[ROLE_RELAY] = "relay",
-		[ROLE_RESOLVER] = "resolver",
-		[ROLE_ATTESTOR] = "attestor",
-		[ROLE_EDGE] = "edge",
-	};
-	return names[i];
+	return ipc_role_name((enum ipc_role)i);
 }
 
 static const char *child_label(size_t i)

@@ -44,36 +44,12 @@ void config_deinit(struct config *config)
 
 // ---- text
 
-static bool is_blank(char c)
-{
-	return c == ' ' || c == '\t';
-}
-
-static struct span trimmed(struct span text)
-{
-	while (text.n > 0 && is_blank(text.p[0])) {
-		text.p++;
-		text.n--;
-	}
-	while (text.n > 0 && is_blank(text.p[text.n - 1]))
-		text.n--;
-	return text;
-}
-
 static const struct config_key *find_key(struct span name)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
 		if (span_eq(keys[i].name, name))
 			return &keys[i];
 	return NULL;
-}
-
-static bool has_control(struct span text)
-{
-	for (size_t i = 0; i < text.n; i++)
-		if ((uint8_t)text.p[i] < 0x20 || text.p[i] == 0x7f)
-			return true;
-	return false;
 }
 
 static bool is_mode(struct span value)
@@ -92,13 +68,13 @@ static int parse_line(struct config *config, struct span line, const char **why)
 		*why = "write key = value";
 		return 1;
 	}
-	key = find_key(trimmed((struct span){line.p, (size_t)(equals - line.p)}));
-	value = trimmed((struct span){equals + 1, (size_t)(line.p + line.n - equals - 1)});
+	key = find_key(span_trim((struct span){line.p, (size_t)(equals - line.p)}, " \t"));
+	value = span_trim((struct span){equals + 1, (size_t)(line.p + line.n - equals - 1)}, " \t");
 	if (key == NULL)
 		*why = "there is no such key: there are server, token, ca, attest, policy and collateral";
 	else if (*member(config, key) != NULL)
 		*why = "this key was there before";
-	else if (value.n == 0 || has_control(value) || !utf8_valid(value))
+	else if (value.n == 0 || !utf8_plain(value))
 		*why = "the value is empty or has characters that do not belong there";
 	else if (member(config, key) == &config->token && token_text_check(value, why) != 0)
 		return 1;
@@ -122,7 +98,7 @@ int config_parse(struct config *config, struct span text, unsigned *line, const 
 		struct span one = {text.p, end != NULL ? (size_t)(end - text.p) : text.n};
 		text.n -= one.n + (end != NULL);
 		text.p += one.n + (end != NULL);
-		one = trimmed(one);
+		one = span_trim(one, " \t");
 		if (one.n > 0 && one.p[0] != '#')
 			r = parse_line(&parsed, one, why);
 	}

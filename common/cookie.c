@@ -50,15 +50,6 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t';
 }
 
-static struct span trim(struct span text)
-{
-	while (text.n > 0 && is_blank(text.p[0]))
-		text = (struct span){text.p + 1, text.n - 1};
-	while (text.n > 0 && is_blank(text.p[text.n - 1]))
-		text.n--;
-	return text;
-}
-
 bool cookie_next(struct span *rest, struct span *piece)
 {
 	while (rest->n > 0) {
@@ -67,7 +58,7 @@ bool cookie_next(struct span *rest, struct span *piece)
 		size_t gone = mark != NULL ? n + 1 : n;
 		*piece = (struct span){rest->p, n};
 		*rest = (struct span){rest->p + gone, rest->n - gone};
-		if (trim(*piece).n > 0)
+		if (span_trim(*piece, " \t").n > 0)
 			return true;
 	}
 	return false;
@@ -89,7 +80,7 @@ bool cookie_maybe_ours(struct span value)
 static struct span value_for(struct span piece, struct span id)
 {
 	struct span prefix = SPAN(HOST_PREFIX);
-	piece = trim(piece);
+	piece = span_trim(piece, " \t");
 	if (!span_starts(piece, prefix))
 		prefix = SPAN(PREFIX);
 	size_t n = prefix.n + id.n + 1;
@@ -168,7 +159,7 @@ bool cookie_seen(struct span value, const char *id)
 	struct span piece;
 	snprintf(wanted, sizeof wanted, COOKIE_SEEN "%s=1", id);
 	while (cookie_next(&value, &piece))
-		if (span_eq(trim(piece), span_of(wanted)))
+		if (span_eq(span_trim(piece, " \t"), span_of(wanted)))
 			return true;
 	return false;
 }

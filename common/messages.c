@@ -418,6 +418,20 @@ bool message_fits(
 	return i == n && type->fields[i].name[0] == '\0';
 }
 
+const char *ipc_role_name(enum ipc_role role)
+{
+	static const char *const names[ROLES] = {
+		[ROLE_SUPERVISOR] = "supervisor",
+		[ROLE_GATE] = "gate",
+		[ROLE_API] = "api",
+		[ROLE_RELAY] = "relay",
+		[ROLE_RESOLVER] = "resolver",
+		[ROLE_ATTESTOR] = "attestor",
+		[ROLE_EDGE] = "edge",
+	};
+	return names[role];
+}
+
 const char *end_reason_name(enum end_reason reason)
 {
 	static const char *const names[END_REASONS] = {

@@ -21,6 +21,9 @@ enum ipc_role {
 	ROLES
 };
 
+// Its name in the log, metrics and documents.
+const char *ipc_role_name(enum ipc_role role);
+
 // Phases of a channel as its receiver sees them; a message is accepted in those its row names.
 enum ipc_phase {
 	PHASE_START = 1 << 0, // supervisor: child not READY; child: not set up

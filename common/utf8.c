@@ -51,3 +51,13 @@ bool utf8_valid(struct span text)
 	}
 	return true;
 }
+
+bool utf8_plain(struct span text)
+{
+	const uint8_t *p = (const uint8_t *)text.p;
+	for (size_t i = 0; i < text.n; i++)
+		if (p[i] < 0x20 || p[i] == 0x7f ||
+			(p[i] == 0xc2 && i + 1 < text.n && p[i + 1] < 0xa0)) // U+0080 to U+009F
+			return false;
+	return utf8_valid(text);
+}

@@ -80,6 +80,17 @@ static inline bool span_starts(struct span s, struct span prefix)
 	return s.n >= prefix.n && (prefix.n == 0 || memcmp(s.p, prefix.p, prefix.n) == 0);
 }
 
+// S without the bytes at its ends that are among CHARACTERS.
+static inline struct span span_trim(struct span s, const char *characters)
+{
+	size_t n = strlen(characters);
+	while (s.n > 0 && memchr(characters, s.p[0], n) != NULL)
+		s = (struct span){s.p + 1, s.n - 1};
+	while (s.n > 0 && memchr(characters, s.p[s.n - 1], n) != NULL)
+		s.n--;
+	return s;
+}
+
 static inline char ascii_lower(char c)
 {
 	return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;

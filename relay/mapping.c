@@ -21,15 +21,6 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t';
 }
 
-static struct span trim(struct span text)
-{
-	while (text.n > 0 && is_blank(text.p[0]))
-		text = rest_of(text, 1);
-	while (text.n > 0 && is_blank(text.p[text.n - 1]))
-		text.n--;
-	return text;
-}
-
 static bool starts_nocase(struct span text, struct span start)
 {
 	return text.n >= start.n && span_eq_nocase((struct span){text.p, start.n}, start);
@@ -164,9 +155,10 @@ static void put_attribute(struct head_out *out, const struct mapping *m, struct 
 {
 	const char *equals = memchr(piece.p, '=', piece.n);
 	size_t n = equals != NULL ? (size_t)(equals - piece.p) : piece.n;
-	struct span name = trim((struct span){piece.p, n});
-	struct span value = equals != NULL ? trim(rest_of(piece, n + 1)) : (struct span){"", 0};
-	if (span_eq_nocase(name, SPAN("Domain")) || trim(piece).n == 0)
+	struct span name = span_trim((struct span){piece.p, n}, " \t");
+	struct span value =
+		equals != NULL ? span_trim(rest_of(piece, n + 1), " \t") : (struct span){"", 0};
+	if (span_eq_nocase(name, SPAN("Domain")) || span_trim(piece, " \t").n == 0)
 		return;
 	put(out, SPAN(";"));
 	if (!span_eq_nocase(name, SPAN("Path")) || m->prefix.n == 0) {
@@ -199,7 +191,7 @@ static bool has_attribute(struct span rest, struct span name)
 		struct span piece = next_piece(&rest);
 		const char *equals = memchr(piece.p, '=', piece.n);
 		piece.n = equals != NULL ? (size_t)(equals - piece.p) : piece.n;
-		if (span_eq_nocase(trim(piece), name))
+		if (span_eq_nocase(span_trim(piece, " \t"), name))
 			return true;
 	}
 	return false;
@@ -244,7 +236,7 @@ static bool take_own_lead(const struct mapping *m, struct span *pair, struct spa
 static void put_set_cookie_on_port(struct head_out *out, const struct mapping *m, struct span value)
 {
 	struct span rest = value;
-	struct span pair = trim(rest.n > 0 ? next_piece(&rest) : rest);
+	struct span pair = span_trim(rest.n > 0 ? next_piece(&rest) : rest, " \t");
 	if (has_attribute(rest, SPAN("HttpOnly"))) {
 		put_own_pair(out, m, pair);
 		put_attributes(out, m, rest);
@@ -269,7 +261,7 @@ static void put_set_cookie(struct head_out *out, const struct mapping *m, struct
 		return;
 	}
 	struct span pair = rest.n > 0 ? next_piece(&rest) : rest;
-	struct span name = trim(pair);
+	struct span name = span_trim(pair, " \t");
 	if (m->prefix.n > 0 && starts_nocase(name, SPAN(HOST_COOKIE))) {
 		put(out, SPAN(RENAMED_COOKIE));
 		pair = rest_of(name, sizeof HOST_COOKIE - 1);
@@ -286,7 +278,7 @@ bool mapping_renames(const struct mapping *m, struct span value)
 
 bool mapping_is_own(const struct mapping *m, struct span piece)
 {
-	struct span pair = trim(piece), host_only;
+	struct span pair = span_trim(piece, " \t"), host_only;
 	return m->jar && take_own_lead(m, &pair, &host_only);
 }
 

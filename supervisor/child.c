@@ -49,8 +49,7 @@ void child_start(struct child *child)
 	child->kind->describe(child, &request);
 	int r = process_start(&child->process, child->supervisor, &request);
 	if (r < 0) {
-		log_error(
-			"%s cannot be started: %s", process_role_name(request.role), strerror(-r));
+		log_error("%s cannot be started: %s", ipc_role_name(request.role), strerror(-r));
 		pause_then_start(child);
 		return;
 	}

@@ -77,29 +77,6 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t' || c == '\r';
 }
 
-static struct span trimmed(struct span s)
-{
-	while (s.n > 0 && is_blank(s.p[0]))
-		s = (struct span){s.p + 1, s.n - 1};
-	while (s.n > 0 && is_blank(s.p[s.n - 1]))
-		s.n--;
-	return s;
-}
-
-static bool has_control(struct span s)
-{
-	for (size_t i = 0; i < s.n; i++)
-		if ((uint8_t)s.p[i] < 0x20 || s.p[i] == 0x7f)
-			return true;
-	return false;
-}
-
-// Text that a message may repeat.
-static bool is_printable(struct span s)
-{
-	return utf8_valid(s) && !has_control(s);
-}
-
 // Anything else may be a token with a slip around it: not to be repeated.
 static bool looks_like_key(struct span s)
 {
@@ -157,7 +134,7 @@ static void assign(
 		   !option_is_list(def)) {
 		complain(parse, place, def, "is already set in line %u: remove one of the two",
 			before->line);
-	} else if (!is_printable(value)) {
+	} else if (!utf8_plain(value)) {
 		complain(parse, place, def, "the value has a control character or is not UTF-8");
 	} else if (value.n == 0 && !option_may_be_empty(def)) {
 		complain(parse, place, def,
@@ -182,8 +159,8 @@ static bool split_setting(struct span text, struct span *key, struct span *value
 	if (equals == NULL)
 		return false;
 	size_t n = (size_t)(equals - text.p);
-	*key = trimmed((struct span){text.p, n});
-	*value = trimmed((struct span){equals + 1, text.n - n - 1});
+	*key = span_trim((struct span){text.p, n}, " \t\r");
+	*value = span_trim((struct span){equals + 1, text.n - n - 1}, " \t\r");
 	return true;
 }
 
@@ -200,7 +177,7 @@ static void parse_line(struct parse *parse, const struct place *place, struct sp
 {
 	struct span key, value;
 
-	line = trimmed(without_comment(line));
+	line = span_trim(without_comment(line), " \t\r");
 	if (line.n == 0)
 		return;
 	if (split_setting(line, &key, &value))
@@ -273,12 +250,12 @@ static void parse_variable(struct parse *parse, char *variable)
 	struct span key = key_of_variable(place.variable, buffer);
 	const struct option_def *def = option_find(key);
 	if (def == NULL) {
-		if (!is_printable(place.variable))
+		if (!utf8_plain(place.variable))
 			place.variable = SPAN(ENV_PREFIX "...");
 		complain_unknown_variable(parse, &place, key);
 		return;
 	}
-	assign(parse, &place, key, trimmed(span_of(equals + 1)));
+	assign(parse, &place, key, span_trim(span_of(equals + 1), " \t\r"));
 	if (def->type == OPTION_SECRET) // so that /proc/PID/environ does not have it
 		explicit_bzero(equals + 1, strlen(equals + 1));
 }

@@ -16,24 +16,10 @@
 
 enum { FDS_MOST = SPAWN_TARGET_LAST - SPAWN_TARGET_FIRST + 1 };
 
-const char *process_role_name(enum ipc_role role)
-{
-	static const char *const names[ROLES] = {
-		[ROLE_SUPERVISOR] = "supervisor",
-		[ROLE_GATE] = "gate",
-		[ROLE_API] = "api",
-		[ROLE_RELAY] = "relay",
-		[ROLE_RESOLVER] = "resolver",
-		[ROLE_ATTESTOR] = "attestor",
-		[ROLE_EDGE] = "edge",
-	};
-	return names[role];
-}
-
 void process_log(struct process *process, enum log_level level, const char *format, ...)
 {
 	const struct log_about about = {
-		process_role_name(process->role), process->pid, process->tunnel};
+		ipc_role_name(process->role), process->pid, process->tunnel};
 	char text[LOG_LINE_MAX];
 	va_list args;
 

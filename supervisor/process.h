@@ -45,7 +45,7 @@ struct process_request {
 
 // Starts a child. Returns 0 or a negative errno; `gone` is not called then.
 int process_start(struct process *process, struct supervisor *supervisor,
-	const struct process_request *request);
+	const struct process_request *request) WARN_UNUSED;
 
 // Whether a start failed because the machine has no room for one more process now: nothing that the
 // tunnel it was for could have caused, and worth another try.
@@ -76,7 +76,4 @@ void process_log(struct process *process, enum log_level level, const char *form
 bool process_may_log(struct process *process);
 
 // Handler of LOG for every role.
-int process_on_log(struct ipc_channel *channel, struct ipc_message *message);
-
-// "relay", "gate" ...
-const char *process_role_name(enum ipc_role role);
+int process_on_log(struct ipc_channel *channel, struct ipc_message *message) WARN_UNUSED;

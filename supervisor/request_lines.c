@@ -135,7 +135,7 @@ static void print(struct process *process, const struct request_entry *entry)
 	int64_t ago_s = instant_diff_us(now, entry->at) / 1000000;
 	ago_s = MAX(0, MIN(ago_s, (int64_t)OLDEST_S));
 	line.n = request_line_format(out, log_chosen_format(), wall_now() - ago_s,
-		process_role_name(process->role), process->tunnel, entry, address);
+		ipc_role_name(process->role), process->tunnel, entry, address);
 	log_line_write(&line);
 }
 

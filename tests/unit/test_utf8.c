@@ -38,6 +38,9 @@ static void test_every_number(void **state)
 		bool expected = c <= 0x10ffff && (c < 0xd800 || c > 0xdfff);
 		if (valid(bytes, n) != expected)
 			fail_msg("U+%06X: expected %d", c, expected);
+		bool control = c < 0x20 || (c >= 0x7f && c < 0xa0);
+		if (utf8_plain((struct span){(char *)bytes, n}) != (expected && !control))
+			fail_msg("U+%06X: a control or none", c);
 	}
 }
 
