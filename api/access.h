@@ -16,7 +16,7 @@ enum access_outcome {
 // over. The owner's is known without a look at the store, and takes the same time to refuse
 // whatever it is compared with. Returns 0, ACCESS_NONE, or the store's error.
 int access_find(const struct http_head *head, const struct secret_hash *owner, struct store *store,
-	struct token *ret);
+	struct token *ret) WARN_UNUSED;
 
 // Whether TOKEN, found some time ago, is valid yet. Returns as above.
 int access_again(struct store *store, const struct token *token);

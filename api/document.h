@@ -29,7 +29,8 @@ void document_prepare_process(void);
 // Calls the readers of what is in BODY. Returns what findings_end() makes of it, or
 // FINDINGS_NOT_JSON.
 int document_read(struct document *document, struct span body,
-	const struct document_member *members, size_t n, char summary[FINDINGS_SUMMARY_SIZE]);
+	const struct document_member *members, size_t n,
+	char summary[FINDINGS_SUMMARY_SIZE]) WARN_UNUSED;
 
 // VALUE as a text; the absent span when it is none.
 struct span document_text(const json_t *value);

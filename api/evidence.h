@@ -37,7 +37,7 @@ void evidence_deinit(struct evidence *evidence);
 
 // Handler of CERTIFICATE. *CHANGED: the one that says something else now, or NULL.
 int evidence_on_certificate(struct evidence *evidence, const struct ipc_message *message,
-	const struct certificate **changed);
+	const struct certificate **changed) WARN_UNUSED;
 
 // The certificate of INSTANCE, to be let go of; NULL: not known.
 struct certificate *evidence_certificate_of(

@@ -18,4 +18,4 @@ struct evidence_query {
 // Reads TEXT. With NEEDED a nonce has to be there; without, it has to be for fresh=1 and for
 // nothing else. Returns FINDINGS_NONE, FINDINGS_INVALID with SAID (empty before), or -ENOMEM.
 int evidence_query_parse(
-	struct evidence_query *query, struct span text, bool needed, struct buf *said);
+	struct evidence_query *query, struct span text, bool needed, struct buf *said) WARN_UNUSED;

@@ -48,4 +48,4 @@ void finding_field(struct findings *findings, struct span name, const char *deta
 
 // Returns FINDINGS_NONE, FINDINGS_INVALID with SUMMARY, the first of them and how many more, or a
 // negative errno.
-int findings_end(struct findings *findings, char summary[FINDINGS_SUMMARY_SIZE]);
+int findings_end(struct findings *findings, char summary[FINDINGS_SUMMARY_SIZE]) WARN_UNUSED;

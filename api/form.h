@@ -17,7 +17,7 @@ enum form_outcome {
 // Decodes the value of the field NAME of BODY into OUT of SIZE bytes and terminates it; wipe it if
 // it is a secret. Names are compared as they stand, undecoded. Returns 0 or an outcome; OUT is an
 // empty text then.
-int form_get(struct span body, struct span name, char *out, size_t size);
+int form_get(struct span body, struct span name, char *out, size_t size) WARN_UNUSED;
 
 // Whether VALUE of a Content-Type field says that a body is such a form.
 bool form_type_ok(struct span value);

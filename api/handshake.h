@@ -18,7 +18,7 @@ enum handshake_outcome {
 
 // Judges the request HEAD. Returns 0 with *KEY, the value of Sec-WebSocket-Key; or an outcome with
 // *WHY, a sentence for its sender (static text).
-int handshake_check(const struct http_head *head, struct span *key, const char **why);
+int handshake_check(const struct http_head *head, struct span *key, const char **why) WARN_UNUSED;
 
 // The fields that stand in every answer of HANDSHAKE_UPGRADE (RFC 9110 section 15.5.22, RFC 6455
 // section 4.4).

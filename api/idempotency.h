@@ -40,7 +40,7 @@ enum idempotency_outcome {
 // they are, or the same in quotes (a string of RFC 8941 section 3.3.3, which may have spaces too).
 // Returns 0 or an outcome.
 int idempotency_key_read(struct idempotency_key *key, const struct http_head *head,
-	struct span body, const char *token);
+	struct span body, const char *token) WARN_UNUSED;
 
 // ---- answers
 

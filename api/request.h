@@ -47,7 +47,7 @@ static inline const char *request_scope(const struct request *request)
 
 // Moves what belongs to the body from IN, wiping it there. Returns 0 when the body is complete, an
 // outcome, or -ENOMEM.
-int request_take_body(struct request *request, struct buf *in);
+int request_take_body(struct request *request, struct buf *in) WARN_UNUSED;
 
 // Drops N bytes from the front of a buffer, wiping them: heads hold tokens.
 static inline void buf_wipe_front(struct buf *buf, size_t n)

@@ -23,8 +23,8 @@ enum { SCHEMA_NEWER = 1, SCHEMA_FOREIGN = 2 };
 // What DB is, without touching it. Returns 0 and its *VERSION, SCHEMA_NEWER when it is newer than
 // any step known here, SCHEMA_FOREIGN when it has tables but is not ours, or -EIO with the reason
 // in sqlite3_errmsg().
-int schema_check(struct sqlite3 *db, const struct schema *schema, int *version);
+int schema_check(struct sqlite3 *db, const struct schema *schema, int *version) WARN_UNUSED;
 
 // Brings DB from VERSION to the newest one, each step in a transaction of its own. Returns 0 or
 // -EIO.
-int schema_migrate(struct sqlite3 *db, const struct schema *schema, int version);
+int schema_migrate(struct sqlite3 *db, const struct schema *schema, int version) WARN_UNUSED;

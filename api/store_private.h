@@ -74,15 +74,15 @@ struct store {
 sqlite3_stmt *store_statement(struct store *store, enum statement which);
 
 // Runs a statement without rows to its end and releases its values. Returns 0 or a negative errno.
-int store_run(struct store *store, sqlite3_stmt *statement);
+int store_run(struct store *store, sqlite3_stmt *statement) WARN_UNUSED;
 
 // Keeps the reason of a failure (RESULT: SQLite's) and returns its errno.
-int store_failed(struct store *store, int result);
+int store_failed(struct store *store, int result) WARN_UNUSED;
 
 // Starts a transaction of the function's own, unless the caller has one; store_scope_end() commits
 // it when R is not negative, else rolls back. *OWN goes from one to the other.
-int store_scope_begin(struct store *store, bool *own);
-int store_scope_end(struct store *store, bool own, int r);
+int store_scope_begin(struct store *store, bool *own) WARN_UNUSED;
+int store_scope_end(struct store *store, bool own, int r) WARN_UNUSED;
 
 // Binding by place, from 1. Text and blobs are borrowed until the statement is run.
 void store_bind_text(sqlite3_stmt *statement, int place, const char *text);
@@ -96,11 +96,11 @@ uint64_t store_read_count(sqlite3_stmt *statement, int column);
 void store_read_hash(sqlite3_stmt *statement, int column, struct secret_hash *hash);
 
 // Runs a statement that yields one number.
-int store_read_number(struct store *store, sqlite3_stmt *statement, uint64_t *ret);
+int store_read_number(struct store *store, sqlite3_stmt *statement, uint64_t *ret) WARN_UNUSED;
 
 // Adds a row about a tunnel or token; WAS is NULL for a new one.
 int store_audit(struct store *store, const char *subject, const char *was, const char *became,
-	struct store_cause cause);
+	struct store_cause cause) WARN_UNUSED;
 
 // Columns every statement that yields whole tunnels names, in the order store_read_tunnel() reads.
 #define STORE_COLUMNS                                                                             \
@@ -114,4 +114,5 @@ void store_read_tunnel(sqlite3_stmt *statement, struct tunnel *tunnel);
 
 // Calls EACH for every row of STATEMENT, read by READ.
 int store_read_all(struct store *store, sqlite3_stmt *statement,
-	void (*read)(sqlite3_stmt *statement, struct tunnel *tunnel), store_each each, void *arg);
+	void (*read)(sqlite3_stmt *statement, struct tunnel *tunnel), store_each each,
+	void *arg) WARN_UNUSED;

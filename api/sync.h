@@ -26,8 +26,8 @@ struct sync {
 void sync_init(struct worker *worker);
 
 // LIVE and LIVE_DONE.
-int sync_on_live(struct ipc_channel *channel, struct ipc_message *message);
-int sync_on_live_done(struct ipc_channel *channel, struct ipc_message *message);
+int sync_on_live(struct ipc_channel *channel, struct ipc_message *message) WARN_UNUSED;
+int sync_on_live_done(struct ipc_channel *channel, struct ipc_message *message) WARN_UNUSED;
 
 // Something the supervisor knows could not be stored: it is asked again soon.
 void sync_soon(struct worker *worker);

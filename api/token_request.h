@@ -16,5 +16,5 @@ struct token_request {
 };
 
 // Reads BODY. Returns an enum findings_outcome or -ENOMEM; SAID as in tunnel_request.h.
-int token_request_parse(
-	struct token_request *request, struct span body, uint64_t max_quota, struct buf *said);
+int token_request_parse(struct token_request *request, struct span body, uint64_t max_quota,
+	struct buf *said) WARN_UNUSED;

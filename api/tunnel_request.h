@@ -33,11 +33,11 @@ struct tunnel_request {
 // Reads BODY. Returns an enum findings_outcome or -ENOMEM; SAID (empty, of a cap of
 // FINDINGS_SAID_MAX or more) is only added to for the two refusals.
 int tunnel_request_parse(struct tunnel_request *request, struct span body,
-	const struct tunnel_bounds *bounds, struct buf *said);
+	const struct tunnel_bounds *bounds, struct buf *said) WARN_UNUSED;
 
 // The same for a PATCH, which names the new timeout_s and nothing else.
 int tunnel_change_parse(struct tunnel_request *request, struct span body,
-	const struct tunnel_bounds *bounds, struct buf *said);
+	const struct tunnel_bounds *bounds, struct buf *said) WARN_UNUSED;
 
 // Which tunnels a list is to have.
 enum { TUNNEL_QUERY_MOST = 1000 };
@@ -49,4 +49,4 @@ struct tunnel_query {
 };
 
 // Reads what is behind the `?`. Returns FINDINGS_NONE, FINDINGS_INVALID or -ENOMEM.
-int tunnel_query_parse(struct tunnel_query *query, struct span text, struct buf *said);
+int tunnel_query_parse(struct tunnel_query *query, struct span text, struct buf *said) WARN_UNUSED;

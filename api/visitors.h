@@ -11,7 +11,7 @@
 struct worker;
 
 // VISITOR. Returns a negative errno when the message lies.
-int visitors_on_visitor(struct worker *worker, struct ipc_message *message);
+int visitors_on_visitor(struct worker *worker, struct ipc_message *message) WARN_UNUSED;
 
 // PAGE. What a relay got wrong costs only the connection.
 void visitors_on_page(struct worker *worker, struct ipc_message *message);

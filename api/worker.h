@@ -101,9 +101,9 @@ struct worker {
 
 // Prepares the worker with its channels on their fixed descriptors and reports REACHED (enum
 // seal_reached). To be called sealed. Returns 0 or a negative errno.
-int worker_init(struct worker *worker, uint32_t epoch, unsigned reached);
+int worker_init(struct worker *worker, uint32_t epoch, unsigned reached) WARN_UNUSED;
 // Serves until told to stop or the supervisor is gone. Returns an enum worker_exit.
-int worker_run(struct worker *worker);
+int worker_run(struct worker *worker) WARN_UNUSED;
 
 enum worker_log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 // A line for the log; what is not printable ASCII becomes '?'. Never a secret.

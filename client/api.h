@@ -32,7 +32,7 @@ int api_list(const struct settings *settings, const char *path, json_t **ret,
 // What the answer STATUS with this body (problem+json, or anything) means: writes the sentence and
 // returns the exit code. SETTINGS says who it was that refused.
 int api_refusal(const struct settings *settings, unsigned status, struct span body,
-	struct failure *failure);
+	struct failure *failure) WARN_UNUSED;
 
 // The exit code for a problem's code, which may be unknown, and the status it came with.
 enum exit_code api_exit_code(const char *code, unsigned status);

@@ -39,7 +39,7 @@ struct backend_context {
 // TARGET is borrowed. Certificates are checked with the system's roots. Returns 0, an exit code
 // with its sentence, or a negative errno.
 int backend_context_init(struct backend_context *context, struct loop *loop,
-	const struct target *target, struct failure *failure);
+	const struct target *target, struct failure *failure) WARN_UNUSED;
 void backend_context_deinit(struct backend_context *context);
 
 struct backend_dial; // what is needed only until it is connected
@@ -62,18 +62,18 @@ struct backend {
 // Begins to connect; event() tells when it is open or has failed, never before this returns.
 // Returns 0 or -ENOMEM.
 int backend_open(struct backend *backend, struct backend_context *context,
-	void (*event)(struct backend *backend));
+	void (*event)(struct backend *backend)) WARN_UNUSED;
 
 // Closes at once, in whatever state. RESET: a TCP peer is told that it is no orderly end.
 void backend_close(struct backend *backend, bool reset);
 
 // Returns the bytes read, 0 at the end, -EAGAIN when there are none now, or a negative errno. A TLS
 // connection that ends without saying so is -ECONNRESET.
-ssize_t backend_read(struct backend *backend, void *bytes, size_t size);
+ssize_t backend_read(struct backend *backend, void *bytes, size_t size) WARN_UNUSED;
 
 // Returns the bytes written, 0 when there is no room now, or a negative errno.
-ssize_t backend_write(struct backend *backend, struct span bytes);
+ssize_t backend_write(struct backend *backend, struct span bytes) WARN_UNUSED;
 
 // Says that nothing more will be written. Returns 0 or a negative errno. Where TLS has no room for
 // that now ->shut stays false: to be called again after the next event.
-int backend_shut(struct backend *backend);
+int backend_shut(struct backend *backend) WARN_UNUSED;

@@ -10,4 +10,4 @@
 
 // Begins to serve a connection and returns our end of it, or a negative errno. It ends by itself
 // when that end is closed.
-int demo_open(struct loop *loop);
+int demo_open(struct loop *loop) WARN_UNUSED;

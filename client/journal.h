@@ -48,7 +48,8 @@ struct journal {
 };
 
 // Returns 0 or a negative errno; journal_deinit() is needed either way.
-int journal_init(struct journal *journal, struct loop *loop, const struct journal_options *options);
+int journal_init(struct journal *journal, struct loop *loop,
+	const struct journal_options *options) WARN_UNUSED;
 // Writes what is waiting.
 void journal_deinit(struct journal *journal);
 

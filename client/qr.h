@@ -13,4 +13,4 @@ enum qr_outcome { QR_TOO_WIDE = 1, QR_TOO_LONG = 2 };
 // black on white is asked for explicitly; else modules are drawn for a dark background, light where
 // the code is light. Returns 0, QR_TOO_WIDE when it has more than COLUMNS columns, QR_TOO_LONG when
 // no code holds so much, or a negative errno.
-int qr_draw(struct buf *out, const char *text, unsigned columns, bool colour);
+int qr_draw(struct buf *out, const char *text, unsigned columns, bool colour) WARN_UNUSED;

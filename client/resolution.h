@@ -23,7 +23,8 @@ int resolution_fd(const struct resolution *resolution);
 
 // The result, once the descriptor is readable: 0 and *RET (valid until the resolution is freed), or
 // 1 with *WHY it failed (static text).
-int resolution_result(struct resolution *resolution, const struct addrinfo **ret, const char **why);
+int resolution_result(
+	struct resolution *resolution, const struct addrinfo **ret, const char **why) WARN_UNUSED;
 
 // Forgets it without waiting, whatever state it is in. Accepts NULL, returns NULL.
 struct resolution *resolution_free(struct resolution *resolution);

@@ -36,7 +36,7 @@ struct target {
 //
 // Returns 0, or 1 with *WHY: what is wrong and what to write instead (static text). *TARGET is
 // written only on success.
-int target_parse(struct target *target, struct span text, const char **why);
+int target_parse(struct target *target, struct span text, const char **why) WARN_UNUSED;
 
 // The built-in demo.
 void target_demo(struct target *target);

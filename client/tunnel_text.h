@@ -23,4 +23,4 @@ void tunnel_left(const json_t *tunnel, char out[TUNNEL_LEFT_SIZE]);
 
 // Prints DOCUMENT as JSON in printable ASCII, on one line if COMPACT. Returns 0 or a negative
 // errno.
-int tunnel_print_json(FILE *out, const json_t *document, int compact);
+int tunnel_print_json(FILE *out, const json_t *document, int compact) WARN_UNUSED;

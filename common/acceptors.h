@@ -48,8 +48,8 @@ struct acceptors {
 };
 
 // The caller sets the callbacks. Returns 0 or a negative errno.
-int acceptors_init(struct acceptors *all, struct loop *loop);
+int acceptors_init(struct acceptors *all, struct loop *loop) WARN_UNUSED;
 
 // Starts accepting from FD (consumed, also on failure), whose visitors come as FACTS say. Returns 0
 // or a negative errno; -EEXIST when there is a listener with this number.
-int acceptors_add(struct acceptors *all, int fd, const struct facts *facts);
+int acceptors_add(struct acceptors *all, int fd, const struct facts *facts) WARN_UNUSED;

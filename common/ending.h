@@ -32,4 +32,4 @@ int ending_say(int fd, bool local, enum ending how);
 // Reads at most SIZE bytes that came from whoever has the other end. Returns how many, with *SAID
 // the end (an enum ending) if it was said behind them, else -1; or a negative errno: -EAGAIN, or
 // -ECONNRESET when the other end was closed without a word.
-ssize_t ending_read(int fd, void *bytes, size_t size, int *said);
+ssize_t ending_read(int fd, void *bytes, size_t size, int *said) WARN_UNUSED;

@@ -52,6 +52,6 @@ enum http_name http_name_id(struct span token);
 bool http_name_is_lookalike(struct span token); // a known name with other marks for '-'
 
 // http_rules.c: the last steps of a parse, when all fields are there.
-int http_rules_common(struct http_parser *in);  // Connection, Upgrade, framing
-int http_rules_request(struct http_parser *in); // target and Host, Expect
+int http_rules_common(struct http_parser *in) WARN_UNUSED;  // Connection, Upgrade, framing
+int http_rules_request(struct http_parser *in) WARN_UNUSED; // target and Host, Expect
 void http_rules_response(struct http_head *head, bool to_head);

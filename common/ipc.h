@@ -76,13 +76,14 @@ enum ipc_outcome { IPC_SENT = 0, IPC_FULL = 1 };
 enum { IPC_FIRST_FD = 3 }; // where a child finds its control channel
 
 // Makes a connected pair, close-on-exec and non-blocking. Returns 0 or a negative errno.
-int ipc_pair(int fds[2]);
+int ipc_pair(int fds[2]) WARN_UNUSED;
 
 // Starts using FD (consumed, also on failure). QUEUE_MAX bytes of messages may wait when the peer
 // is slow; with 0 nothing is ever queued and IPC_FULL says that the socket is. The caller sets the
 // callbacks and, if it is not PHASE_START, the phase. Returns 0 or a negative errno.
 int ipc_init(struct ipc_channel *channel, struct loop *loop, int fd,
-	const struct ipc_handlers *handlers, uint32_t epoch, unsigned flags, size_t queue_max);
+	const struct ipc_handlers *handlers, uint32_t epoch, unsigned flags,
+	size_t queue_max) WARN_UNUSED;
 // Closes at once; what was queued is dropped, its descriptors closed. Harmless on a closed one.
 void ipc_deinit(struct ipc_channel *channel);
 
@@ -121,4 +122,4 @@ void ipc_resume(struct ipc_channel *channel);
 // when it is the end of a Unix pair, whose other end is an edge's; IPC_STREAM_OVER when it was
 // connected, but the peer has reset it meanwhile; or -EBADMSG.
 enum { IPC_STREAM_OVER = 1, IPC_STREAM_LOCAL = 2 };
-int ipc_check_stream(int fd, bool connecting);
+int ipc_check_stream(int fd, bool connecting) WARN_UNUSED;

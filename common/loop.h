@@ -49,11 +49,11 @@ struct loop {
 };
 
 // Returns 0 or a negative errno.
-int loop_init(struct loop *loop);
+int loop_init(struct loop *loop) WARN_UNUSED;
 void loop_deinit(struct loop *loop);
 
 // Runs until loop_stop(); returns its status, or a negative errno when epoll itself fails.
-int loop_run(struct loop *loop);
+int loop_run(struct loop *loop) WARN_UNUSED;
 // After it nothing is called any more, in the same round neither: what its caller has taken apart
 // is not met again.
 void loop_stop(struct loop *loop, int status);

@@ -69,7 +69,7 @@ const char *mux_message_decode(struct mux_message *message, struct span bytes);
 
 // Looks whether BYTES begin a DATA. Returns the length of what precedes its payload with *STREAM
 // and *N set; 0 when more bytes are needed to tell; or -1 when it is not a well-formed DATA.
-int mux_data_decode(struct span bytes, uint32_t *stream, uint32_t *n);
+int mux_data_decode(struct span bytes, uint32_t *stream, uint32_t *n) WARN_UNUSED;
 
 // Writes MESSAGE, any but DATA, into OUT. Returns its length; texts must be within their limits.
 size_t mux_message_encode(char out[MUX_MESSAGE_MAX], const struct mux_message *message);

@@ -12,7 +12,7 @@ enum { NETWORK_SIZE = 17, NETWORKS_MAX = 64 };
 
 // Copies GIVEN, for as long as the process lives. Returns 0, -EBADMSG when there is a copy already,
 // or -ENOMEM.
-int networks_keep(struct span *kept, struct span given);
+int networks_keep(struct span *kept, struct span given) WARN_UNUSED;
 
 // Whether one of NETWORKS has the address of PEER. An IPv4 address is in none but those of IPv4.
 bool networks_have(struct span networks, const uint8_t peer[PEER_SIZE]);

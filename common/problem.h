@@ -35,8 +35,8 @@ struct problem {
 // Appends the whole answer, head and body, to OUT. A fresh request_id is made for it and, if
 // REQUEST_ID is not NULL, written there for the log. Returns 0 or buf_add()'s error.
 enum { REQUEST_ID_SIZE = 25 }; // 96 random bits in hex, terminated
-int problem_format(
-	struct buf *out, const struct problem *problem, char request_id[REQUEST_ID_SIZE]);
+int problem_format(struct buf *out, const struct problem *problem,
+	char request_id[REQUEST_ID_SIZE]) WARN_UNUSED;
 
 // Makes a sentence for `detail`, in OUT, of WHY http_request_parse() has refused a request.
 enum { PROBLEM_WHY_SIZE = 128 };

@@ -22,4 +22,5 @@ enum proxy_header_outcome {
 // in PEER, which stays as it is when the proxy speaks for itself (LOCAL) or does not know (UNKNOWN,
 // AF_UNSPEC), and is all zero for one that has no address (AF_UNIX); or an outcome, with nothing
 // written. Extensions are skipped, but have to fill what is left exactly.
-int proxy_header_parse(const char *bytes, size_t n, uint8_t peer[PEER_SIZE], size_t *size);
+int proxy_header_parse(
+	const char *bytes, size_t n, uint8_t peer[PEER_SIZE], size_t *size) WARN_UNUSED;

@@ -71,4 +71,4 @@ void request_line_end(
 // Takes the first entry off REST, the bytes of a batch. Its spans point into them. Returns
 // REQUEST_ENTRY, 0 when there is no further one, or -EBADMSG.
 enum { REQUEST_ENTRY = 1 };
-int request_log_next(struct span *rest, struct request_entry *entry);
+int request_log_next(struct span *rest, struct request_entry *entry) WARN_UNUSED;

@@ -24,7 +24,7 @@ struct seal_args {
 };
 
 // Parses argv[1..5]. Returns 0, or -EINVAL on anything but exactly these five decimal numbers.
-int seal_args_parse(struct seal_args *args, int argc, char *const *argv);
+int seal_args_parse(struct seal_args *args, int argc, char *const *argv) WARN_UNUSED;
 
 // A role's own part, defined as a constant table in its sandbox.c.
 struct seal_profile {
@@ -69,4 +69,4 @@ enum seal_reached {
 // but fails is an error (a kernel without Landlock or seccomp is not). WHERE (may be NULL) gets the
 // name of the step that failed. Returns 0 or a negative errno.
 int seal_enter(const struct seal_profile *profile, const struct seal_args *args, unsigned *reached,
-	const char **where);
+	const char **where) WARN_UNUSED;

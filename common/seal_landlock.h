@@ -22,7 +22,7 @@ enum seal_landlock_outcome {
 };
 
 // Needs no_new_privs. Borrows everything. Returns an outcome or a negative errno.
-int seal_landlock_enter(const struct seal_landlock_rules *rules);
+int seal_landlock_enter(const struct seal_landlock_rules *rules) WARN_UNUSED;
 
 // The version of Landlock's interface that this kernel offers; 0: none.
 int seal_landlock_abi(void);

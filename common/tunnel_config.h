@@ -43,7 +43,7 @@ static inline bool tunnel_config_pull(const struct tunnel_config *config)
 size_t tunnel_config_encode(const struct tunnel_config *config, uint8_t out[TUNNEL_CONFIG_MAX]);
 
 // Returns 0 or -EBADMSG for anything encode would not have made.
-int tunnel_config_decode(struct tunnel_config *config, const void *bytes, size_t n);
+int tunnel_config_decode(struct tunnel_config *config, const void *bytes, size_t n) WARN_UNUSED;
 
 // "t-" and lower-case base32 only, of the right length.
 bool tunnel_id_ok(struct span id);

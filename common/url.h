@@ -29,7 +29,7 @@ struct url {
 // refused: some resolvers take it for an address), IPv6 zones, names that are not LDH labels
 // of 1..63 bytes (underscore allowed, non-ASCII refused: use punycode), port 0 or above 65535 or
 // with leading zeros.
-int url_parse(struct url *url, struct span text, const char **why);
+int url_parse(struct url *url, struct span text, const char **why) WARN_UNUSED;
 
 // Writes the canonical form, "http://host:port" with the port always there and IPv6 in brackets,
 // into OUT of size SIZE (URL_TEXT_MAX always fits) and terminates it. Returns its length; at SIZE

@@ -52,4 +52,4 @@ size_t wire_encode(void *out, size_t size, const struct wire_value *values, size
 // Returns their number, or -EBADMSG: not one flat array, a value of another kind (negative numbers,
 // floats, nil, extensions, nesting), more than MAX values, bytes left over, or text that is not
 // valid UTF-8 or contains NUL.
-int wire_decode(const void *bytes, size_t n, struct wire_value *values, size_t max);
+int wire_decode(const void *bytes, size_t n, struct wire_value *values, size_t max) WARN_UNUSED;

@@ -28,7 +28,7 @@ struct backend *backend_free(struct backend *backend);
 
 enum { BACKEND_CONNECTING = 1 };
 // Returns 0 once connected, BACKEND_CONNECTING, or the negative errno of the attempt.
-int backend_check_connected(struct backend *backend);
+int backend_check_connected(struct backend *backend) WARN_UNUSED;
 
 // Whether it can take another request: it has not ended, and has not sent what nobody asked for,
 // which must never become the answer to the next request.

@@ -28,8 +28,8 @@ struct channel {
 
 // Opens a stream on AGENT for VISITOR. Returns 0 with *RET set, MUX_FULL when the agent takes no
 // more, or a negative errno.
-int channel_new(
-	struct channel **ret, struct visitor *visitor, struct agent *agent, struct span proto);
+int channel_new(struct channel **ret, struct visitor *visitor, struct agent *agent,
+	struct span proto) WARN_UNUSED;
 
 // Whether it is one, not a socket.
 bool channel_is(const struct backend *backend);

@@ -36,7 +36,7 @@ struct dials {
 void dials_init(struct dials *dials);
 
 // Asks for address ATTEMPT. Returns 0 (asked or queued) or a negative errno.
-int dial_start(struct relay *relay, struct dial *dial, uint8_t attempt);
+int dial_start(struct relay *relay, struct dial *dial, uint8_t attempt) WARN_UNUSED;
 // Waits in the queue, not for an answer of the supervisor's but to be taken from its head: the way
 // of pull tunnels, which have no dials.
 void dial_wait(struct relay *relay, struct dial *dial);
@@ -47,5 +47,5 @@ void dial_cancel(struct relay *relay, struct dial *dial);
 void dial_lost(struct relay *relay, const struct ipc_message *lost);
 
 // Handlers of DIALED and DIAL_FAILED.
-int dial_on_dialed(struct ipc_channel *channel, struct ipc_message *message);
-int dial_on_failed(struct ipc_channel *channel, struct ipc_message *message);
+int dial_on_dialed(struct ipc_channel *channel, struct ipc_message *message) WARN_UNUSED;
+int dial_on_failed(struct ipc_channel *channel, struct ipc_message *message) WARN_UNUSED;

@@ -73,9 +73,9 @@ struct relay {
 
 // Sets up the loop and both channels on their fixed descriptors and says READY. Returns 0 or a
 // negative errno.
-int relay_init(struct relay *relay, uint32_t epoch, unsigned reached);
+int relay_init(struct relay *relay, uint32_t epoch, unsigned reached) WARN_UNUSED;
 // Runs until the supervisor goes away; returns the exit status.
-int relay_run(struct relay *relay);
+int relay_run(struct relay *relay) WARN_UNUSED;
 
 // How many of SIZE bytes the tunnel's budget still has room for. With 0 nothing more is read: the
 // supervisor has been told.

@@ -65,7 +65,7 @@ enum stream_socket {
 // next round, and so is room to write, once, if the socket is still connecting. Returns 0 or a
 // negative errno.
 int stream_open(struct stream *stream, struct loop *loop, int fd, enum stream_socket socket,
-	void (*ready)(struct loop_watch *, uint32_t));
+	void (*ready)(struct loop_watch *, uint32_t)) WARN_UNUSED;
 
 static inline bool stream_is_socket(const struct stream *stream)
 {
@@ -88,7 +88,7 @@ void stream_full(struct stream *stream);
 
 // Writes as much as the socket takes. Returns the bytes written, 0 when it is full, or a negative
 // errno.
-ssize_t stream_write(struct stream *stream, const struct iovec *pieces, int n);
+ssize_t stream_write(struct stream *stream, const struct iovec *pieces, int n) WARN_UNUSED;
 
 // ---- both kinds
 
@@ -101,7 +101,7 @@ static inline ssize_t stream_take(struct stream *stream, char *scratch, size_t s
 }
 
 // The same, with the bytes in BYTES.
-ssize_t stream_read(struct stream *stream, void *bytes, size_t size);
+ssize_t stream_read(struct stream *stream, void *bytes, size_t size) WARN_UNUSED;
 
 // Looks whether there is nothing to be taken now: a socket whatever the loop has told of it.
 static inline bool stream_empty(struct stream *stream)

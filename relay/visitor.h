@@ -95,7 +95,7 @@ enum step {
 };
 
 // Takes the connection of a MSG_VISITOR.
-int visitor_on_message(struct ipc_channel *channel, struct ipc_message *message);
+int visitor_on_message(struct ipc_channel *channel, struct ipc_message *message) WARN_UNUSED;
 
 // Goes on as far as it can go. The visitor may be freed.
 void visitor_step(struct visitor *visitor);

@@ -19,4 +19,4 @@ void agent_memory_taken(struct supervisor *supervisor);
 void agent_memory_given(struct supervisor *supervisor);
 
 // Tells the relay its share: when it has been set up. Returns as ipc_send().
-int agent_memory_tell(struct tunnel *tunnel);
+int agent_memory_tell(struct tunnel *tunnel) WARN_UNUSED;

@@ -18,7 +18,7 @@ enum {
 };
 
 // Handler of AGENT_IN.
-int agents_on_message(struct ipc_channel *channel, struct ipc_message *message);
+int agents_on_message(struct ipc_channel *channel, struct ipc_message *message) WARN_UNUSED;
 
 // Those that wait are tried again: the relay of TUNNEL is ready, or has caught up.
 void agents_go_on(struct tunnel *tunnel);

@@ -33,7 +33,7 @@ struct api {
 };
 
 // Returns 0 or a negative errno.
-int api_init(struct api *api, struct supervisor *supervisor);
+int api_init(struct api *api, struct supervisor *supervisor) WARN_UNUSED;
 
 // Sends what it has to be told and has not been yet.
 void api_tell(struct api *api);

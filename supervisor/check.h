@@ -19,4 +19,4 @@ struct check_wishes {
 // Tries each thing where that is possible, in processes of its own, and prints a line for each:
 // "ok|missing|degraded", what, consequence. `missing` is what `sandbox = require` refuses to run
 // without, `degraded` what it runs without. Returns 0 when nothing is missing, else 1.
-int check_print(FILE *out, const struct check_wishes *wishes);
+int check_print(FILE *out, const struct check_wishes *wishes) WARN_UNUSED;

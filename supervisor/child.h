@@ -62,4 +62,4 @@ static inline bool child_ready(const struct child *child)
 size_t child_cores(void);
 
 // Handler of READY of these roles.
-int child_on_ready(struct ipc_channel *channel, struct ipc_message *message);
+int child_on_ready(struct ipc_channel *channel, struct ipc_message *message) WARN_UNUSED;

@@ -12,4 +12,4 @@ enum { COLLATERAL_SIZE_MAX = 512 * 1024 };
 
 // Copies the file PATH; with "" the copy is empty. Returns a descriptor (close-on-exec) or a
 // negative errno: -EFBIG above COLLATERAL_SIZE_MAX, -EINVAL when it is no regular file.
-int collateral_load(const char *path);
+int collateral_load(const char *path) WARN_UNUSED;

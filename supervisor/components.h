@@ -24,15 +24,17 @@ struct components {
 };
 
 // Adds one, unless there is one of that name. Returns 0, or -E2BIG.
-int components_add(
-	struct components *components, const char *name, const char *sha256, const char *filter);
+int components_add(struct components *components, const char *name, const char *sha256,
+	const char *filter) WARN_UNUSED;
 
 // Adds the program at PATH, under NAME. Returns 0 or a negative errno.
-int components_add_file(struct components *components, const char *path, const char *name);
+int components_add_file(
+	struct components *components, const char *path, const char *name) WARN_UNUSED;
 
 // Adds the shared libraries of PROGRAM, the loader among them, as that finds them now. Nothing when
 // it is linked statically. Starts a process and waits for it. Returns 0 or a negative errno.
-int components_add_libraries(struct components *components, const struct program *program);
+int components_add_libraries(
+	struct components *components, const struct program *program) WARN_UNUSED;
 
 // Writes them as one flat MessagePack array: name, hash, hash of the filter or nothing, of each.
 // Returns the length, 0 when OUT is too small.

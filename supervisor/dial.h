@@ -36,4 +36,5 @@ unsigned dial_attempts(const struct dial_target *target);
 // Starts a connection for ATTEMPT, which is less than dial_attempts(), or, if that address fails at
 // once, to the next that does not. Returns 0 with *FD, a connecting socket of the caller's, or an
 // enum dial_failure.
-int dial_open(struct dial_target *target, const struct policy *policy, unsigned attempt, int *fd);
+int dial_open(struct dial_target *target, const struct policy *policy, unsigned attempt,
+	int *fd) WARN_UNUSED;

@@ -28,7 +28,7 @@ struct expiry {
 };
 
 // Returns 0 or a negative errno.
-int expiry_init(struct expiry *expiry, struct loop *loop);
+int expiry_init(struct expiry *expiry, struct loop *loop) WARN_UNUSED;
 void expiry_deinit(struct expiry *expiry);
 
 // Sets or moves an item. Returns 0 or -ENOMEM (only possible when it was not set).

@@ -33,7 +33,7 @@ struct gates {
 size_t gates_count(const struct options *options);
 
 // Prepares N gates. Returns 0 or a negative errno.
-int gates_init(struct gates *gates, struct supervisor *supervisor, size_t n);
+int gates_init(struct gates *gates, struct supervisor *supervisor, size_t n) WARN_UNUSED;
 void gates_start(struct gates *gates);
 bool gates_proven(const struct gates *gates);
 void gates_kill(struct gates *gates);

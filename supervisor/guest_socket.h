@@ -11,4 +11,4 @@
 // Connects to PATH or, when that is empty, to the first of the usual places where there is
 // somebody. *OLD: it is a service from before dstack 0.4, by its name. Returns a descriptor
 // (close-on-exec, not blocking) or a negative errno.
-int guest_socket_connect(const char *path, bool *old);
+int guest_socket_connect(const char *path, bool *old) WARN_UNUSED;

@@ -25,10 +25,10 @@ struct inspect_report {
 // Reads the status of a child that has not been waited for, so that its pid still means it. Returns
 // 0 or a negative errno: -ENOENT when it is gone or /proc hides it, -EBADMSG when a field is
 // missing or written in a way we do not know.
-int inspect_read(pid_t pid, struct inspect_report *report);
+int inspect_read(pid_t pid, struct inspect_report *report) WARN_UNUSED;
 
 // The same from TEXT, the content of a status file.
-int inspect_parse(struct span text, struct inspect_report *report);
+int inspect_parse(struct span text, struct inspect_report *report) WARN_UNUSED;
 
 struct inspect_required {
 	uid_t uid; // (uid_t)-1: any, groups as well (the child keeps the supervisor's)

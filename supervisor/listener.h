@@ -15,11 +15,11 @@
 // resets it (SO_LINGER with 0 seconds) and drops what is queued, small pieces go out at once, and a
 // peer that has vanished is noticed within two minutes. Accepted sockets inherit this from their
 // listener. Returns 0 or a negative errno.
-int listener_set_options(int fd);
+int listener_set_options(int fd) WARN_UNUSED;
 
 // Makes a socket that listens on ADDRESS. One on [::] takes IPv4 connections too unless ONLY_V6.
 // Returns it (non-blocking, close-on-exec) or a negative errno.
-int listener_open(const struct sockaddr *address, bool only_v6);
+int listener_open(const struct sockaddr *address, bool only_v6) WARN_UNUSED;
 
 // "127.0.0.1:8080", "[::1]:8080". Returns OUT.
 enum { LISTENER_TEXT_MAX = INET6_ADDRSTRLEN + sizeof "[]:65535" };

@@ -14,4 +14,4 @@
 void origins_of(const struct options *options, struct origins *origins);
 
 // Returns what ipc_send() does.
-int origins_send(struct process *process);
+int origins_send(struct process *process) WARN_UNUSED;

@@ -16,4 +16,4 @@ uint64_t prepare_descriptors(const struct options *options, uint64_t n_tunnels);
 
 // Fills in what the supervisor has for its whole life. Logs what is wrong. Returns 0 or a negative
 // errno, -ECANCELED for mistakes that were logged in full.
-int prepare(struct supervisor *supervisor, struct options *options);
+int prepare(struct supervisor *supervisor, struct options *options) WARN_UNUSED;

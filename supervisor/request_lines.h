@@ -20,7 +20,7 @@ static inline uint32_t request_lines_rate(const struct options *options)
 }
 
 // Handler of REQUESTS for gates, API worker and relays.
-int request_lines_on_message(struct ipc_channel *channel, struct ipc_message *message);
+int request_lines_on_message(struct ipc_channel *channel, struct ipc_message *message) WARN_UNUSED;
 
 // What a relay that is gone had not sent. BATCH is its word: a copy nobody writes to any more.
 void request_lines_left(struct process *process, const struct request_batch *batch);

@@ -42,6 +42,6 @@ struct resolver {
 void resolver_init(struct resolver *resolver, struct supervisor *supervisor);
 
 // Looks NAME up. Returns 0, or -EBUSY or -ENOMEM: `done` is not called then.
-int resolve_start(struct resolver *resolver, struct resolve *resolve, const char *name);
+int resolve_start(struct resolver *resolver, struct resolve *resolve, const char *name) WARN_UNUSED;
 // `done` will not be called. Harmless when nothing is under way.
 void resolve_cancel(struct resolve *resolve);

@@ -45,7 +45,7 @@ struct spawn_child {
 // Reserves descriptors 3 to SPAWN_RESERVED_LAST; whatever was inherited there is closed, so this
 // comes first in main(). 0 to 2 are opened on /dev/null if they are closed. Returns 0 or a negative
 // errno.
-int spawn_init(void);
+int spawn_init(void) WARN_UNUSED;
 void spawn_deinit(void);
 
 // Starts a child: 0 and 1 are /dev/null, 2 is ours, the rest as requested; a process group of its
@@ -54,4 +54,4 @@ void spawn_deinit(void);
 // group, and every change from one of our processes to another more than it need. Returns once it
 // has been exec'd: 0, or a negative errno (-EINVAL for a bad request, otherwise clone's or
 // execveat's), and then there is no child. Not for use by several threads.
-int spawn_child(const struct spawn_request *request, struct spawn_child *child);
+int spawn_child(const struct spawn_request *request, struct spawn_child *child) WARN_UNUSED;

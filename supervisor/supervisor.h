@@ -81,11 +81,11 @@ struct supervisor {
 // Everything up to the start of children; what is wrong is logged. OPTIONS is borrowed; a token in
 // it is wiped. SOURCE is borrowed. There is one supervisor in a process, and it lasts as long as
 // that. Returns 0 or a negative errno.
-int supervisor_init(
-	struct supervisor *supervisor, struct options *options, const struct source *source);
+int supervisor_init(struct supervisor *supervisor, struct options *options,
+	const struct source *source) WARN_UNUSED;
 
 // Starts the children and runs until told to stop. Returns the exit status.
-int supervisor_run(struct supervisor *supervisor);
+int supervisor_run(struct supervisor *supervisor) WARN_UNUSED;
 
 // The supervisor cannot go on: logs WHY, ends everything, exit status 1.
 void supervisor_fail(struct supervisor *supervisor, const char *why);

@@ -179,7 +179,7 @@ void tunnel_log(const struct tunnel *tunnel, enum log_level level, const char *f
 void tunnel_start_relay(struct tunnel *tunnel);
 
 // Handler of READY.
-int tunnel_on_ready(struct ipc_channel *channel, struct ipc_message *message);
+int tunnel_on_ready(struct ipc_channel *channel, struct ipc_message *message) WARN_UNUSED;
 
 // From tunnel_relay.c to tunnel.c: the relay of a tunnel that is TUNNEL_ENDING has been reaped.
 void tunnel_ended(struct tunnel *tunnel);

@@ -39,8 +39,8 @@ struct tunnels {
 };
 
 // For about N tunnels; START gives one its relay. Returns 0 or a negative errno.
-int tunnels_init(
-	struct tunnels *tunnels, struct loop *loop, size_t n, void (*start)(struct tunnel *tunnel));
+int tunnels_init(struct tunnels *tunnels, struct loop *loop, size_t n,
+	void (*start)(struct tunnel *tunnel)) WARN_UNUSED;
 void tunnels_deinit(struct tunnels *tunnels);
 
 // The tunnel with this id, or NULL.

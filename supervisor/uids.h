@@ -34,7 +34,7 @@ struct uids {
 };
 
 // For at most N relays at once. Returns 0 or -ENOMEM.
-int uids_init(struct uids *uids, uid_t base, uint32_t n);
+int uids_init(struct uids *uids, uid_t base, uint32_t n) WARN_UNUSED;
 void uids_deinit(struct uids *uids);
 
 // Takes a number no relay has now; one that was given back is used again as late as possible.

@@ -9,4 +9,4 @@
 
 // Makes a folder, opens it and removes it. Nobody can reach it by name, and the kernel makes no
 // file in a removed folder. Returns a descriptor, close-on-exec, or a negative errno.
-int void_dir_open(void);
+int void_dir_open(void) WARN_UNUSED;

@@ -122,7 +122,7 @@ int crowd_sockets(int port, size_t count, size_t echoing, int seconds, char **pa
 	ends = instant_add_ms(started, seconds * INT64_C(1000));
 	pace.expired = on_pace;
 	crowd_check(loop_timer_set(&loop, &pace, started), "timer");
-	loop_run(&loop);
+	(void)!loop_run(&loop);
 	size_t unanswered = 0;
 	for (size_t i = 0; i < count; i++)
 		unanswered += clients[i].waiting;

@@ -167,7 +167,7 @@ static void what_lives(void **state)
 	static const struct tunnel_counters none, some = {1, 0, 2, 3, 4, 5};
 	struct tunnel starting = add(1), missing = add_active(3), sooner = add_active(2),
 		      lives = add_active(4), over = add_active(5);
-	store_tunnel_end(store, over.id, TUNNEL_EXPIRED, 5, NULL, other);
+	(void)!store_tunnel_end(store, over.id, TUNNEL_EXPIRED, 5, NULL, other);
 	const char *live[] = {starting.id, lives.id, over.id, "t-stray"};
 	for (size_t i = 0; i < ARRAY_SIZE(live); i++)
 		assert_int_equal(store_live_add(store, live[i], 9000000, &none), 0);
@@ -205,7 +205,7 @@ static void what_lives(void **state)
 static void a_new_end(void **state)
 {
 	struct tunnel made = add_active(1), starting = add(2), over = add_active(3);
-	store_tunnel_end(store, over.id, TUNNEL_EXPIRED, 5, NULL, other);
+	(void)!store_tunnel_end(store, over.id, TUNNEL_EXPIRED, 5, NULL, other);
 	made.timeout_s = 30;
 	made.life_ms = 45000;
 	made.expires_at = 1700002000;
@@ -327,8 +327,8 @@ static void every_change_of_state_is_audited(void **state)
 	struct tunnel made = add_active(1);
 	assert_int_equal(
 		store_tunnel_activate(store, &made, NULL, other), 0); // restored: no change
-	store_tunnel_end(store, made.id, TUNNEL_REVOKED, 5, NULL, asked);
-	store_tunnel_end(store, made.id, TUNNEL_EXPIRED, 6, NULL, other);
+	(void)!store_tunnel_end(store, made.id, TUNNEL_REVOKED, 5, NULL, asked);
+	(void)!store_tunnel_end(store, made.id, TUNNEL_EXPIRED, 6, NULL, other);
 	assert_int_equal(number("SELECT count(*) FROM audit"), 3);
 	assert_int_equal(number("SELECT count(*) FROM audit WHERE seq = 1 AND was IS NULL AND "
 				"became = 'starting' AND actor = 'owner' AND reason = 'asked for'"),
@@ -359,8 +359,8 @@ static void purge_all(int64_t now, int64_t ended_by, unsigned rounds)
 static void old_tombstones_are_forgotten(void **state)
 {
 	struct tunnel old = add_active(1), fresh = add_active(2), alive = add_active(3), read;
-	store_tunnel_end(store, old.id, TUNNEL_EXPIRED, 1000, NULL, other);
-	store_tunnel_end(store, fresh.id, TUNNEL_EXPIRED, 1001, NULL, other);
+	(void)!store_tunnel_end(store, old.id, TUNNEL_EXPIRED, 1000, NULL, other);
+	(void)!store_tunnel_end(store, fresh.id, TUNNEL_EXPIRED, 1001, NULL, other);
 	purge_all(wall_now(), 1000, 1);
 	assert_int_equal(store_tunnel_get(store, span_of(old.id), &read), STORE_NONE);
 	assert_int_equal(get(fresh.id).state, TUNNEL_EXPIRED);

@@ -255,24 +255,24 @@ static void look_around(struct store *store)
 	uint64_t n;
 	bool more;
 	static const struct tunnel_counters counters = {.requests = 9};
-	(void)store_live_add(store, case_tunnel(1).id, 6000000, &counters);
-	(void)store_live_merge(store, CASE_BOOT, (struct instant){1000});
-	(void)store_checkpoint_remaining(store, CASE_BOOT, (struct instant){2000});
-	(void)store_live_strays(store, count_one, &seen);
-	(void)store_live_missing(store, count_one, &seen);
-	(void)store_tunnels_list(store, NULL, 0, INT64_MAX, 10, count_one, &seen);
-	(void)store_tunnels_count(store, NULL, &n);
-	(void)store_live_clear(store);
+	(void)!store_live_add(store, case_tunnel(1).id, 6000000, &counters);
+	(void)!store_live_merge(store, CASE_BOOT, (struct instant){1000});
+	(void)!store_checkpoint_remaining(store, CASE_BOOT, (struct instant){2000});
+	(void)!store_live_strays(store, count_one, &seen);
+	(void)!store_live_missing(store, count_one, &seen);
+	(void)!store_tunnels_list(store, NULL, 0, INT64_MAX, 10, count_one, &seen);
+	(void)!store_tunnels_count(store, NULL, &n);
+	(void)!store_live_clear(store);
 	struct tunnel longer = case_tunnel(1);
-	(void)store_tunnel_extend(store, &longer, case_cause);
+	(void)!store_tunnel_extend(store, &longer, case_cause);
 	struct token token = {.id = "k-sample", .quota = 1, .created_at = 1, .expires_at = 2},
 		     found;
-	(void)store_token_add(store, &token, case_cause);
-	(void)store_token_get(store, span_of(token.id), &found);
-	(void)store_token_next_end(store, &found);
-	(void)store_tunnels_disowned(store, count_one, &seen);
-	(void)store_token_remove(store, token.id, "revoked", case_cause);
-	(void)store_purge(store, 1700000000, 0, &more);
+	(void)!store_token_add(store, &token, case_cause);
+	(void)!store_token_get(store, span_of(token.id), &found);
+	(void)!store_token_next_end(store, &found);
+	(void)!store_tunnels_disowned(store, count_one, &seen);
+	(void)!store_token_remove(store, token.id, "revoked", case_cause);
+	(void)!store_purge(store, 1700000000, 0, &more);
 	store->tried = (struct instant){0};
 	(void)store_writable(store);
 }
@@ -442,10 +442,10 @@ static void damage_is_noticed_or_harmless(void **state)
 		} else {
 			struct tunnel tunnel = case_tunnel(1000), found;
 			unsigned seen = 0;
-			(void)store_tunnels_list(store, NULL, 0, INT64_MAX, 500, count_one, &seen);
+			(void)!store_tunnels_list(store, NULL, 0, INT64_MAX, 500, count_one, &seen);
 			for (unsigned n = 0; n < 200; n += 20)
-				(void)store_tunnel_get(store, span_of(case_tunnel(n).id), &found);
-			(void)store_tunnel_add(store, &tunnel, case_cause);
+				(void)!store_tunnel_get(store, span_of(case_tunnel(n).id), &found);
+			(void)!store_tunnel_add(store, &tunnel, case_cause);
 			(void)end_two(store);
 			look_around(store);
 			store_free(store);
