@@ -119,16 +119,20 @@ def pss_kib(target):
     return sum(process.pss_kib() for process in target.processes())
 
 
+def agent_pss_kib(target):
+    return sum(process.pss_kib() for process in target.agents()) if hasattr(target, "agents") else 0
+
+
 def idle(target, backend, options):
     target.stop()  # memory as it is after a fresh start
     target.start()
-    before = pss_kib(target)
+    before, of_agents = pss_kib(target), agent_pss_kib(target)
     with Load(target, "idle", c=IDLE) as load:
         load.ready()
-        pss = pss_kib(target) - before
+        pss, agents = pss_kib(target) - before, agent_pss_kib(target) - of_agents
         result = load.result()
     assert result["opened"] == IDLE, f"{target.name}: {result}"
-    return {"pss": pss / IDLE}
+    return {"pss": pss / IDLE, "agent": agents / IDLE}
 
 
 def start(target, backend, options):

@@ -227,6 +227,90 @@ def agent_table(results):
     return ["", line(AGENT_HEAD), "|---|" + "---|" * (len(AGENT_HEAD) - 1), *rows] if rows else []
 
 
+# ---- beside other reverse tunnels
+
+PEERS = ("ssh -R", "rathole", "bore", "chisel")
+REVERSE_HEAD = ("reverse tunnels", *PEERS, "tunneld", "ratio", "CPU ratio, server / agent", "wanted", "verdict")
+
+
+class ReverseRate:
+    """Throughput and processor time beside the fastest of those that are there."""
+
+    def __init__(self, load, title, figure, *, rate, cpu=None, each=None):
+        self.load, self.title, self.figure = load, title, figure
+        self.rate, self.cpu, self.each = rate, cpu, each  # CPU: of both together, of each
+
+    def figures(self, results, name):
+        rate, cpu, agent = (results.median(self.load, name, key) for key in ("rate", "cpu", "agent"))
+        return "-" if rate is None else self.figure(rate, cpu - agent, agent)
+
+    def cpu_ratios(self, results, best):
+        """Of both together, of the server, of the agent; medians within rounds."""
+        mine, theirs = results.rounds(self.load, AGENT), results.rounds(self.load, best)
+        parts = [lambda v: v["cpu"], lambda v: v["cpu"] - v["agent"], lambda v: v["agent"]]
+        return [statistics.median(part(mine[n]) / part(theirs[n]) for n in mine if n in theirs) for part in parts]
+
+    def cells(self, results):
+        rates = {name: results.median(self.load, name, "rate") for name in PEERS}
+        rates = {name: rate for name, rate in rates.items() if rate is not None}
+        if not rates or not results.rounds(self.load, AGENT):
+            return None
+        best = max(rates, key=rates.get)
+        ratio = results.ratio(self.load, AGENT, best, "rate")
+        cpu, server, agent = self.cpu_ratios(results, best)
+        checks, wanted = [ratio >= self.rate], f">= {self.rate:.2f}"
+        if self.cpu:
+            checks.append(cpu <= self.cpu)
+            wanted += f", CPU <= {self.cpu:.2f}"
+        if self.each:
+            checks += [server <= self.each, agent <= self.each]
+            wanted += f", CPU of each <= {self.each:.2f}"
+        return [self.title, *(self.figures(results, name) for name in (*PEERS, AGENT)), f"{ratio:.2f}",
+                f"{cpu:.2f}, {server:.2f} / {agent:.2f}", wanted, met(checks)]
+
+
+class ReverseLatency(Latency):
+    def cells(self, results):
+        added = {name: [self.added(results, name, key) for key in ("p50", "p99")] for name in (*PEERS, AGENT)}
+        there = [added[name] for name in PEERS if None not in added[name]]
+        if not there or None in added[AGENT]:
+            return None
+        ratios = [added[AGENT][i] / min(pair[i] for pair in there) for i in range(2)]
+        show = lambda pair: "-" if None in pair else f"{pair[0]:.0f} / {pair[1]:.0f} us"
+        return ["added latency, one connection, p50 / p99", *map(show, added.values()),
+                " / ".join(f"{ratio:.2f}" for ratio in ratios), "-", "<= 0.95", met([ratio <= 0.95 for ratio in ratios])]
+
+
+class ReverseIdle:
+    def cells(self, results):
+        pss = {name: [results.median("idle", name, key) for key in ("pss", "agent")] for name in (*PEERS, AGENT)}
+        if None in pss[AGENT]:
+            return None
+        server = pss[AGENT][0] - pss[AGENT][1]
+        show = lambda pair: "-" if None in pair else f"{pair[0] - pair[1]:.3g} + {pair[1]:.3g} KiB"
+        return ["5,000 idle WebSockets, PSS of each, server + agent", *map(show, pss.values()), "-", "-",
+                "<= 2 + 3 KiB", met([server <= 2, pss[AGENT][1] <= 3])]
+
+
+def both_per_100k(rate, server, agent):
+    return f"{rate / 1e3:.1f} k/s, {server * 1e5:.2f} + {agent * 1e5:.2f}"
+
+
+def both_per_gib(rate, server, agent):
+    return f"{rate / 1e6:.0f} MB/s, {server:.2f} + {agent:.2f}"
+
+
+REVERSE_ROWS = [
+    ReverseRate("keep", "small GET, 64 keep-alive connections", both_per_100k, rate=1.25, each=0.9),
+    ReverseRate("close", "a connection per request", both_per_100k, rate=1.5, cpu=0.6),
+    ReverseRate("download", "1 GiB download", both_per_gib, rate=1.1, cpu=0.9),
+    ReverseRate("upload", "1 GiB upload", both_per_gib, rate=1.1),
+    ReverseRate("websocket", "WebSocket echo, 64 connections, 32 bytes", both_per_100k, rate=1.25),
+    ReverseLatency(),
+    ReverseIdle(),
+]
+
+
 def line(cells):
     return "| " + " | ".join(cells) + " |"
 
@@ -238,7 +322,8 @@ def rows_of(results, head, rows):
 
 def table(records):
     results = Results(records)
-    lines = rows_of(results, HEAD, ROWS) + rows_of(results, TLS_HEAD, TLS_ROWS) + agent_table(results)
+    lines = rows_of(results, HEAD, ROWS) + rows_of(results, TLS_HEAD, TLS_ROWS) + agent_table(results) + \
+        rows_of(results, REVERSE_HEAD, REVERSE_ROWS)
     noise = results.noise()
     if noise:
         lines += ["", f"Other programs used {statistics.median(noise):.2f} cores during the median "

@@ -21,24 +21,26 @@ from support import daemon  # noqa: E402
 
 import loads  # noqa: E402
 import report  # noqa: E402
+import reverse  # noqa: E402
 import targets  # noqa: E402
 
 PROXIES = ["nginx", "haproxy", "tunneld"]
 AGENT = ["tunneld, agent"]
 TLS = [f"{name}, TLS" for name in ("nginx", "haproxy", "hitch", "tunneld")]
+REVERSE = [*AGENT, *reverse.KINDS]
 
 # Name, what it does, what it does that to. Those of one load follow each other, so that a change of
 # the machine's speed meets all of them.
 LOADS = {
-    "keep": (loads.closed_loop("keep", 64), PROXIES + AGENT),
+    "keep": (loads.closed_loop("keep", 64), PROXIES + REVERSE),
     "close": (loads.closed_loop("close", 64),
               ["nginx", "haproxy", "tunneld, shared", "nginx, no upstream keep-alive", "tunneld",
-               *AGENT]),
-    "download": (loads.bulk("get"), ["nginx", "haproxy, splice", "tunneld", *AGENT]),
-    "upload": (loads.bulk("put"), ["nginx", "haproxy, splice", "tunneld", *AGENT]),
-    "websocket": (loads.closed_loop("ws", 64), PROXIES + AGENT),
-    "latency": (loads.closed_loop("keep", 1), ["direct", *PROXIES, *AGENT]),
-    "idle": (loads.idle, PROXIES + AGENT),
+               *REVERSE]),
+    "download": (loads.bulk("get"), ["nginx", "haproxy, splice", "tunneld", *REVERSE]),
+    "upload": (loads.bulk("put"), ["nginx", "haproxy, splice", "tunneld", *REVERSE]),
+    "websocket": (loads.closed_loop("ws", 64), PROXIES + REVERSE),
+    "latency": (loads.closed_loop("keep", 1), ["direct", *PROXIES, *REVERSE]),
+    "idle": (loads.idle, PROXIES + [name for name in REVERSE if name != "ssh -R"]),
     "tls-close": (loads.closed_loop("close", 64),
                   [*TLS, "tunneld, TLS, shared", "nginx, TLS, no upstream keep-alive"]),
     "tls-keep": (loads.closed_loop("keep", 64), TLS),
@@ -54,7 +56,7 @@ TRIES = 3
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description="Measures tunneld beside nginx and haproxy.")
+    parser = argparse.ArgumentParser(description="Measures tunneld beside nginx, haproxy and other reverse tunnels.")
     parser.add_argument("loads", nargs="*", metavar="load",
                         help=f"which, of {', '.join(LOADS)}; all of them by default")
     parser.add_argument("-r", dest="rounds", type=int, default=5, help="rounds (5)")
@@ -90,7 +92,7 @@ def run(options, every, backend):
         for load in options.loads:
             if load in ONCE and number > 0:
                 continue
-            function, names = LOADS[load]
+            function, names = LOADS[load][0], [name for name in LOADS[load][1] if name in every]
             # Whoever comes first finds the machine as the load before has left it.
             turn = number % len(names)
             for name in names[turn:] + names[:turn]:
@@ -120,7 +122,10 @@ def main():
     options.output.mkdir(parents=True, exist_ok=True)
     backend = targets.Backend()
     certificate = targets.Certificate()
-    every = targets.make(backend, certificate)
+    others, missing = reverse.make(backend)
+    every = targets.make(backend, certificate) | others
+    for name, programs in missing.items():
+        print(f"{name} is left out: there is no {', '.join(programs)} on PATH or in BENCH_PEERS", file=sys.stderr)
     used = {name for load in options.loads for name in LOADS[load][1]} | {backend.name}
     records = []
     with contextlib.ExitStack() as stack, open(options.output / "results.jsonl", "w") as raw:
