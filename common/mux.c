@@ -13,7 +13,7 @@ void mux_init(struct mux *mux, enum mux_role role, const struct mux_handlers *ha
 	websocket_init(&mux->websocket, role == MUX_RELAY ? WEBSOCKET_SERVER : WEBSOCKET_CLIENT);
 	buf_init(&mux->message, MUX_MESSAGE_MAX);
 	buf_init(&mux->out, MUX_OUT_MAX);
-	mux->queue_end = &mux->queue;
+	mux->queue_end = mux->bulk = &mux->queue;
 }
 
 void mux_deinit(struct mux *mux)

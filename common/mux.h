@@ -8,6 +8,8 @@
 // No stream stops another. What a stream may send is bounded by its credit, which the other end
 // returns as its reader takes the bytes; while the connection itself is full, streams that have
 // bytes wait in a queue and get their turns one after the other, a DATA message or two at a time.
+// Those whose last turn was enough for all they had go first, so that a short answer does not wait
+// for a turn of each of a thousand long ones.
 //
 // Nothing is copied that need not be. Of what arrives, payload goes to the stream's owner where it
 // lies, in pieces as they come; of what is sent, large payloads go out with their head in one
@@ -66,6 +68,7 @@ struct mux_stream {
 	struct instant since; // of `taken`
 	uint32_t taken;       // by the reader, a window or more
 	bool wants;           // waits to send
+	bool bulk;            // had more to send than fitted into its last turn
 	bool fin_sent, fin_received;
 };
 
@@ -131,8 +134,10 @@ struct mux {
 	uint32_t streams_max; // the peer's word
 	uint32_t last_id;
 	struct mux_stream *queue, **queue_end;
-	size_t held;   // received and not taken, of all streams
-	uint64_t late; // what may still come for streams that we have reset
+	struct mux_stream **bulk;      // where those that are bulk begin in the queue
+	const struct mux_stream *turn; // whose turn it is; NULL: nobody's
+	size_t held;                   // received and not taken, of all streams
+	uint64_t late;                 // what may still come for streams that we have reset
 
 	// Pings.
 	uint64_t ping;   // what the last one carried, 0: answered

@@ -106,10 +106,15 @@ static void enqueue(struct mux_stream *stream)
 	struct mux *mux = stream->mux;
 	if (stream->place != NULL)
 		return;
-	stream->after = NULL;
-	stream->place = mux->queue_end;
-	*mux->queue_end = stream;
-	mux->queue_end = &stream->after;
+	stream->place = stream->bulk ? mux->queue_end : mux->bulk;
+	stream->after = *stream->place;
+	*stream->place = stream;
+	if (stream->after != NULL)
+		stream->after->place = &stream->after;
+	else
+		mux->queue_end = &stream->after;
+	if (!stream->bulk)
+		mux->bulk = &stream->after;
 }
 
 static void dequeue(struct mux_stream *stream)
@@ -121,6 +126,8 @@ static void dequeue(struct mux_stream *stream)
 		stream->after->place = stream->place;
 	else
 		stream->mux->queue_end = stream->place;
+	if (stream->mux->bulk == &stream->after)
+		stream->mux->bulk = stream->place;
 	stream->place = NULL;
 }
 
@@ -129,6 +136,7 @@ void mux_want(struct mux_stream *stream)
 	if (stream->mux == NULL)
 		return;
 	stream->wants = true;
+	stream->bulk = stream == stream->mux->turn;
 	if (stream->credit > 0)
 		enqueue(stream);
 }
@@ -142,7 +150,9 @@ void mux_wake(struct mux *mux)
 			return;
 		dequeue(stream);
 		stream->wants = false;
+		mux->turn = stream;
 		mux->handlers->writable(stream);
+		mux->turn = NULL;
 	}
 }
 

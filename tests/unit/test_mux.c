@@ -269,6 +269,37 @@ static void test_windows_are_shares_of_what_is_left(void **state)
 
 // ---- a wire that is full
 
+// Who has little to say does not wait for a turn of everybody who has much.
+static void test_short_answers_go_first(void **state)
+{
+	struct pair *pair = *state;
+	for (unsigned i = 0; i < 5; i++)
+		open_one(pair, i);
+	run(&pair->relay, &pair->agent, SIZE_MAX);
+	pair->relay.room = 0;
+	for (unsigned i = 0; i < 4; i++)
+		start_sending(&pair->relay.channels[i], i, 1000000);
+	for (int round = 0; round < 8; round++) { // each of them has had a turn, and wants more
+		pair->relay.room = 70000;
+		(void)!mux_flush(&pair->relay.mux);
+		(void)carry(&pair->relay, &pair->agent, SIZE_MAX);
+		(void)carry(&pair->agent, &pair->relay, SIZE_MAX);
+	}
+	pair->relay.room = 0;
+	(void)!mux_flush(&pair->relay.mux);
+	assert_int_equal(mux_room(&pair->relay.channels[4].stream), 0); // it is full
+	assert_non_null(pair->relay.mux.queue);
+	start_sending(&pair->relay.channels[4], 4, 100);
+	pair->relay.room = buf_len(&pair->relay.mux.out) + 1000; // what was gathered, and a little
+	(void)!mux_flush(&pair->relay.mux);
+	(void)carry(&pair->relay, &pair->agent, SIZE_MAX);
+	assert_int_equal(pair->agent.channels[4].got, 100);
+	pair->relay.room = SIZE_MAX;
+	run(&pair->relay, &pair->agent, SIZE_MAX);
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(pair->agent.channels[i].got, 1000000);
+}
+
 static void test_turns(void **state)
 {
 	struct pair *pair = *state;
@@ -360,6 +391,7 @@ int main(void)
 		ALL(the_largest_gives_way),
 		ALL(windows_shrink_under_pressure),
 		ALL(windows_are_shares_of_what_is_left),
+		ALL(short_answers_go_first),
 		ALL(turns),
 		ALL(a_peer_that_never_reads),
 		ALL(pings),
