@@ -139,7 +139,7 @@ const struct command command_table[] = {
 		.options = OPTIONS_ACCOUNT | CREATE_OPTIONS | UP_OPTIONS | OPTION_BIT(JSON),
 		.implied = true,
 		.run = up_run,
-		.summary = "share a service of this machine; prints its URL",
+		.summary = "share a service: a port, host:port, URL or unix:PATH; prints its URL",
 		.manual =
 			"Makes a tunnel and serves it until it ends or Ctrl-C is pressed, which ends it;\n"
 			"a second Ctrl-C does not wait for the server.\n"
@@ -187,7 +187,7 @@ const struct command command_table[] = {
 		.max_operands = 1,
 		.options = OPTIONS_ACCOUNT | CREATE_OPTIONS | OPTION_BIT(JSON),
 		.run = create_run,
-		.summary = "make a tunnel; prints its URL",
+		.summary = "make a tunnel to a URL, port or host:port; prints its URL",
 		.manual = "The server connects to\n"
 			  ".Ar BACKEND :\n"
 			  "an http, https or tcp URL, or a port or host:port for http.\n"

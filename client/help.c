@@ -53,9 +53,16 @@ static void option_left(char *left, size_t size, const struct option_def *def)
 		def->value != NULL ? " " : "", def->value != NULL ? def->value : "");
 }
 
+// With the words it takes, if it takes no others.
+static void option_help(char *text, size_t size, const struct option_def *def)
+{
+	snprintf(text, size, "%s%s%s", def->help, def->words != NULL ? "; one of: " : "",
+		def->words != NULL ? def->words : "");
+}
+
 void help_command(FILE *out, const struct command *command)
 {
-	char left[64];
+	char left[64], text[256];
 
 	fprintf(out, "usage: tunnel %s [OPTION]...%s%s\n\n", command->name,
 		command->operands[0] != '\0' ? " " : "", command->operands);
@@ -64,7 +71,8 @@ void help_command(FILE *out, const struct command *command)
 		if (!has(command, id))
 			continue;
 		option_left(left, sizeof left, &option_table[id]);
-		print_row(out, left, option_table[id].help);
+		option_help(text, sizeof text, &option_table[id]);
+		print_row(out, left, text);
 	}
 }
 
