@@ -135,13 +135,13 @@ int main(int argc, char **argv)
 	if (strcmp(part, "readers") == 0 && argc == 6)
 		return crowd_readers(
 			(int)number(argv[2]), number(argv[3]), number(argv[4]), argv[5]);
-	if (strcmp(part, "paced") == 0 && argc == 8)
+	if (strcmp(part, "paced") == 0 && argc == 9)
 		return crowd_paced((int)number(argv[2]), number(argv[3]), number(argv[4]),
-			number(argv[5]), (int)number(argv[6]), argv[7]);
+			number(argv[5]), (int)number(argv[6]), number(argv[7]), argv[8]);
 	if (strcmp(part, "gets") == 0 && argc == 5)
 		return crowd_gets((int)number(argv[2]), (int)number(argv[3]), argv[4]);
 	crowd_fail("usage: crowd backend | sockets PORT COUNT ECHOING SECONDS PATH... | "
 		   "readers PORT COUNT SIZE PATH | "
-		   "paced PORT COUNT SLOWEST FASTEST MILLISECONDS PATH | "
+		   "paced PORT COUNT SLOWEST FASTEST MILLISECONDS SPARE PATH | "
 		   "gets PORT MILLISECONDS PATH");
 }

@@ -42,5 +42,5 @@ int crowd_backend(void);
 int crowd_sockets(int port, size_t count, size_t echoing, int seconds, char **paths, size_t n);
 int crowd_readers(int port, size_t count, uint64_t size, const char *path);
 int crowd_paced(int port, size_t count, uint64_t slowest, uint64_t fastest, int milliseconds,
-	const char *path);
+	uint64_t spare, const char *path);
 int crowd_gets(int port, int milliseconds, const char *path);

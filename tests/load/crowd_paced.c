@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: ISC
 // SPDX-FileCopyrightText: 2026 the tunneld authors
 //
-// Readers of an answer without end, each at a pace of its own: 50 ms after 50 ms it takes what is
-// due by then, if it is there. What it has at the end beside what was due says whether somebody
-// else's being slow has slowed it down. At first all buffers on the way fill up, which does not
-// count.
+// Readers of an answer that is longer than they read, each at a pace of its own: 50 ms after 50 ms
+// it takes what is due by then, if it is there. What it has at the end beside what was due says
+// whether somebody else's being slow has slowed it down. At first all buffers on the way fill up,
+// which does not count.
 
 #include "crowd.h"
 
 #include <stdio.h>
 #include <sys/socket.h>
 
-enum { TICK_MS = 50, WARM_UP_MS = 4000, BLOCK = 64 * 1024, ENDLESS = 1000000000 };
+enum { TICK_MS = 50, WARM_UP_MS = 4000, BLOCK = 64 * 1024 };
 
 struct paced {
 	int fd; // -1: was cut off, or refused
@@ -91,17 +91,20 @@ static int64_t run(struct paced *readers, size_t count, int milliseconds)
 }
 
 int crowd_paced(int port, size_t count, uint64_t slowest, uint64_t fastest, int milliseconds,
-	const char *path)
+	uint64_t spare, const char *path)
 {
 	char request[512];
 	struct paced *readers = calloc(count, sizeof *readers);
 	if (readers == NULL)
 		crowd_fail("out of memory");
-	int size = snprintf(request, sizeof request,
-		"GET %s/big/%d HTTP/1.1\r\nHost: crowd\r\n\r\n", path, ENDLESS);
 	for (size_t i = 0; i < count; i++) {
 		readers[i] = (struct paced){.fd = crowd_connect(port, i),
 			.rate = slowest + (fastest - slowest) * i / count};
+		uint64_t most =
+			spare + readers[i].rate * (uint64_t)(WARM_UP_MS + milliseconds) / 1000;
+		int size = snprintf(request, sizeof request,
+			"GET %s/big/%llu HTTP/1.1\r\nHost: crowd\r\n\r\n", path,
+			(unsigned long long)most);
 		crowd_send(readers[i].fd, request, (size_t)size);
 		begin(&readers[i]);
 	}

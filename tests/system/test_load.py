@@ -193,7 +193,7 @@ def test_many_slow_visitors_of_one_agent(crowd_backend, report):
             prefix = "/t/" + up.url().split("/t/")[1].rstrip("/")
             (relay,) = daemon.relays()
             with proc.MemoryWatch(lambda: [relay]) as watch, \
-                    Player("paced", daemon.port, visitors, 1000, 3000, 1000 * seconds, prefix) as slow:
+                    Player("paced", daemon.port, visitors, 1000, 3000, 1000 * seconds, 1 << 30, prefix) as slow:
                 assert slow.next(100) == {"reading": visitors}
                 with Player("gets", daemon.port, 2000, prefix) as beside:
                     beside.next()

@@ -89,8 +89,8 @@ def test_500_visitors_while_one_stops_reading(daemon, server, report):
         prefix = "/t/" + up.url().split("/t/")[1].rstrip("/")
         with stalled(daemon.address, prefix + "/big/1000000000"):
             for _ in range(rounds):
-                with Player("paced", daemon.port, 500, 10_000 // SLOWER, 60_000 // SLOWER, 5000, prefix) as readers:
-                    assert readers.next() == {"reading": 500}
+                with Player("paced", daemon.port, 500, 10_000 // SLOWER, 60_000 // SLOWER, 5000, 100_000, prefix) as readers:
+                    assert readers.next(100) == {"reading": 500}
                     kept = readers.next()
                 if kept["behind"] == 0:
                     break

@@ -500,7 +500,8 @@ def test_what_is_kept_is_bounded(relay):
         last.sendall(get("/behind"))  # all resets have been said before
         asked(b"/behind")
         assert 10 < len(cut) < 40, f"{len(cut)} of 40 were cut"
-        assert relay.process.rss_anon_kib() - before < 8 << 10
+        most = 64 if os.environ.get("TUNNELD_SANITIZED") else 8  # what has been freed is kept aside there
+        assert relay.process.rss_anon_kib() - before < most << 10
         for visitor in visitors:
             visitor.close()
 
