@@ -265,7 +265,9 @@ def test_a_connection_is_renewed_before_it_is_old(server, backend):
         assert b"200 Fine" in first.expect(DATA)[2]
         first.send(RESET, 1, 0)
         ask(first, 2)  # was on its way before the relay knew of the second
-        assert b"200 Fine" in first.expect(DATA)[2]
+        while (message := first.expect(DATA))[1] != 2:
+            pass  # the rest of the first answer
+        assert b"200 Fine" in message[2]
         first.send(NOTICE, "replaced", 0)
         first.send(RESET, 2, 0)
         closed = first.ended()
