@@ -546,6 +546,7 @@ def test_cut_and_mended(browser, daemon, backend):
         second = daemon.api.create(backend, name="second")
         first.revoke()
         line.mend()
+        browser.ask("dispatchEvent(new Event('online')), true")  # then it does not wait
         live(browser)
         browser.wait(f"{listed(second)} && !{row(first)}")
         count(browser, second, "requests", "0")
