@@ -18,7 +18,7 @@ struct evidence_view {
 
 void evidence_view_deinit(struct evidence_view *view);
 
-// Reads DOCUMENT, which certifies the instance key. Returns 0, -EBADMSG or -ENOMEM.
+// Reads DOCUMENT, which certifies the instance key. Returns 0, or -EBADMSG, without memory too.
 int evidence_view_read(struct evidence_view *view, struct span document) WARN_UNUSED;
 
 // What web/evidence_main.html says of VIEW. KEYS and PROGRAMS, with a cap, hold markup for as long

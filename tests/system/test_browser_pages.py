@@ -39,7 +39,8 @@ def browser():
 @pytest.fixture(scope="module")
 def backend():
     def page(received, request, stream):
-        stream.send(head(200, [("Content-Type", "text/html"), ("Content-Length", len(THERE))]), THERE)
+        body = THERE if received.method == "GET" else b""
+        stream.send(head(200, [("Content-Type", "text/html"), ("Content-Length", len(THERE))]), body)
         return True
 
     with HttpBackend() as serving:
