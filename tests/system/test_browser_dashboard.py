@@ -531,6 +531,10 @@ class Line(TcpBackend):
     def mend(self):
         self._up = True
 
+    def close(self):
+        self.cut()
+        super().close()
+
 
 def test_cut_and_mended(browser, daemon, backend):
     """It goes on where it was: nothing is missed, and nothing read again."""
