@@ -157,6 +157,8 @@ static enum step step_sending(struct connection *c)
 static void give_up_in_time(struct connection *c)
 {
 	const unsigned ms = (unsigned)c->set->patience_ms;
+	if (c->facts.local)
+		(void)ending_say(c->watch.fd, true, ENDING_NEVER); // the edge has the socket
 	setsockopt(c->watch.fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
 }
 

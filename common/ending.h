@@ -20,6 +20,8 @@ enum ending {
 	ENDING_WHOLE, // nor is that: the edge closes when it has delivered all. Who says it waits
 		      // for that, and if it is killed before the rest is not delivered
 	ENDING_LEFT,  // the same, but all is delivered whatever becomes of who said it
+	ENDING_NEVER, // none: it may go on without an end, so who takes nothing of it for a while
+		      // is let go. More follows, one of the others among it
 	ENDINGS
 };
 

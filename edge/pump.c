@@ -210,7 +210,8 @@ static int answer_end(struct pump *pump)
 	return GO_ON;
 }
 
-// Nobody else waits for the peer any more: one that takes nothing would stay for good.
+// Nobody else waits for the peer any more, or what there is to send is little and rare: one that
+// takes nothing would stay for good.
 static void limit_stall(struct pump *pump)
 {
 	static const unsigned ms = PUMP_STALLED_MS;
@@ -222,10 +223,16 @@ static ssize_t read_pair(struct pump *pump, int *said)
 {
 	size_t n = 0;
 	ssize_t got;
+	bool goes_on;
 	do {
 		got = ending_read(pump->pair.fd, scratch + n, SCRATCH - n, said);
 		n += (size_t)MAX(got, 0);
-	} while (pump->pair_hung_up && got > 0 && *said < 0 && n < SCRATCH);
+		goes_on = *said == ENDING_NEVER;
+		if (goes_on) {
+			limit_stall(pump);
+			*said = -1;
+		}
+	} while ((goes_on || (pump->pair_hung_up && got > 0)) && *said < 0 && n < SCRATCH);
 	return n > 0 || *said >= 0 ? (ssize_t)n : got;
 }
 

@@ -21,7 +21,7 @@ import pytest
 from support import proc, tls, wire
 from support.agents import connected
 from support.backend import TcpBackend, head
-from support.daemon import SANITIZED, TlsDaemon, free_port
+from support.daemon import SANITIZED, TOKEN, TlsDaemon, free_port
 from support.rawagent import RawAgent
 
 ANYBODY = tls.trusting_nobody()
@@ -332,6 +332,18 @@ def test_bad_certificates_at_start(tmp_path):
 
 
 # ---- ends and cuts
+
+
+def test_events(own_daemon, backend):
+    """The mark that such a stream has no end is for the edge alone."""
+    with wire.Client(own_daemon.tls_address, tls=ANYBODY) as visitor:
+        visitor.request("GET", "/_api/events", {"Authorization": f"Bearer {TOKEN}"})
+        assert visitor.answer_head().status == 200
+        tunnel = own_daemon.api.create(backend)
+        seen = b""
+        while tunnel.id.encode() not in seen:
+            seen += visitor.some()
+        assert seen.startswith((b"retry: ", b"id: ")) and b"\nevent: created\n" in seen, seen
 
 
 def test_the_end_of_a_budget_cuts_no_answer(own_daemon, backend):

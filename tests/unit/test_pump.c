@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: ISC
 // SPDX-FileCopyrightText: 2026 the tunneld authors
 //
-// How much of one peer's an edge does before the others have their turn.
+// How much of one peer's an edge does before the others have their turn, and what is said of the
+// end of a stream.
 
 #include "contexts.h"
 #include "keygen.h"
 #include "pump.h"
 
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -66,11 +70,10 @@ static void shake_hands(void)
 	assert_true(SSL_is_init_finished(pump.ssl));
 }
 
-static int setup(void **state)
+static void start(int wire[2])
 {
-	int wire[2], pair[2];
+	int pair[2];
 	SSL_CTX *context = SSL_CTX_new(TLS_client_method());
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, wire), 0);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
 	assert_int_equal(pump_init(&pump, &loop, wire[0], contexts_accept(&contexts), on_ready), 0);
 	pump.over = on_over;
@@ -83,13 +86,39 @@ static int setup(void **state)
 	shake_hands();
 	plain = pair[1];
 	assert_int_equal(pump_start(&pump, pair[0]), 0);
+}
+
+static int setup(void **state)
+{
+	int wire[2];
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, wire), 0);
+	start(wire);
+	return 0;
+}
+
+static int setup_tcp(void **state)
+{
+	struct sockaddr_in address = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t n = sizeof address;
+	int listener = socket(AF_INET, SOCK_STREAM, 0);
+	int wire[2] = {-1, socket(AF_INET, SOCK_STREAM, 0)};
+	assert_int_equal(bind(listener, (struct sockaddr *)&address, n), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &n), 0);
+	assert_int_equal(connect(wire[1], (struct sockaddr *)&address, n), 0);
+	wire[0] = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
+	assert_true(wire[0] >= 0 && fcntl(wire[1], F_SETFL, O_NONBLOCK) == 0);
+	close(listener);
+	start(wire);
 	return 0;
 }
 
 static int teardown(void **state)
 {
 	SSL_free(peer);
-	close(plain);
+	if (plain >= 0)
+		close(plain);
 	if (!is_over)
 		pump_deinit(&pump);
 	return 0;
@@ -160,6 +189,49 @@ static void test_long_records_come_at_once(void **state)
 	assert_int_equal(all, sizeof bytes);
 }
 
+static unsigned user_timeout(void)
+{
+	unsigned ms = 0;
+	socklen_t n = sizeof ms;
+	assert_int_equal(getsockopt(pump.io.fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, &n), 0);
+	return ms;
+}
+
+static void test_a_stream_that_goes_on_has_readers_or_none(void **state)
+{
+	char got[16];
+	assert_int_equal(send(plain, "one", 3, 0), 3);
+	run(2);
+	assert_int_equal(user_timeout(), 0);
+	assert_int_equal(ending_say(plain, true, ENDING_NEVER), 0);
+	assert_int_equal(send(plain, "two", 3, 0), 3);
+	run(2);
+	assert_int_equal(user_timeout(), PUMP_STALLED_MS);
+	assert_int_equal(ending_say(plain, true, ENDING_LEFT), 0);
+	close(plain);
+	plain = -1;
+	run(2);
+	assert_int_equal(SSL_read(peer, got, 3), 3);
+	assert_int_equal(SSL_read(peer, got, 3), 3);
+	assert_memory_equal(got, "two", 3);
+	assert_int_equal(SSL_read(peer, got, 1), 0);
+	assert_int_equal(SSL_get_error(peer, 0), SSL_ERROR_ZERO_RETURN);
+}
+
+static void test_all_of_it_said_before_anybody_looks(void **state)
+{
+	char got[16];
+	assert_int_equal(ending_say(plain, true, ENDING_NEVER), 0);
+	assert_int_equal(send(plain, "all", 3, 0), 3);
+	assert_int_equal(ending_say(plain, true, ENDING_LEFT), 0);
+	close(plain);
+	plain = -1;
+	run(3);
+	assert_int_equal(SSL_read(peer, got, sizeof got), 3);
+	assert_int_equal(SSL_read(peer, got, 1), 0);
+	assert_int_equal(SSL_get_error(peer, 0), SSL_ERROR_ZERO_RETURN);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -167,6 +239,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(test_short_records_count_for_more),
 		CASE(test_long_records_come_at_once),
+		CASE(test_all_of_it_said_before_anybody_looks),
+		cmocka_unit_test_setup_teardown(
+			test_a_stream_that_goes_on_has_readers_or_none, setup_tcp, teardown),
 	};
 	return cmocka_run_group_tests(tests, make_contexts, drop_contexts);
 }

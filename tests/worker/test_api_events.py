@@ -4,12 +4,13 @@
 # GET /_api/events as tunneld-api does it: what is told, in which order, from which place on, and
 # what a client that stalls, vanishes or lies about its place costs.
 
+import os
 import socket
 import time
 
 import pytest
 import test_api_tokens as tokens_of_others
-from api_stage import EXPIRED, REVOKED, TOKEN, Stage, boottime_us, problem
+from api_stage import EXPIRED, PEER, REVOKED, TOKEN, VISITORS, Stage, boottime_us, problem
 from child import MSG
 from support import proc
 from support.daemon import SANITIZED
@@ -192,6 +193,27 @@ def test_streams_take_no_places_of_requests(folder):
         for events in streams:
             assert events.next("created")["id"] == tunnel
         assert stage.works()
+
+
+def test_an_edge_is_told_that_a_stream_has_no_end(stage):
+    """On the edge's socket it shows that nobody reads. It is told by a byte that carries a descriptor."""
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    head = f"GET /_api/events HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode()
+    stage.gate.send(MSG.VISITOR, PEER, VISITORS, True, "", head, fd=theirs)
+    theirs.close()
+    ours.settimeout(20)
+    seen, mark = b"", None
+    while mark is None or b"\r\n" not in seen:
+        data, fds, _, _ = socket.recv_fds(ours, 4096, 4)
+        assert data, seen
+        if fds:
+            data, mark = data[:-1], data[-1]
+        seen += data
+        for fd in fds:
+            os.close(fd)
+    assert mark == 3 and seen.startswith(b"HTTP/1.1 200 "), (mark, seen)
+    ours.close()
 
 
 def test_clients_that_vanish(stage):
