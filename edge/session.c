@@ -145,7 +145,7 @@ void sessions_offer_again(struct sessions *all)
 // ---- handshake and first bytes
 
 // Takes the header off that a proxy has put before the handshake. Returns 0, -EAGAIN when it is not
-// complete, or another negative errno when it is none.
+// complete, or another negative errno when it is none or never will be.
 static int take_proxy_header(struct session *session)
 {
 	char bytes[PROXY_HEADER_MAX];
@@ -156,7 +156,7 @@ static int take_proxy_header(struct session *session)
 		return n < 0 ? -errno : -ECONNRESET;
 	switch (proxy_header_parse(bytes, (size_t)n, session->facts.peer, &size)) {
 	case 0: break;
-	case PROXY_HEADER_MORE: return -EAGAIN;
+	case PROXY_HEADER_MORE: return session->pump.io.peer_done ? -ECONNRESET : -EAGAIN;
 	default: return -EBADMSG;
 	}
 	session->facts.proxy = false;
