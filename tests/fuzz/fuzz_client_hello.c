@@ -29,6 +29,11 @@ static void on_round(struct loop_task *task)
 		loop_stop(&loop, 0);
 }
 
+static void on_report(struct loop_timer *timer)
+{
+	sessions.counts = (struct session_counts){0};
+}
+
 static void run(void)
 {
 	static struct loop_task task = {.run = on_round};
@@ -58,6 +63,7 @@ static void prepare(void)
 	CHECK(loop_init(&loop) == 0 && ipc_pair(pair) == 0);
 	CHECK(ipc_init(&gates, &loop, pair[0], &handlers, 0, IPC_SEND_ONLY, 0) == 0);
 	sessions_init(&sessions, &loop, &gates);
+	sessions.report.expired = on_report;
 	sessions.handshake_timeout_ms = 60000;
 	sessions.max_handshakes = 10;
 	add_certificate(0, "one.test");
