@@ -135,6 +135,20 @@ static bool fresh_report_data(uint8_t out[REPORT_DATA_SIZE], const struct envelo
 	return digest_make(EVP_sha512(), &input, out);
 }
 
+// Whether the same application was booted, event by event: `compose-hash`, `instance-id` and the
+// rest.
+static bool same_boot(const struct event_log *a, const struct event_log *b)
+{
+	const struct event *x = event_log_boot_next(a, NULL), *y = event_log_boot_next(b, NULL);
+	while (x != NULL && y != NULL) {
+		if (!span_eq(x->name, y->name) || !span_eq(x->payload, y->payload))
+			return false;
+		x = event_log_boot_next(a, x);
+		y = event_log_boot_next(b, y);
+	}
+	return x == NULL && y == NULL;
+}
+
 // It has to pass all checks of a quote, and to be of the same machine and application: what the
 // policy says of the platform's status it is asked once.
 static void check_fresh(struct verification *v, const struct envelope *envelope,
@@ -170,6 +184,8 @@ static void check_fresh(struct verification *v, const struct envelope *envelope,
 		if (!v->is_quote ||
 			!span_eq(quote_td(&other.quote, same[i]), quote_td(&v->quote, same[i])))
 			good = why_not(&why, "it is of another machine");
+	if (good && !same_boot(&envelope->fresh.log, &envelope->evidence.log))
+		good = why_not(&why, "it is of another application");
 	if (good && other.verdict.tcb.status != v->verdict.tcb.status)
 		good = why_not(
 			&why, "its platform is %s", tcb_status_word(other.verdict.tcb.status));

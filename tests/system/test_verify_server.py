@@ -86,6 +86,20 @@ def test_fresh_quote_of_another_machine(instance, verifier):
         assert outcome(found) == ("rejected", ["fresh"], 6) and "another machine" in found["reasons"]["fresh"]
 
 
+def test_fresh_quote_of_another_application(instance, verifier):
+    """Both may be good ones, for the policy; only one of them is asked."""
+    other = Instance(_pki)
+    other.key, other.statement, other.compose = instance.key, instance.statement, instance.compose + " "
+    other.log = tdx.boot_log(other.compose)
+    policy = instance.policy(app_compose=[tdx.sha256(text.encode()).hex() for text in (instance.compose, other.compose)])
+    with EvidenceServer(instance) as server:
+        assert outcome(verify(verifier, server, "--fresh", policy=policy)) == PASSED
+        server.change = lambda document, query: document | {"fresh": other.fresh(query["nonce"])}
+        found = verify(verifier, server, "--fresh", policy=policy)
+        assert outcome(found) == ("rejected", ["fresh"], 6)
+        assert "another application" in found["reasons"]["fresh"], found
+
+
 def test_fresh_quote_of_a_platform_out_of_date(instance, verifier):
     class Old(Instance):
         def quote(self, report_data):
