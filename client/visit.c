@@ -3,6 +3,7 @@
 
 #include "visit.h"
 
+#include "file.h"
 #include "server.h"
 
 #include <fcntl.h>
@@ -54,42 +55,42 @@ int visit_parse(struct visit *visit, struct span text, const char **why)
 	return 0;
 }
 
+// The first line of FILE. Returns 0 or a negative errno, -EFBIG when OUT has no room for it.
 static int read_line(const char *file, char *out, size_t size)
 {
-	size_t n = 0;
-	ssize_t got;
 	CLEANUP(close_p)
 	int fd = strcmp(file, "-") == 0 ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
 					: open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
 		return -errno;
-	while (n < size - 1 && (got = read(fd, out + n, size - 1 - n)) != 0) {
-		if (got < 0 && errno != EINTR)
-			return -errno;
-		n += (size_t)MAX(got, (ssize_t)0);
-	}
+	ssize_t n = file_read(fd, out, size - 1);
+	if (n < 0)
+		return (int)n;
 	out[n] = '\0';
-	out[strcspn(out, "\r\n")] = '\0';
+	size_t length = strcspn(out, "\r\n");
+	if (length == size - 1)
+		return -EFBIG;
+	out[length] = '\0';
 	return 0;
 }
 
 int visit_find_secret(struct visit *visit, const char *file, struct failure *failure)
 {
 	char *variable = getenv("TUNNEL_SECRET");
-	int r = 0;
+	int r = 0; // length of the variable, or an error of the file
 	if (file != NULL) {
 		r = read_line(file, visit->secret, sizeof visit->secret);
 		if (r < 0)
 			return failure_set(failure, EXIT_CODE_USAGE,
 				"--secret-file: %s cannot be read: %s", file, strerror(-r));
 	} else if (visit->secret[0] == '\0' && variable != NULL) {
-		snprintf(visit->secret, sizeof visit->secret, "%s", variable);
+		r = snprintf(visit->secret, sizeof visit->secret, "%s", variable);
 	}
 	if (variable != NULL) {
 		explicit_bzero(variable, strlen(variable));
 		unsetenv("TUNNEL_SECRET");
 	}
-	if (!is_visible(span_of(visit->secret)))
+	if (r >= VISIT_SECRET_MAX || !is_visible(span_of(visit->secret)))
 		return failure_set(failure, EXIT_CODE_USAGE, "the secret is not one of a tunnel");
 	return 0;
 }

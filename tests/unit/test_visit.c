@@ -70,12 +70,38 @@ static void secrets(void **state)
 	assert_int_equal(visit_find_secret(&visit, NULL, &failure), EXIT_CODE_USAGE);
 }
 
+// What is cut would be another secret.
+static void longest_secrets(void **state)
+{
+	struct visit visit;
+	struct failure failure;
+	char secret[VISIT_SECRET_MAX + 1] = {0}, name[] = "/tmp/test-visit-XXXXXX";
+	int fd = mkstemp(name);
+	(void)state;
+	assert_true(fd >= 0);
+	for (size_t n = VISIT_SECRET_MAX - 1; n <= VISIT_SECRET_MAX; n++) {
+		bool fits = n < VISIT_SECRET_MAX;
+		memset(secret, 'x', n);
+		setenv("TUNNEL_SECRET", secret, 1);
+		visit = (struct visit){0};
+		assert_int_equal(
+			visit_find_secret(&visit, NULL, &failure), fits ? 0 : (int)EXIT_CODE_USAGE);
+		assert_int_equal(pwrite(fd, secret, n, 0), n);
+		visit = (struct visit){0};
+		assert_int_equal(
+			visit_find_secret(&visit, name, &failure), fits ? 0 : (int)EXIT_CODE_USAGE);
+	}
+	close(fd);
+	unlink(name);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(right_ones),
 		cmocka_unit_test(wrong_ones),
 		cmocka_unit_test(secrets),
+		cmocka_unit_test(longest_secrets),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
