@@ -6,12 +6,10 @@
 #include "clock.h"
 #include "cookie.h"
 
-enum { BASIC_MAX = 512 };
-
 bool shown_secret(const struct request *request, const struct tunnel *tunnel)
 {
 	static const enum http_name names[] = {HTTP_AUTHORIZATION, HTTP_X_TUNNEL_AUTHORIZATION};
-	char decoded[BASIC_MAX];
+	char decoded[SECRET_BASIC_MAX];
 	bool shown = false;
 	for (size_t i = 0; i < ARRAY_SIZE(names) && !shown; i++) {
 		const struct http_field *field = http_head_field(&request->head, names[i]);

@@ -26,6 +26,7 @@ bool secret_is(const struct secret_hash *hash, struct span secret);
 // Returns the absent span when it is not of that scheme.
 struct span secret_of_bearer(struct span value);
 
+enum { SECRET_BASIC_MAX = 1024 }; // bytes of user and password that are worth decoding
 // Of `Basic base64(user:S)`: decodes into OUT (wipe it afterwards) and returns S inside it; the
 // absent span when it is not Basic, malformed or longer than SIZE.
 struct span secret_of_basic(struct span value, char *out, size_t size);

@@ -7,14 +7,12 @@
 
 #include <stdio.h>
 
-enum { BASIC_MAX = 1024 };
-
 static bool credential_ok(
 	enum tunnel_auth auth, const struct secret_hash *secret, struct span credential)
 {
 	if (auth == AUTH_BEARER)
 		return secret_is(secret, secret_of_bearer(credential));
-	char decoded[BASIC_MAX];
+	char decoded[SECRET_BASIC_MAX];
 	bool ok = secret_is(secret, secret_of_basic(credential, decoded, sizeof decoded));
 	explicit_bzero(decoded, sizeof decoded);
 	return ok;
