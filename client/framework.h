@@ -14,9 +14,9 @@ struct framework {
 	const char *setting[2]; // the tunnel's prefix, "/t/<id>", stands between them
 	bool keep;              // with it, it expects that path in requests: `prefix: keep`
 	// How a page of it is told: by a field whose value begins with that (NULL: it is there), or
-	// by what the page has in it. One of both.
+	// by one or two things that the page has in it.
 	const char *field, *value;
-	const char *body;
+	const char *body[2];
 };
 
 // The one that has made this answer, or NULL. ANSWER's head is there; BODY is as much of its body

@@ -12,6 +12,7 @@ import pytest
 from support import agents
 from support.apps import Jupyter, Vite, Vnc
 from support.browser import Browser
+from support.up import Up
 from test_origins import served
 
 WAYS = {"path": ("push", "path"), "port": ("push", "port"), "agent": ("tunnel", "path")}
@@ -118,9 +119,11 @@ TOKEN = "token-of-the-notebook"
 
 
 @pytest.mark.parametrize("way", ["port"], indirect=True)
-def test_jupyter_asks_for_its_token(share, browser):
+def test_jupyter_asks_for_its_token(daemon, share, browser):
     with Jupyter(TOKEN) as jupyter:
         run_a_cell(browser, share(jupyter), f"?token={TOKEN}")
+        with Up(f"http://127.0.0.1:{daemon.port}", jupyter.port, "--origin", "path") as up:
+            up.expect("Jupyter has to know its path: --ServerApp.base_url=/t/t-")
 
 
 @pytest.mark.parametrize("way", ["agent"], indirect=True)

@@ -38,7 +38,7 @@ def to(path):
     return head(302, [("Location", path), ("Content-Length", 0)])
 
 
-JUPYTER = "<title>Jupyter Server</title>"
+JUPYTER = '<title>Jupyter Server</title><input name="password">'
 
 # What it answers, by path, and what is said of it.
 NEED_IT = {
@@ -55,8 +55,8 @@ NEED_IT = {
     "kibana": ({"/": to("/spaces/enter"), "/spaces/enter": page("", ("kbn-name", "a"))},
                'Kibana has to know its path: server.basePath: "{prefix}" (see'),
     "far": ({"/": page("x" * 60_000 + JUPYTER)}, "Jupyter has to know its path"),
-    "chunked": ({"/": head(200, [("Transfer-Encoding", "chunked")]) + b"9\r\n<title>Ju\r\n6\r\npyter<\r\n0\r\n\r\n"},
-                "Jupyter has to know its path"),
+    "chunked": ({"/": head(200, [("Transfer-Encoding", "chunked")]) + b"b\r\n<div id=\"__\r\n5\r\nnuxt\"\r\n0\r\n\r\n"},
+                "Nuxt has to know its path"),
     "to its end": ({"/": head(200, [("Connection", "close")]) + JUPYTER.encode()}, "Jupyter has to know its path"),
 }
 
@@ -87,6 +87,7 @@ LOOP = {"/": to("/1"), **{f"/{n}": to(f"/{n + 1}") for n in range(1, 9)}}
 
 NEED_NOTHING = {
     "plain": {"/": page()},
+    "jupyter without a login": {"/": to("/lab"), "/lab": page("<title>JupyterLab</title>")},
     "vite": {"/": page('<script type="module" src="/@vite/client"></script>')},
     "elsewhere": {"/": to("http://127.0.0.1:1/lab")},
     "host": {"/": to("//127.0.0.1:1/lab")},
