@@ -20,7 +20,7 @@ WAYS = {"path": ("push", "path"), "port": ("push", "port"), "agent": ("tunnel", 
 
 @pytest.fixture(scope="module")
 def daemon():
-    with served() as running:
+    with served(8) as running:  # a port rests for a while behind its tunnel
         yield running
 
 
