@@ -182,6 +182,7 @@ def test_slow_readers_cost_little_and_disturb_nobody(crowd_backend, report):
         assert ratio < 2, f"{ratio:.2f} x: {times}"
 
 
+@pytest.mark.seconds(900)  # all of them: visitors come one after the other
 def test_many_slow_visitors_of_one_agent(crowd_backend, report):
     """
     What they do not read is bounded, in the relay and in the agent, and others are served meanwhile. When it
@@ -194,7 +195,7 @@ def test_many_slow_visitors_of_one_agent(crowd_backend, report):
             (relay,) = daemon.relays()
             with proc.MemoryWatch(lambda: [relay]) as watch, \
                     Player("paced", daemon.port, visitors, 1000, 3000, 1000 * seconds, 1 << 30, prefix) as slow:
-                assert slow.next(100) == {"reading": visitors}
+                assert slow.next(600) == {"reading": visitors}
                 with Player("gets", daemon.port, 2000, prefix) as beside:
                     beside.next()
                     beside.go()
