@@ -7,6 +7,7 @@
 import concurrent.futures
 import contextlib
 import signal
+import ssl
 import threading
 import time
 
@@ -16,7 +17,7 @@ from support import proc
 from support.agents import Agent, Command, connected
 from support.api import Api
 from support.cut import Watched
-from support.daemon import Daemon, free_port
+from support.daemon import Daemon, TlsDaemon, free_port
 from support.rawagent import NOTICE, OPEN, RawAgent
 from support.up import Up
 
@@ -288,6 +289,18 @@ def test_agents_are_told_that_the_server_stops(backend):
             daemon.start()
             up.expect("connected again", seconds=30)
             deaf.close()
+
+
+def test_agents_that_came_by_tls_are_told_too():
+    """The edge stays until the relay has gone."""
+    with TlsDaemon() as daemon:
+        tunnel = daemon.api.pull()
+        with RawAgent(tunnel, port=daemon.tls_address[1], tls=ssl._create_unverified_context()) as agent:
+            connected(tunnel)
+            daemon.process.terminate()
+            assert agent.hear(NOTICE) == [NOTICE, "draining", 0]
+            assert agent.closed() == (1001, "the server is stopping")
+        assert daemon.process.wait(10) == 0
 
 
 def test_a_crashed_relay_gets_its_agent_back(own_daemon, backend, agent_of):
