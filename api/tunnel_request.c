@@ -66,7 +66,7 @@ static void read_backend(struct document *document, const char *name, json_t *va
 		say(document, name, "Must be a text such as \"http://127.0.0.1:3000\".");
 		return;
 	}
-	if (url_parse(&url, text, &why) != 0) {
+	if (url_parse_backend(&url, text, &why) != 0) {
 		finding_reason(&document->findings, span_of(name), span_of(why));
 		return;
 	}

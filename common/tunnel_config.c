@@ -94,7 +94,7 @@ static int choices_decode(struct tunnel_config *config, const struct wire_value 
 		if (v[i].kind != WIRE_STR)
 			return -EBADMSG;
 	const char *why;
-	if (v[0].bytes.n > 0 && url_parse(&config->backend, v[0].bytes, &why) != 0)
+	if (v[0].bytes.n > 0 && url_parse_backend(&config->backend, v[0].bytes, &why) != 0)
 		return -EBADMSG;
 	config->auth = tunnel_auth_parse(v[1].bytes);
 	config->prefix = tunnel_prefix_parse(v[2].bytes);

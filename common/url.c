@@ -15,12 +15,15 @@ static const struct scheme {
 	struct span text;
 	enum url_scheme scheme;
 	uint16_t port;
+	bool unchecked;
 } schemes[] = {
-	{SPAN_INIT("http"), URL_HTTP, 80},
-	{SPAN_INIT("https"), URL_HTTPS, 443},
-	{SPAN_INIT("tcp"), URL_TCP, 0},
-	{SPAN_INIT("ws"), URL_HTTP, 80},
-	{SPAN_INIT("wss"), URL_HTTPS, 443},
+	{SPAN_INIT("http"), URL_HTTP, 80, false},
+	{SPAN_INIT("https"), URL_HTTPS, 443, false},
+	{SPAN_INIT("tcp"), URL_TCP, 0, false},
+	{SPAN_INIT("ws"), URL_HTTP, 80, false},
+	{SPAN_INIT("wss"), URL_HTTPS, 443, false},
+	{SPAN_INIT("https+insecure"), URL_HTTPS, 443, true},
+	{SPAN_INIT("wss+insecure"), URL_HTTPS, 443, true},
 };
 
 // An authority taken apart: [BRACKETED] or plain host, and the port if there is a colon for one.
@@ -230,6 +233,8 @@ static const char *authority_parse(struct url *url, struct span text)
 	return a.bracketed ? ipv6_host(url, a.host) : name_host(url, a.host);
 }
 
+static const char wrong_scheme[] = "the scheme must be http, https, ws, wss or tcp";
+
 // Takes "scheme://" off TEXT.
 static const char *scheme_parse(struct url *url, struct span *text)
 {
@@ -246,10 +251,11 @@ static const char *scheme_parse(struct url *url, struct span *text)
 		if (span_eq_nocase(scheme, schemes[i].text)) {
 			url->scheme = schemes[i].scheme;
 			url->port = schemes[i].port;
+			url->unchecked = schemes[i].unchecked;
 			return NULL;
 		}
 	}
-	return "the scheme must be http, https, ws, wss or tcp";
+	return wrong_scheme;
 }
 
 static const char *characters_ok(struct span text)
@@ -293,7 +299,7 @@ static const char *parse(struct url *url, struct span text)
 	return tail_ok(span_from(text, end));
 }
 
-int url_parse(struct url *url, struct span text, const char **why)
+int url_parse_backend(struct url *url, struct span text, const char **why)
 {
 	struct url result = {0};
 	const char *wrong = parse(&result, text);
@@ -306,11 +312,26 @@ int url_parse(struct url *url, struct span text, const char **why)
 	return 0;
 }
 
+int url_parse(struct url *url, struct span text, const char **why)
+{
+	struct url result;
+	int r = url_parse_backend(&result, text, why);
+
+	if (r == 0 && result.unchecked) {
+		*why = wrong_scheme;
+		r = 1;
+	}
+	if (r == 0)
+		*url = result;
+	return r;
+}
+
 size_t url_format(const struct url *url, char *out, size_t size)
 {
 	bool brackets = url->host_kind == URL_IPV6;
-	int n = snprintf(out, size, "%s://%s%s%s:%u", url_scheme_name(url->scheme),
-		brackets ? "[" : "", url->host, brackets ? "]" : "", (unsigned)url->port);
+	int n = snprintf(out, size, "%s%s://%s%s%s:%u", url_scheme_name(url->scheme),
+		url->unchecked ? "+insecure" : "", brackets ? "[" : "", url->host,
+		brackets ? "]" : "", (unsigned)url->port);
 
 	return (size_t)n;
 }

@@ -16,6 +16,7 @@ enum { URL_HOST_MAX = 253 };
 
 struct url {
 	enum url_scheme scheme; // ws is http, wss is https
+	bool unchecked;         // https, with any certificate: scheme "https+insecure"
 	enum url_host host_kind;
 	char host[URL_HOST_MAX + 1]; // lower case, without brackets, without a trailing dot
 	uint16_t port;           // the scheme's default filled in; tcp has none and must name it
@@ -31,10 +32,14 @@ struct url {
 // with leading zeros.
 int url_parse(struct url *url, struct span text, const char **why) WARN_UNUSED;
 
+// The same for the backend of a tunnel, which may also have the schemes https+insecure and
+// wss+insecure.
+int url_parse_backend(struct url *url, struct span text, const char **why) WARN_UNUSED;
+
 // Writes the canonical form, "http://host:port" with the port always there and IPv6 in brackets,
 // into OUT of size SIZE (URL_TEXT_MAX always fits) and terminates it. Returns its length; at SIZE
 // or above it was cut.
-enum { URL_TEXT_MAX = 8 + URL_HOST_MAX + 2 + 6 + 1 };
+enum { URL_TEXT_MAX = 17 + URL_HOST_MAX + 2 + 6 + 1 };
 size_t url_format(const struct url *url, char *out, size_t size);
 
 const char *url_scheme_name(enum url_scheme scheme);

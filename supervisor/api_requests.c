@@ -90,7 +90,8 @@ static int config_make(
 		return -EBADMSG;
 	if (f[SPAWN_BACKEND].bytes.n == 0)
 		return 0; // a pull tunnel
-	return url_parse(&config->backend, f[SPAWN_BACKEND].bytes, &why) == 0 ? 0 : -EBADMSG;
+	return url_parse_backend(&config->backend, f[SPAWN_BACKEND].bytes, &why) == 0 ? 0
+										      : -EBADMSG;
 }
 
 static int on_spawn(struct ipc_channel *channel, struct ipc_message *message)

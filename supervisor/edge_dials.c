@@ -64,7 +64,7 @@ static int give(struct edges *edges, struct edge_dial *dial)
 	host_of(dial->tunnel, host);
 	int r = ipc_post(&dial->edge->child.process.control, MSG_EDGE_DIAL, fd,
 		wire_uint(dial->number), wire_str(span_of(host)),
-		wire_bool(options->tls_insecure == TLS_INSECURE_YES),
+		wire_bool(dial->tunnel->unchecked),
 		wire_uint((uint64_t)options->connect_timeout * 1000));
 	return r == IPC_SENT ? 0 : DIAL_EXHAUSTED;
 }

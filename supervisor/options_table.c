@@ -699,8 +699,11 @@ const struct option_def option_table[OPTION_KEYS] = {
 		.type = OPTION_WORD,
 		.fallback = "no",
 		.words = {{"no", TLS_INSECURE_NO}, {"yes", TLS_INSECURE_YES}},
-		.help = "whether https backends may show any certificate",
-		.manual = "If so, whoever is on the way to one can read and change all.\n",
+		.help = "whether tunnels may have backends with the scheme https+insecure",
+		.manual =
+			"Those may show any certificate: whoever is on the way to one can read and\n"
+			"change all.\n"
+			"What a tunnel has asked for is in its statement.\n",
 	},
 	{
 		KEY(tls_key),

@@ -288,6 +288,7 @@ static int copy_settings(struct tunnel *tunnel, const struct tunnel_spawn *spawn
 		return -ENOMEM;
 	memcpy(tunnel->config, bytes, n);
 	tunnel->https = !tunnel->pull && config->backend.scheme == URL_HTTPS;
+	tunnel->unchecked = config->backend.unchecked;
 	if (config->backend.host_kind == URL_NAME) {
 		tunnel->host = strdup(config->backend.host);
 		if (tunnel->host == NULL)
@@ -375,6 +376,11 @@ void tunnel_create(struct supervisor *supervisor, struct tunnel_spawn *spawn)
 	} else if (tunnels_find(tunnels, span_of(spawn->config.id)) != NULL) {
 		why = "there is a tunnel with this id";
 		code = CODE_CONFLICT;
+	} else if (spawn->config.backend.unchecked &&
+		   supervisor->options->tls_insecure != TLS_INSECURE_YES) {
+		why = "this server does not allow backends without a checked certificate "
+		      "(tls_insecure)";
+		code = CODE_BACKEND_FORBIDDEN;
 	} else if (!has_descriptors(supervisor)) {
 		why = "the server has no descriptors for another tunnel (RLIMIT_NOFILE)";
 		code = CODE_DRAINING;

@@ -88,6 +88,7 @@ struct tunnel {
 	struct instant resolved_at;
 	uint64_t *dials;       // request numbers of DIALs that wait for the look-up; NULL: none
 	bool https;            // its backend: edges speak TLS to it
+	bool unchecked;        // and take any certificate
 	unsigned n_edge_dials; // that wait for one
 	unsigned n_dials;
 

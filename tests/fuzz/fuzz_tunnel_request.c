@@ -30,7 +30,7 @@ static void check_backend(const char *backend)
 
 	if (backend[0] == '\0')
 		return;
-	CHECK(url_parse(&url, span_of(backend), &why) == 0);
+	CHECK(url_parse_backend(&url, span_of(backend), &why) == 0);
 	CHECK(url.scheme == URL_HTTP || url.scheme == URL_HTTPS || url.scheme == URL_TCP);
 	url_format(&url, again, sizeof(again));
 	CHECK(strcmp(again, backend) == 0);

@@ -147,10 +147,21 @@ def test_a_server_that_does_not_answer(ca):
         assert (answer.status, answer.fields.get("Tunnel-Error")) == (504, "backend_timeout"), answer
 
 
-def test_any_certificate_if_the_operator_says_so(tmp_path):
+def test_any_certificate_if_operator_and_tunnel_say_so(tmp_path):
     other = tls.Authority(tmp_path)
     with HttpsBackend(*other.issue("somebody.test")) as serving, Daemon(tls_insecure="yes") as daemon:
-        assert daemon.api.create(serving.url("https")).get("/echo").status == 200
+        for scheme in ("https+insecure", "wss+insecure"):
+            tunnel = daemon.api.create(serving.url(scheme))
+            assert tunnel.get("/echo").status == 200
+            assert tunnel.show()["backend"] == serving.url("https+insecure"), tunnel.show()
+        # One that does not say so has it checked, beside them.
+        assert daemon.api.create(serving.url("https")).get("/echo").status == 502
+
+
+def test_an_unchecked_certificate_is_the_operators_to_allow(daemon, backend):
+    answer = daemon.api.call("POST", "/_api/tunnels", {"backend": backend.url("https+insecure")})
+    assert (answer.status, answer.json()["code"]) == (422, "backend_forbidden"), answer
+    assert "tls_insecure" in answer.json()["detail"], answer
 
 
 def test_an_edge_may_die(daemon, backend):

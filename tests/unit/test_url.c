@@ -248,6 +248,34 @@ static void short_buffers(void **state)
 	assert_string_equal(whole, longest);
 }
 
+// Of backends only, and only where there is a certificate not to check.
+static void unchecked(void **state)
+{
+	static const char *const wrong[] = {"http+insecure://a", "tcp+insecure://a:1",
+		"https+insecure:a", "https+unsafe://a", "+insecure://a"};
+	struct url url;
+	const char *why;
+	char text[URL_TEXT_MAX];
+
+	for (int i = 0; i < 2; i++) {
+		struct span given = i == 0 ? SPAN("HTTPS+insecure://a.test")
+					   : SPAN("wss+insecure://a.test:443/");
+		assert_int_equal(url_parse_backend(&url, given, &why), 0);
+		assert_true(url.unchecked);
+		assert_int_equal(url.scheme, URL_HTTPS);
+		url_format(&url, text, sizeof text);
+		assert_string_equal(text, "https+insecure://a.test:443");
+		assert_int_equal(url_parse(&url, given, &why), 1);
+		assert_string_equal(why, "the scheme must be http, https, ws, wss or tcp");
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
+		assert_int_equal(url_parse_backend(&url, span_of(wrong[i]), &why), 1);
+	static const char longest[] = "https+insecure://" NAME253 ":65535";
+	assert_int_equal(url_parse_backend(&url, SPAN(longest), &why), 0);
+	assert_true(url_format(&url, text, sizeof text) < sizeof text);
+	assert_string_equal(text, longest);
+}
+
 static void scheme_names(void **state)
 {
 	assert_string_equal(url_scheme_name(URL_HTTP), "http");
@@ -321,6 +349,7 @@ int main(void)
 		cmocka_unit_test(bad),
 		cmocka_unit_test(bytes_that_do_not_belong),
 		cmocka_unit_test(short_buffers),
+		cmocka_unit_test(unchecked),
 		cmocka_unit_test(scheme_names),
 		cmocka_unit_test(authorities),
 	};
