@@ -203,8 +203,8 @@ def test_the_quote_of_the_instance_is_not_for_a_certificate(machine, verifier, r
 def test_a_certificate_from_a_file_carries_none(tmp_path, pki):
     authority = tls.Authority(tmp_path)
     files = authority.issue("own", "localhost")
-    (tmp_path / "machine").mkdir()
-    with Machine(tmp_path / "machine", pki, tls_cert=str(files[0]), tls_key=str(files[1])) as machine:
+    (tmp_path / "m").mkdir()  # addresses of Unix sockets are short
+    with Machine(tmp_path / "m", pki, tls_cert=str(files[0]), tls_key=str(files[1])) as machine:
         asked = [bytes.fromhex(asked["report_data"]) for method, asked in machine.guest.asked if method == "GetQuote"]
         certificate = shown(machine.tls)
         spki = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
