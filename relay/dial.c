@@ -104,12 +104,14 @@ static int answered(struct relay *relay, uint64_t request, struct dial **ret)
 	dials->slots[slot].serial = 0;
 	if (*ret != NULL)
 		(*ret)->slot = 0;
-	struct dial *next = dials->head;
-	if (next == NULL)
-		return 0;
-	dequeue(dials, next);
-	if (ask(relay, next, (int)slot) < 0)
-		visitor_dial_failed(container_of(next, struct visitor, dial), DIAL_EXHAUSTED);
+	// One that cannot be asked for leaves the slot to the next, for no other answer may come.
+	while (dials->head != NULL && dials->slots[slot].serial == 0) {
+		struct dial *next = dials->head;
+		dequeue(dials, next);
+		if (ask(relay, next, (int)slot) < 0)
+			visitor_dial_failed(
+				container_of(next, struct visitor, dial), DIAL_EXHAUSTED);
+	}
 	return 0;
 }
 
