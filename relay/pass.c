@@ -28,8 +28,11 @@ void pass_make(struct pass *pass, const char *id, const struct secret_hash *secr
 bool pass_equal(const struct pass *pass, struct span shown)
 {
 	struct secret_hash ours, theirs;
-	if (shown.n != PASS_DIGITS || hex_decode(theirs.bytes, sizeof theirs.bytes, shown) < 0 ||
-		hex_decode(ours.bytes, sizeof ours.bytes, span_of(pass->digits)) < 0)
-		return false;
-	return secret_hash_equal(&ours, &theirs);
+	bool equal = shown.n == PASS_DIGITS &&
+		     hex_decode(theirs.bytes, sizeof theirs.bytes, shown) >= 0 &&
+		     hex_decode(ours.bytes, sizeof ours.bytes, span_of(pass->digits)) >= 0 &&
+		     secret_hash_equal(&ours, &theirs);
+	explicit_bzero(&ours, sizeof ours);
+	explicit_bzero(&theirs, sizeof theirs);
+	return equal;
 }
