@@ -3,6 +3,7 @@
 
 #include "tls_keys.h"
 
+#include "file.h"
 #include "hex.h"
 #include "seal.h"
 #include "supervisor.h"
@@ -93,7 +94,7 @@ static char *read_chain(const char *path, const char **why)
 
 	if (text == NULL)
 		return NULL;
-	if (read(fd, text, CHAIN_MAX) <= 0) {
+	if (file_read(fd, text, CHAIN_MAX) <= 0) {
 		*why = "it cannot be read";
 		return NULL;
 	}
@@ -109,14 +110,13 @@ int tls_keys_copy_file(const char *path, bool secret, size_t most, const char **
 
 	if (to < 0)
 		return -EINVAL;
-	while (true) {
-		ssize_t n = sendfile(to, from, NULL, most);
+	ssize_t n = 1;
+	for (size_t left = most; left > 0 && n > 0; left -= (size_t)n) {
+		n = sendfile(to, from, NULL, left);
 		if (n < 0) {
 			*why = strerror(errno);
 			return -errno;
 		}
-		if (n == 0)
-			break;
 	}
 	int r = memory_file_seal(to);
 	return r < 0 ? r : take_fd(&to);
