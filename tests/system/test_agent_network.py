@@ -14,7 +14,7 @@ import pytest
 from support import agents, proc
 from support.agents import connected
 from support.api import Tunnel
-from support.daemon import Daemon
+from support.daemon import SANITIZED, Daemon
 from support.up import Up
 from support.world import World
 
@@ -106,8 +106,7 @@ def daemon(remote):
 
 
 @pytest.mark.seconds(200)
-@pytest.mark.skipif("TUNNELD_SANITIZED" in os.environ and os.environ["TUNNELD_SANITIZED"] != "",
-                    reason="is about time, and takes it")
+@pytest.mark.skipif(SANITIZED, reason="is about time, and takes it")
 def test_half_a_minute_without_a_network(remote, daemon, report):
     """`tunnel up` notices that it is gone, and serves the same URL soon after it is back; nothing is left over."""
     remote.run("-m", "http.server", "3000", "--bind", "127.0.0.1")
